@@ -45,7 +45,7 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
             var asked = await tasks.ForAsync(name, source, cancellationToken);
             if (source.Directory is { } directory)
             {
-                using var generator = LocalGenerator.Load(directory, EngineFor(directory, asked), context.TimeProvider);
+                using var generator = Load(directory, asked);
                 if (generator.Configuration.Remark is { } remark)
                 {
                     context.Observer.Message(remark);
@@ -102,22 +102,25 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
             ],
         };
 
-    /// <summary>An engine with room for the longest prompt and an answer to it, however large the model is.</summary>
-    EngineOptions EngineFor(string directory, AskedAs asked)
+    /// <summary>A model whose engine has room for the longest prompt and an answer to it, however large the model is.</summary>
+    LocalGenerator Load(string directory, AskedAs asked)
     {
         var (tokenizer, template) = (ModelDirectory.LoadTokenizer(directory), ChatTemplate.Load(directory, context.TimeProvider));
         var variables = LocalGenerator.TemplateVariables(asked.ExtraBody);
-        var prompt = Enumerable
-            .Range(0, options.Samples + 1)
-            .SelectMany(sample => PromptFacts.Lengths(problems, problem => asked.Render(problem, sample), tokenizer, template, variables))
-            .Select(prompt => prompt.Tokens)
+        var prompt = PromptFacts
+            .WithLongestTexts(problems)
+            .SelectMany(problem => Enumerable.Range(0, options.Samples + 1).Select(sample => asked.Render(problem, sample)))
+            .Select(messages => template.Render(messages, addGenerationPrompt: true, variables))
+            .Distinct() // samples have one prompt, where there are not several to choose from
+            .Select(text => tokenizer.Encode(text).Length)
             .DefaultIfEmpty()
             .Max();
-        return new EngineOptions
+        var engine = new EngineOptions
         {
             Device = options.Device,
             LongestSequence = (int)Math.Min((long)prompt + asked.MaxTokens, ModelConfiguration.Load(directory).MaxPositionEmbeddings),
         };
+        return new LocalGenerator(GenerationEngine.Load(directory, engine), tokenizer, template);
     }
 
     TeacherPool Connect(ModelSource source) =>

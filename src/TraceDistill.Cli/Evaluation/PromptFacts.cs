@@ -67,18 +67,18 @@ sealed record PromptFacts(int Problems, IReadOnlyList<int> Longest, string? Spec
     /// <param name="render">The conversation that puts a problem.</param>
     /// <param name="tokenizer">The model's.</param>
     /// <param name="template">The model's.</param>
-    /// <param name="variables">Of the template, beside its own.</param>
     public static IEnumerable<(Problem Problem, int Tokens)> Lengths(
         IEnumerable<Problem> problems,
         Func<Problem, IReadOnlyList<ChatMessage>> render,
         Tokenizer tokenizer,
-        ChatTemplate template,
-        IReadOnlyDictionary<string, object?>? variables = null
+        ChatTemplate template
     ) =>
-        problems
-            .OrderByDescending(problem => problem.Conversation().Sum(turn => turn.Content.Length))
-            .Take(Measured)
-            .Select(problem => (problem, tokenizer.Encode(template.Render(render(problem), addGenerationPrompt: true, variables)).Length));
+        WithLongestTexts(problems)
+            .Select(problem => (problem, tokenizer.Encode(template.Render(render(problem), addGenerationPrompt: true)).Length));
+
+    /// <summary>The problems whose prompts may be the longest.</summary>
+    public static IEnumerable<Problem> WithLongestTexts(IEnumerable<Problem> problems) =>
+        problems.OrderByDescending(problem => problem.Conversation().Sum(turn => turn.Content.Length)).Take(Measured);
 
     /// <summary>Number of prompts that leave no room for an answer.</summary>
     public int TooLongFor(int positions) => Longest.Count(length => length >= positions);

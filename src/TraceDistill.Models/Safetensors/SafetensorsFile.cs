@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Text.Json;
-using Microsoft.Win32.SafeHandles;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
@@ -24,9 +23,9 @@ public sealed class SafetensorsFile : IDisposable
 
     /// <summary>Values that are read at a time, to be converted while the processor's cache holds them.</summary>
     const int PieceValues = 1 << 17;
-    readonly SafeFileHandle _file;
+    readonly FileStream _file;
 
-    SafetensorsFile(string path, SafeFileHandle file, IReadOnlyDictionary<string, SafetensorsEntry> entries)
+    SafetensorsFile(string path, FileStream file, IReadOnlyDictionary<string, SafetensorsEntry> entries)
     {
         Path = path;
         _file = file;
@@ -41,9 +40,17 @@ public sealed class SafetensorsFile : IDisposable
     public static SafetensorsFile Open(string path)
     {
         InputFile.EnsureReadable(path);
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16);
-        var entries = ReadHeader(path, stream);
-        return new SafetensorsFile(path, File.OpenHandle(path), entries);
+        // Header and tensors by one opening: of a file that is replaced meanwhile both are the former one's.
+        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+        try
+        {
+            return new SafetensorsFile(path, stream, ReadHeader(path, stream));
+        }
+        catch
+        {
+            stream.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Reads a tensor into <paramref name="destination"/>, converting float16 and bfloat16 (exactly) to float32.</summary>
@@ -84,7 +91,7 @@ public sealed class SafetensorsFile : IDisposable
     {
         for (var read = 0; read < bytes.Length; )
         {
-            var count = RandomAccess.Read(_file, bytes[read..], start + read);
+            var count = RandomAccess.Read(_file.SafeFileHandle, bytes[read..], start + read);
             if (count == 0)
             {
                 throw new InvalidInputException($"{Path}: ends within tensor {entry.Name}: the file was cut short after it was opened");

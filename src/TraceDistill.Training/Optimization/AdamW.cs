@@ -20,25 +20,19 @@ sealed class AdamW(OptimizationOptions options, TrainedWeights trained, IReadOnl
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding)
     {
         var step = AdamStep.Of(options, scale, learningRate, update);
-        if (!trained.TakesKernels)
-        {
-            // In order: rounding at random goes by it.
-            foreach (var stretch in _stretches)
-            {
-                Update(stretch, rounding, gradient, scale, step, options.DecayFactor(stretch.IsDecayed, learningRate));
-            }
-
-            return;
-        }
-
-        Parallel.ForEach(_stretches, new ParallelOptions { MaxDegreeOfParallelism = options.ResolveWorkers() }, stretch =>
-            step.Apply(
-                stretch.ValuesOf(trained),
-                stretch.SlopesOf(gradient),
-                _mean.ValuesOf(stretch),
-                _meanSquare.ValuesOf(stretch),
-                options.DecayFactor(stretch.IsDecayed, learningRate)
-            )
+        UpdatePieces.ForEach(
+            _stretches,
+            trained,
+            options,
+            stretch =>
+                step.Apply(
+                    stretch.ValuesOf(trained),
+                    stretch.SlopesOf(gradient),
+                    _mean.ValuesOf(stretch),
+                    _meanSquare.ValuesOf(stretch),
+                    options.DecayFactor(stretch.IsDecayed, learningRate)
+                ),
+            stretch => Update(stretch, rounding, gradient, scale, step, options.DecayFactor(stretch.IsDecayed, learningRate))
         );
     }
 

@@ -47,19 +47,12 @@ sealed class AdamW8Bit : IUpdateRule
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding)
     {
         var step = AdamStep.Of(_options, scale, learningRate, update);
-        if (!_trained.TakesKernels)
-        {
-            // In order: rounding at random goes by it.
-            foreach (var piece in _pieces)
-            {
-                Update(piece, rounding, gradient, scale, step, _options.DecayFactor(piece.IsDecayed, learningRate));
-            }
-
-            return;
-        }
-
-        Parallel.ForEach(_pieces, new ParallelOptions { MaxDegreeOfParallelism = _options.ResolveWorkers() }, piece =>
-            Update(piece, gradient, step, _options.DecayFactor(piece.IsDecayed, learningRate))
+        UpdatePieces.ForEach(
+            _pieces,
+            _trained,
+            _options,
+            piece => Update(piece, gradient, step, _options.DecayFactor(piece.IsDecayed, learningRate)),
+            piece => Update(piece, rounding, gradient, scale, step, _options.DecayFactor(piece.IsDecayed, learningRate))
         );
     }
 

@@ -28,10 +28,10 @@ public sealed class GradientWorkers : IDisposable
     const long LaneWeights = 1 << 28;
     readonly TrainedWeights _weights;
     readonly RoundedMatrices? _rounded;
-    readonly int _workers,
-        _microBatchTokens,
+    readonly int _microBatchTokens,
         _mostLanes;
     readonly bool _gradientCheckpointing;
+    readonly Cores _cores;
     readonly List<Lane> _lanes = [];
 
     /// <param name="weights">The weights all lanes share, and which of them are trained.</param>
@@ -47,7 +47,8 @@ public sealed class GradientWorkers : IDisposable
         bool gradientCheckpointing = false
     )
     {
-        (_weights, _workers, _microBatchTokens, _gradientCheckpointing) = (weights, workers, microBatchTokens, gradientCheckpointing);
+        (_weights, _cores, _microBatchTokens) = (weights, new Cores(workers), microBatchTokens);
+        _gradientCheckpointing = gradientCheckpointing;
         _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
         ProcessHeap.KeepFreed(workers);
         // One lane keeps a GPU busy; several would share it and its memory.
@@ -85,9 +86,7 @@ public sealed class GradientWorkers : IDisposable
             _lanes.Add(NewLane());
         }
 
-        new Cores(_workers).Each(used, index =>
-            _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], terms, noise)
-        );
+        _cores.Each(used, index => _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], terms, noise));
         var totals = _lanes[0].Totals;
         foreach (var lane in _lanes.Take(used).Skip(1))
         {

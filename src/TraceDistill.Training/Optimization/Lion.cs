@@ -21,30 +21,22 @@ sealed class Lion(OptimizationOptions options, TrainedWeights trained, IReadOnly
     readonly float _beta1 = (float)options.AdamBeta1,
         _beta2 = (float)options.AdamBeta2;
 
-    public void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding)
-    {
-        if (!trained.TakesKernels)
-        {
-            // In order: rounding at random goes by it.
-            foreach (var stretch in _stretches)
-            {
-                Update(stretch, rounding, gradient, scale, learningRate, options.DecayFactor(stretch.IsDecayed, learningRate));
-            }
-
-            return;
-        }
-
-        Parallel.ForEach(_stretches, new ParallelOptions { MaxDegreeOfParallelism = options.ResolveWorkers() }, stretch =>
-            Update(
-                stretch.ValuesOf(trained),
-                stretch.SlopesOf(gradient),
-                _mean.ValuesOf(stretch),
-                (float)scale,
-                (float)learningRate,
-                options.DecayFactor(stretch.IsDecayed, learningRate)
-            )
+    public void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding) =>
+        UpdatePieces.ForEach(
+            _stretches,
+            trained,
+            options,
+            stretch =>
+                Update(
+                    stretch.ValuesOf(trained),
+                    stretch.SlopesOf(gradient),
+                    _mean.ValuesOf(stretch),
+                    (float)scale,
+                    (float)learningRate,
+                    options.DecayFactor(stretch.IsDecayed, learningRate)
+                ),
+            stretch => Update(stretch, rounding, gradient, scale, learningRate, options.DecayFactor(stretch.IsDecayed, learningRate))
         );
-    }
 
     public void Visit(BytesVisitor visit) => _mean.Visit(visit);
 
