@@ -11,7 +11,7 @@ namespace TraceDistill.Evaluation;
 /// <remarks>
 /// What is measured stands in <see cref="Models"/> or, for a single one, in <see cref="Model"/> and <see cref="Endpoint"/>.
 /// </remarks>
-public sealed record EvaluateOptions : ProblemReaderOptions, IValidatableObject
+public sealed record EvaluateOptions : ProblemReaderOptions, IDeviceOptions, IValidatableObject
 {
     [InputPath]
     [Description("Models to evaluate: a name for the report → a model directory, or a map with endpoint and model")]

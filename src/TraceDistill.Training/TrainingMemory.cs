@@ -4,6 +4,7 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Objectives;
@@ -18,12 +19,10 @@ namespace TraceDistill.Training;
 public static class TrainingMemory
 {
     /// <summary>Tells what the training will take, in memory and time.</summary>
-    /// <param name="device">
-    /// Where it computes. How much memory a GPU has left is not known beforehand: only the estimate is printed.
-    /// </param>
+    /// <param name="device">Where it computes. What is on a GPU already is not counted.</param>
     /// <param name="longest">Tokens of the longest sequence.</param>
     /// <param name="data">Bytes of sequences that are read while it goes on, and not there yet.</param>
-    /// <exception cref="InvalidInputException">It takes more memory than this process may have.</exception>
+    /// <exception cref="InvalidInputException">It takes more memory than this process may have, or than the GPU has.</exception>
     public static void Ensure(
         OptimizationOptions options,
         TrainedWeights trained,
@@ -33,27 +32,28 @@ public static class TrainingMemory
         long data = 0
     )
     {
-        if (device.type != DeviceType.CPU)
-        {
-            observer.Message($"estimate: {Gigabytes(Held(options, trained) + Estimate(options, trained, longest, device))} of {device}");
-            return;
-        }
+        var isCpu = device.type == DeviceType.CPU;
+        var needed = (isCpu ? Environment.WorkingSet + data : Held(options, trained)) + Estimate(options, trained, longest, device);
+        EnsureFit(needed, isCpu ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : CudaMemory.Total(device), options, device, longest);
 
-        var (there, limit) = (Environment.WorkingSet, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
-        var needed = there + data + Estimate(options, trained, longest, device);
+        var time = TrainingTime.Estimate(options, trained.Model.Configuration, device);
+        observer.Message(
+            $"estimate: {Gigabytes(needed)} of {(isCpu ? "memory" : $"{device}'s memory")}, {TrainingTime.Words(time)} for "
+                + $"{options.MaxSteps.ToString("N0", CultureInfo.InvariantCulture)} steps if nothing else runs here"
+        );
+    }
+
+    /// <param name="limit">Bytes that there are; null where that is not known.</param>
+    internal static void EnsureFit(long needed, long? limit, OptimizationOptions options, Device device, int longest)
+    {
         if (needed > limit)
         {
             var advice = Advice(options, longest);
+            var there = $"there are {Gigabytes(limit.Value)}{(device.type == DeviceType.CPU ? "" : $" on {device}")}";
             throw new InvalidInputException(
-                $"this training takes about {Gigabytes(needed)}, and there are {Gigabytes(limit)}{(advice.Length > 0 ? ": " + advice : "")}"
+                $"this training takes about {Gigabytes(needed)}, and {there}{(advice.Length > 0 ? ": " + advice : "")}"
             );
         }
-
-        var time = TrainingTime.Estimate(options, trained.Model.Configuration);
-        observer.Message(
-            $"estimate: {Gigabytes(needed)} of memory, {TrainingTime.Words(time)} for "
-                + $"{options.MaxSteps.ToString("N0", CultureInfo.InvariantCulture)} steps if nothing else runs here"
-        );
     }
 
     /// <summary>An estimate before anything is there: what a training of this shape takes at most beside its data, in bytes.</summary>

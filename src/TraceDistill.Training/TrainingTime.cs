@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
@@ -9,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training;
 
-/// <summary>An estimate of the time that a training in float32 takes on this machine, made before its first step.</summary>
+/// <summary>An estimate of the time that a training takes on a device, made before its first step.</summary>
 /// <remarks>
 /// A step takes six operations for each weight and token (Kaplan et al., arXiv 2001.08361, section 2.1), nearly all of them in products
 /// of a micro-batch with a matrix. How fast these are at the model's own sizes is measured, which takes a fraction of a second.
@@ -36,20 +37,27 @@ public static class TrainingTime
     static readonly TimeSpan Measured = TimeSpan.FromMilliseconds(80);
 
     /// <summary>Rates that were measured: trainings of one shape get one estimate.</summary>
-    static readonly ConcurrentDictionary<(int Workers, int Tokens, int Inner, int Columns), double> Rates = [];
+    static readonly ConcurrentDictionary<
+        (string Device, ComputeDtype Dtype, int Workers, int Tokens, int Inner, int Columns),
+        double
+    > Rates = [];
 
-    /// <param name="options">Steps, tokens of a step and workers.</param>
+    /// <param name="options">Steps, tokens of a step, precision and workers.</param>
     /// <param name="shape">Of the model.</param>
-    public static TimeSpan Estimate(OptimizationOptions options, ModelConfiguration shape) =>
-        Estimate(
-            options,
-            shape,
-            Rates.GetOrAdd((options.ResolveWorkers(), options.MicroBatchTokens, shape.HiddenSize, shape.IntermediateSize), key =>
-                MeasureRate(key.Workers, key.Tokens, shape)
-            )
+    /// <param name="device">Where it computes.</param>
+    public static TimeSpan Estimate(OptimizationOptions options, ModelConfiguration shape, Device device)
+    {
+        // A GPU is one worker.
+        var workers = device.type == DeviceType.CPU ? options.ResolveWorkers() : 1;
+        var dtype = options.ComputeDtype.On(device);
+        var rate = Rates.GetOrAdd(
+            (device.ToString(), dtype, workers, options.MicroBatchTokens, shape.HiddenSize, shape.IntermediateSize),
+            key => MeasureRate(key.Workers, key.Tokens, shape, device, key.Dtype)
         );
+        return Estimate(options, shape, rate);
+    }
 
-    /// <inheritdoc cref="Estimate(OptimizationOptions, ModelConfiguration)"/>
+    /// <inheritdoc cref="Estimate(OptimizationOptions, ModelConfiguration, Device)"/>
     /// <param name="rate">Operations a second of all workers together.</param>
     internal static TimeSpan Estimate(OptimizationOptions options, ModelConfiguration shape, double rate)
     {
@@ -88,27 +96,39 @@ public static class TrainingTime
     /// Operations a second when every worker multiplies a micro-batch with the widest matrix of a layer, as
     /// all do in training. The best of some products counts: what slows the others down are other programs.
     /// </summary>
-    internal static double MeasureRate(int workers, int microBatchTokens, ModelConfiguration shape)
+    internal static double MeasureRate(int workers, int microBatchTokens, ModelConfiguration shape, Device device, ComputeDtype dtype)
     {
         long inner = shape.HiddenSize,
             columns = Math.Max(1, Math.Min(shape.IntermediateSize, MostWeights / inner));
         var rows = (long)Math.Clamp(MostOperations / (2.0 * inner * columns), 1, microBatchTokens);
+        var type = dtype == ComputeDtype.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
         var rates = new double[workers];
         new Cores(workers).Each(workers, worker =>
         {
             using var scope = NewDisposeScope();
-            var (x, weights) = (ones(rows, inner), ones(columns, inner).t());
+            var (x, weights) = (ones(rows, inner, type, device), ones(columns, inner, type, device).t());
             var y = x.matmul(weights); // The first product loads code.
             var (start, best) = (Stopwatch.GetTimestamp(), TimeSpan.MaxValue);
             for (var i = 0; i == 0 || (i < MostProducts && Stopwatch.GetElapsedTime(start) < Measured); i++)
             {
+                Finish();
                 var before = Stopwatch.GetTimestamp();
                 y.addmm_(x, weights, beta: 0, alpha: 1);
+                Finish();
                 best = Stopwatch.GetElapsedTime(before) is var taken && taken < best ? taken : best;
             }
 
             rates[worker] = 2.0 * rows * inner * columns / best.TotalSeconds;
         });
         return rates.Sum();
+
+        // A GPU computes behind the calls.
+        void Finish()
+        {
+            if (device.type == DeviceType.CUDA)
+            {
+                cuda.synchronize();
+            }
+        }
     }
 }

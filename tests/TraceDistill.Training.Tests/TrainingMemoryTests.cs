@@ -6,6 +6,7 @@ using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Pretraining;
@@ -133,6 +134,18 @@ public class TrainingMemoryTests
             Assert.InRange(TrainingMemory.Head(shape with { LogitSoftCap = 30 }, device), 8 * logits, 12 * logits);
             Assert.InRange(TrainingMemory.Head(shape with { LogitSoftCap = 30 }, device), 0, 300_000_000);
         }
+    }
+
+    [Fact]
+    public void EnsureFit_MoreThanTheDeviceHas_NamesBothAndWhatToLower()
+    {
+        var error = Assert.Throws<InvalidInputException>(() =>
+            TrainingMemory.EnsureFit(90_000_000_000, 80_000_000_000, Options, Gpu, longest: 100)
+        );
+
+        Assert.StartsWith("this training takes about 90.0 GB, and there are 80.0 GB on cuda:0: lower ", error.Message);
+        TrainingMemory.EnsureFit(80_000_000_000, 80_000_000_000, Options, Gpu, longest: 100);
+        TrainingMemory.EnsureFit(90_000_000_000, limit: null, Options, Gpu, longest: 100);
     }
 
     /// <summary>Only named: nothing is computed there.</summary>

@@ -1,6 +1,8 @@
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Training.Distillation;
 using Xunit;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Tests;
 
@@ -42,13 +44,15 @@ public sealed class TrainingTimeTests
         Assert.Equal(2 * products * Weights * Tokens * Steps / 1e6 * OtherWork, time.TotalSeconds, tolerance: 1e-6);
     }
 
-    [Fact]
-    public void MeasureRate_AnyShape_IsARateOfThisMachine()
+    [Theory]
+    [InlineData(ComputeDtype.Float32)]
+    [InlineData(ComputeDtype.BFloat16)]
+    public void MeasureRate_AnyShape_IsARateOfThisMachine(ComputeDtype dtype)
     {
         foreach (var shape in new[] { Small, Small with { HiddenSize = 1 << 14, IntermediateSize = 1 << 14, NumAttentionHeads = 256 } })
         {
             Assert.InRange(
-                TrainingTime.MeasureRate(workers: 2, microBatchTokens: 1_024, shape.Configure(vocabularySize: 100, [])),
+                TrainingTime.MeasureRate(workers: 2, microBatchTokens: 1_024, shape.Configure(vocabularySize: 100, []), CPU, dtype),
                 1e6,
                 1e15
             );

@@ -8,12 +8,14 @@ using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Optimization;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -143,7 +145,7 @@ sealed class TrainVerb : Verb<TrainOptions>
     /// <param name="shapeOf">Gives the model's shape, as far as it is known by now.</param>
     public static IEnumerable<Foreseen> ForeseePrecision(OptimizationOptions options, Func<ModelConfiguration?> shapeOf)
     {
-        if (options.ComputeDtype != ComputeDtype.BFloat16 || ComputeDtypes.MultipliesBFloat16)
+        if (options.ComputeDtype != ComputeDtype.BFloat16 || ComputeDtypes.MultipliesBFloat16 || !options.Device.IsCpu())
         {
             yield break;
         }
@@ -151,7 +153,7 @@ sealed class TrainVerb : Verb<TrainOptions>
         var steps = options.NumTrainEpochs is null ? $"{options.MaxSteps:N0} steps compute" : "training computes";
         var time =
             options.NumTrainEpochs is null && shapeOf() is { } shape
-                ? $"{TrainingTime.Words(TrainingTime.Estimate(options, shape))} if nothing else runs here, "
+                ? $"{TrainingTime.Words(TrainingTime.Estimate(options, shape, CPU))} if nothing else runs here, "
                 : "";
         yield return new Foreseen(
             IsCertain: false,

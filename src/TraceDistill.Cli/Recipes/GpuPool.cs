@@ -1,8 +1,6 @@
 using System.Globalization;
 using TraceDistill.Data.Options;
-using TraceDistill.Evaluation;
 using TraceDistill.Models.Native;
-using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Cli.Recipes;
 
@@ -72,11 +70,5 @@ sealed class GpuPool(IReadOnlyList<string> names)
     /// True for a stage whose GPU this pool chooses: there are GPUs, and its <c>device</c> names neither one of them nor the CPU.
     /// </summary>
     bool IsPlaced(PlannedStage stage) =>
-        names.Count > 0
-        && stage.Options switch
-        {
-            OptimizationOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } } => true,
-            EvaluateOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } } => true,
-            _ => false,
-        };
+        names.Count > 0 && stage.Options is IDeviceOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } };
 }

@@ -1,4 +1,6 @@
 using TraceDistill.Cli.Secrets;
+using TraceDistill.Data.Options;
+using TraceDistill.Models.Native;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Stages;
@@ -165,8 +167,14 @@ abstract class Verb<TOptions> : IVerb
     public virtual IAsyncEnumerable<Foreseen> ForeseeAsync(TOptions options, Foresight ahead, CancellationToken cancellationToken) =>
         AsyncEnumerable.Empty<Foreseen>();
 
-    IAsyncEnumerable<Foreseen> IVerb.ForeseeAsync(object options, Foresight ahead, CancellationToken cancellationToken) =>
-        ForeseeAsync((TOptions)options, ahead, cancellationToken);
+    IAsyncEnumerable<Foreseen> IVerb.ForeseeAsync(object options, Foresight ahead, CancellationToken cancellationToken)
+    {
+        // Hours of other stages may lie before the one that needs the device.
+        Foreseen[] device = (options as IDeviceOptions)?.Device?.WhyMissing() is { } missing
+            ? [new Foreseen(IsCertain: true, missing)]
+            : [];
+        return device.ToAsyncEnumerable().Concat(ForeseeAsync((TOptions)options, ahead, cancellationToken));
+    }
 
     /// <inheritdoc cref="IVerb.KeyUses"/>
     public virtual IEnumerable<KeyUse> KeyUses(TOptions options) => [];

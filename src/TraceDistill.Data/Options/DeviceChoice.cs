@@ -2,6 +2,13 @@ using System.Globalization;
 
 namespace TraceDistill.Data.Options;
 
+/// <summary>Options of a stage that computes with tensors.</summary>
+public interface IDeviceOptions
+{
+    /// <summary>Where it computes; null where these options have it compute nothing here.</summary>
+    DeviceChoice? Device { get; }
+}
+
 /// <summary>The device that a stage computes on: <c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>, as PyTorch names them.</summary>
 /// <param name="Kind">The word before the colon.</param>
 /// <param name="Index">N, from 0; null where none is given.</param>

@@ -17,28 +17,43 @@ public static class Devices
 
     /// <summary>The device that a choice means here.</summary>
     /// <exception cref="InvalidInputException">It is not there; the message says how to get it.</exception>
-    public static Device Resolve(this DeviceChoice choice) => Resolve(choice, Backend, CudaDevices);
+    public static Device Resolve(this DeviceChoice choice)
+    {
+        if (choice.WhyMissing() is { } missing)
+        {
+            throw new InvalidInputException(missing);
+        }
+
+        return choice.IsCpu(CudaDevices) ? CPU : Cuda(choice.Index ?? 0);
+    }
+
+    /// <summary>Returns whether a choice means the CPU here.</summary>
+    public static bool IsCpu(this DeviceChoice choice) => choice.IsCpu(CudaDevices);
+
+    internal static bool IsCpu(this DeviceChoice choice, int devices) =>
+        choice.Kind == DeviceChoice.CpuWord || (choice.Kind == DeviceChoice.AutoWord && devices == 0);
+
+    /// <summary>Why a choice is not there, and how to get it; null where it is.</summary>
+    public static string? WhyMissing(this DeviceChoice choice) => choice.WhyMissing(Backend, CudaDevices);
 
     /// <param name="choice">What is asked for.</param>
     /// <param name="backend">What the program was built for.</param>
     /// <param name="devices">CUDA devices.</param>
-    internal static Device Resolve(DeviceChoice choice, string backend, int devices) =>
-        choice.Kind switch
-        {
-            DeviceChoice.AutoWord => devices > 0 ? Cuda(0) : CPU,
-            DeviceChoice.CpuWord => CPU,
-            _ when backend != "cuda" => throw new InvalidInputException(
-                $"device {choice}: this program was built for the CPU; build it with -p:TorchBackend=cuda, or take device: auto or cpu"
-            ),
-            _ when devices == 0 => throw new InvalidInputException(
-                $"device {choice}: no CUDA device is found; look whether nvidia-smi "
-                    + "lists one and the driver is new enough, or take device: auto or cpu"
-            ),
-            _ when choice.Index >= devices => throw new InvalidInputException(
-                $"device {choice}: there are {devices} CUDA devices here, cuda:0 to cuda:{devices - 1}"
-            ),
-            _ => Cuda(choice.Index ?? 0),
-        };
+    internal static string? WhyMissing(this DeviceChoice choice, string backend, int devices) =>
+        choice.Kind != DeviceChoice.CudaWord ? null
+        : backend != "cuda"
+            ? $"device {choice}: this program was built for the CPU; build it with -p:TorchBackend=cuda, or take device: auto or cpu"
+        : devices == 0
+            ? $"device {choice}: no CUDA device is found; look whether nvidia-smi lists one and the driver is new enough, "
+                + "or take device: auto or cpu"
+        : choice.Index >= devices
+            ? $"device {choice}: "
+                + (
+                    devices == 1
+                        ? "the one CUDA device here is cuda:0"
+                        : $"there are {devices} CUDA devices here, cuda:0 to cuda:{devices - 1}"
+                )
+        : null;
 
     /// <summary>Returns whether a device multiplies bfloat16 clearly faster than float32; measured, once for each device.</summary>
     internal static bool MultipliesBFloat16(Device device) => Measured.GetOrAdd(device.index, _ => MeasureBFloat16(device));

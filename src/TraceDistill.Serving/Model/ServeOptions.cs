@@ -6,7 +6,7 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Serving.Model;
 
 /// <summary>Options of a <see cref="ModelServer"/>: the model, the address, and the limits.</summary>
-public sealed record ServeOptions
+public sealed record ServeOptions : IDeviceOptions
 {
     [InputPath]
     [Description("The model directory, in Hugging Face layout")]

@@ -10,7 +10,7 @@ using TraceDistill.Teachers.Dialects;
 namespace TraceDistill.Teachers.Options;
 
 /// <summary>Options of <c>generate</c>. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
-public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
+public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IValidatableObject
 {
     [InputPath]
     [Description("File of problems: JSON Lines, JSON (both also .gz) or Parquet")]
@@ -37,6 +37,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     [Operational]
     [Description("With serve: device that generates: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
     public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+
+    DeviceChoice? IDeviceOptions.Device => Serve is null ? null : Device;
 
     [Description("The model's name as the endpoint knows it; not needed with serve")]
     public string? Model { get; init; }

@@ -26,7 +26,7 @@ public enum DivergencePolicy
 /// <summary>
 /// Settings that every kind of training shares, those of the problem files that it reads among them; names as in Transformers and TRL.
 /// </summary>
-public record OptimizationOptions : ProblemReaderOptions
+public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
 {
     /// <value>1e-3.</value>
     [Range(1e-12, 10.0, ErrorMessage = "must be above 0 and at most 10")]

@@ -39,6 +39,24 @@ public sealed class ForesightTests : IDisposable
         );
     }
 
+    /// <summary>Hours of collection may lie before the stage that needs the device.</summary>
+    [Fact]
+    public async Task Run_DeviceThatIsNotThere_FailsBeforeTheFirstStage()
+    {
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--set", "student.device=cuda:1000"));
+
+        Assert.Contains("error: recipe.yaml: student: device cuda:1000: ", _cli.Error);
+        Assert.False(Directory.Exists(_cli.RunDirectory));
+        // A teacher behind an endpoint computes elsewhere.
+        Assert.Equal(
+            0,
+            await _cli.RunRecipeAsync(
+                Recipe($"endpoint: \"http://127.0.0.1:1/v1\", model: m, tokenizer: {Teacher}, device: \"cuda:1000\""),
+                "--plan"
+            )
+        );
+    }
+
     [Fact]
     public async Task Plan_PositionsShorterThanTheTraces_TellsTheLineToAdd()
     {

@@ -35,17 +35,30 @@ public class DevicesTests
 
     [Fact]
     public void Resolve_AutoWithoutAGpu_IsTheCpu() =>
-        Assert.Equal(CPU.ToString(), Devices.Resolve(DeviceChoice.Auto, "cuda", devices: 0).ToString());
+        Assert.True(DeviceChoice.Auto.WhyMissing("cuda", devices: 0) is null && DeviceChoice.Auto.IsCpu(devices: 0));
+
+    [Fact]
+    public void Resolve_AutoWithAGpu_IsTheGpu() => Assert.False(DeviceChoice.Auto.IsCpu(devices: 1));
 
     [Theory]
     [InlineData("cpu", 0, "-p:TorchBackend=cuda")]
     [InlineData("cuda", 0, "nvidia-smi")]
+    [InlineData("cuda", 1, "the one CUDA device here is cuda:0")]
     [InlineData("cuda", 2, "cuda:0 to cuda:1")]
-    public void Resolve_CudaThatIsNotThere_SaysHowToGetIt(string backend, int devices, string advice)
+    public void WhyMissing_CudaThatIsNotThere_SaysHowToGetIt(string backend, int devices, string advice)
     {
-        var error = Assert.Throws<InvalidInputException>(() => Devices.Resolve(DeviceChoice.Parse("cuda:2", null), backend, devices));
+        var missing = DeviceChoice.Parse("cuda:2", null).WhyMissing(backend, devices);
 
-        Assert.Contains("device cuda:2", error.Message);
-        Assert.Contains(advice, error.Message);
+        Assert.StartsWith("device cuda:2: ", missing);
+        Assert.Contains(advice, missing);
+        Assert.Null(DeviceChoice.Parse("cuda:2", null).WhyMissing("cuda", devices: 3));
+    }
+
+    [Fact]
+    public void Resolve_DeviceThatIsNotThere_IsBadInput()
+    {
+        var error = Assert.Throws<InvalidInputException>(() => DeviceChoice.Parse("cuda:1000", null).Resolve());
+
+        Assert.StartsWith("device cuda:1000: ", error.Message);
     }
 }
