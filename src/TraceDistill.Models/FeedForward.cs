@@ -74,7 +74,8 @@ sealed class ExpertLayer
 
         var weights = probabilities.gather(1, chosen); // [N, k]
         weights = (_settings.NormalizesTopK ? weights / weights.sum(1, keepdim: true) : weights).reshape(-1).to(x.dtype);
-        var (rows, places, counts) = Assignments(chosen.cpu().data<long>().ToArray());
+        var assigned = chosen.cpu().data<long>().ToArray();
+        var (rows, places, counts) = Assignments(assigned);
         var (results, first) = (new List<Tensor>(), 0);
         for (var expert = 0; expert < _experts.Length; expert++)
         {
@@ -92,7 +93,7 @@ sealed class ExpertLayer
         var y = (residual ?? zeros_like(x)).PlusRows(tensor(rows, dtype: ScalarType.Int64, device: x.device), outputs);
         if (balance is not null)
         {
-            y = balance.Attach(index, y, probabilities, counts);
+            y = balance.Attach(index, y, probabilities, assigned);
         }
 
         return y.MoveToOuterDisposeScope();

@@ -35,8 +35,8 @@ public class DecoderMemoryTests
         void Pass(Decoder decoder)
         {
             using var scope = NewDisposeScope();
-            var balance = RouterBalance.Of(parameters.Configuration, 37);
-            var hidden = decoder.Forward(DecoderShapes.Batch(7, 30), balance: balance);
+            var batch = DecoderShapes.Batch(7, 30);
+            var hidden = decoder.Forward(batch, balance: RouterBalance.Of(parameters.Configuration, batch));
             hidden.backward([ones_like(hidden)]);
             CustomGradient.Finish();
         }

@@ -69,7 +69,7 @@ public partial class DecoderTests
             }
         }
 
-        RouterBalance? Balance() => RouterBalance.Of(parameters.Configuration, batch.Ids.Length);
+        RouterBalance? Balance() => RouterBalance.Of(parameters.Configuration, batch);
 
         double Difference(Dictionary<string, float[]> directions, double step)
         {

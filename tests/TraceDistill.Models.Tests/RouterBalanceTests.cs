@@ -2,6 +2,7 @@ using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
@@ -13,7 +14,7 @@ namespace TraceDistill.Models.Tests;
 [Trait("Category", "Numeric")]
 public class RouterBalanceTests
 {
-    /// <summary>Loss and gradient of a pass over several sequences; the loss sees all of them.</summary>
+    /// <summary>Loss and gradient of a pass over several sequences.</summary>
     [Theory]
     [InlineData("mixtral", false, ScalarType.Float64)]
     [InlineData("qwen3_moe", false, ScalarType.Float64)]
@@ -25,7 +26,7 @@ public class RouterBalanceTests
         using var gradient = new FloatBuffer(parameters.Count);
         using var decoder = new Decoder(TrainedWeights.All(parameters), gradient, null, gradientCheckpointing, activations);
         var (batch, experts) = (DecoderShapes.Batch(33, 5, 64), parameters.Configuration.Experts!);
-        var balance = RouterBalance.Of(parameters.Configuration, batch.Outputs.Length)!;
+        var balance = RouterBalance.Of(parameters.Configuration, batch)!;
         var slopes = randn([batch.Ids.Length, parameters.Configuration.HiddenSize], dtype: ScalarType.Float64, generator: new Generator(9));
 
         decoder.Forward(batch, balance: balance).backward([slopes.to(activations)]);
@@ -33,7 +34,7 @@ public class RouterBalanceTests
 
         var reference = new ReferenceLlama(parameters);
         var hidden = cat([.. DecoderShapes.Sequences(batch).Select(reference.Forward)], 0);
-        var loss = experts.RouterLossWeight * batch.Outputs.Length * reference.RouterLoss();
+        var loss = experts.RouterLossWeight * reference.RouterLoss();
         // stored in float32
         var tolerance = activations == ScalarType.Float64 ? Rounding.Of(8) : Rounding.OfBackward(parameters.Configuration, 64);
         Assert.Equal(loss.item<double>(), balance.Loss, tolerance * loss.item<double>());
@@ -46,9 +47,9 @@ public class RouterBalanceTests
         }
     }
 
-    /// <summary>By hand: four tokens, two experts, one a token.</summary>
+    /// <summary>By hand: two sequences of four tokens and of one, two experts, one a token; three tokens of the first are trained.</summary>
     [Fact]
-    public void Attach_FourTokensOfTwoExperts_IsTheFormulaAndItsGradient()
+    public void Attach_TokensOfTwoExperts_IsTheFormulaAndItsGradient()
     {
         using var scope = NewDisposeScope();
         var configuration = DecoderShapes.Shape("mixtral") with
@@ -62,24 +63,27 @@ public class RouterBalanceTests
                 RouterLossWeight = 0.01,
             },
         };
-        var balance = RouterBalance.Of(configuration, tokens: 10)!;
-        var probabilities = tensor(new[] { 0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.4, 0.6 }).reshape(4, 2).requires_grad_(true);
+        var balance = RouterBalance.Of(configuration, new TokenBatch(new int[5], [4, 1], Outputs: [1, 2, 3, 4]))!;
+        var probabilities = tensor(new[] { 0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.4, 0.6, 0.2, 0.8 }).reshape(5, 2).requires_grad_(true);
 
-        var y = balance.Attach(0, ones(4, 3, dtype: ScalarType.Float64).requires_grad_(true), probabilities, [3, 1]);
+        var y = balance.Attach(0, ones(5, 3, dtype: ScalarType.Float64).requires_grad_(true), probabilities, [0, 0, 0, 1, 1]);
         y.sum().backward();
         CustomGradient.Finish();
 
-        // f = (3/4, 1/4), P = (0.7, 0.3): 2·(0.525 + 0.075) = 1.2, half of it the share of one of two layers.
-        Assert.Equal(0.01 * 10 * 1.2 / 2, balance.Loss, 1e-12);
-        double[] expected = [.. Enumerable.Repeat(new[] { 0.75, 0.25 }, 4).SelectMany(f => f).Select(f => 0.01 * 10 / 2 * 2 * f / 4)];
+        // f = (3/4, 1/4), P = (0.7, 0.3): 2·(0.525 + 0.075) = 1.2 for each of three tokens; f = (0, 1), P = (0.2, 0.8): 1.6 for one.
+        // Half of it is the share of one of two layers.
+        Assert.Equal(0.01 * (3 * 1.2 + 1.6) / 2, balance.Loss, 1e-12);
+        double[] ofFirst = [.. Enumerable.Repeat(new[] { 0.75, 0.25 }, 4).SelectMany(f => f).Select(f => 3 * 2 * f / 4)];
+        double[] expected = [.. ofFirst.Concat([0, 1 * 2 * 1.0]).Select(slope => 0.01 / 2 * slope)];
         Assert.Equal(expected, probabilities.grad!.data<double>().ToArray(), (a, b) => Math.Abs(a - b) < 1e-12);
     }
 
     [Fact]
     public void Of_ModelWithoutExpertsOrWeight_IsNone()
     {
-        Assert.Null(RouterBalance.Of(DecoderShapes.Shape("qwen3"), 3));
+        var batch = new TokenBatch([1, 2, 3], [3]);
+        Assert.Null(RouterBalance.Of(DecoderShapes.Shape("qwen3"), batch));
         var mixtral = DecoderShapes.Shape("mixtral");
-        Assert.Null(RouterBalance.Of(mixtral with { Experts = mixtral.Experts! with { RouterLossWeight = 0 } }, 3));
+        Assert.Null(RouterBalance.Of(mixtral with { Experts = mixtral.Experts! with { RouterLossWeight = 0 } }, batch));
     }
 }

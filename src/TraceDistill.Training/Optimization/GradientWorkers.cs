@@ -155,8 +155,9 @@ public sealed class GradientWorkers : IDisposable
                 using var scope = NewDisposeScope();
                 var batch = PackedBatch.Create([.. piece.Select(sequence => all[sequence])]);
                 var passNoise = noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null;
-                var balance = RouterBalance.Of(_configuration, batch.Rows.Length);
-                var hidden = _decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows), passNoise, balance: balance);
+                var tokens = new TokenBatch(batch.Ids, batch.Lengths, batch.Rows);
+                var balance = RouterBalance.Of(_configuration, tokens);
+                var hidden = _decoder.Forward(tokens, passNoise, balance: balance);
                 var (gradient, totals) = Head(hidden, batch, terms);
                 totals = balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Rows.Length));
                 sums = sums?.Plus(totals) ?? totals;

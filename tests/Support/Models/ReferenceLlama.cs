@@ -103,17 +103,17 @@ sealed class ReferenceLlama
         return _shape.Family == ModelFamily.Gemma2 ? (logits / 30).tanh() * 30 : logits;
     }
 
-    /// <summary>E · Σ f·P over all tokens of all passes so far, its mean over the layers.</summary>
+    /// <summary>E · Σ f·P of each pass so far, a sequence, times its tokens; summed, and the mean over the layers.</summary>
     public Tensor RouterLoss() =>
         stack([
                 .. _routed.Values.Select(passes =>
-                {
-                    var (probabilities, chosen) = (
-                        cat([.. passes.Select(pass => pass.Probabilities)], 0),
-                        cat([.. passes.Select(pass => pass.Chosen)], 0)
-                    );
-                    return probabilities.shape[1] * (chosen.mean([0]) * probabilities.mean([0])).sum();
-                }),
+                    stack([
+                            .. passes.Select(pass =>
+                                pass.Probabilities.numel() * (pass.Chosen.mean([0]) * pass.Probabilities.mean([0])).sum()
+                            ),
+                        ])
+                        .sum()
+                ),
             ])
             .mean();
 

@@ -25,9 +25,19 @@ public class GradientWorkersTests
     [InlineData(1, 1_000, 2, 90)]
     [InlineData(2, 30, 2, 90)]
     [InlineData(1, 1_000, 12, 30)]
-    public void Accumulate_OtherMicroBatches_GivesTheSameGradient(int workersA, int tokensA, int workersB, int tokensB)
+    [InlineData(1, 1_000, 2, 30, "gemma2")]
+    [InlineData(1, 1_000, 2, 30, "mixtral")]
+    public void Accumulate_OtherMicroBatches_GivesTheSameGradient(
+        int workersA,
+        int tokensA,
+        int workersB,
+        int tokensB,
+        string family = "llama"
+    )
     {
-        using var parameters = SampleSequences.Parameters();
+        var shape = Shape(family);
+        shape = shape.Experts is { } experts ? shape with { Experts = experts with { RouterLossWeight = 0.5 } } : shape;
+        using var parameters = SampleSequences.Parameters(shape);
         var batch = SampleSequences.Create(8);
         var (a, totalsA) = Gradient(parameters, batch, workersA, tokensA);
         var (b, totalsB) = Gradient(parameters, batch, workersB, tokensB);
