@@ -56,7 +56,7 @@ public sealed class Decoder : nn.Module
         (_gradientCheckpointing, _activations) = (gradientCheckpointing, activations);
         _tensors = new Parameters(weights, gradient, rounded);
         _embedding = _tensors.Matrix("model.embed_tokens.weight").Weight;
-        Output = _tensors.Matrix(_shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight", isRounded: false);
+        Output = _tensors.Matrix(_shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight");
         int[] layers = [.. Enumerable.Range(0, _shape.NumHiddenLayers)];
         _attention = layers.Select(_shape.AttentionOf).Distinct().ToDictionary(kind => kind, kind => new RotaryAttention(_shape, kind));
         _layers = [.. layers.Select(layer => new DecoderLayer(_tensors, layer, _attention[_shape.AttentionOf(layer)]))];
@@ -95,7 +95,7 @@ public sealed class Decoder : nn.Module
     internal Tensor Logits(Tensor hidden)
     {
         using var noGrad = no_grad();
-        var logits = Output.Apply(hidden.to(ScalarType.Float32));
+        var logits = Output.ApplyStored(hidden.to(ScalarType.Float32));
         return _shape.LogitSoftCap is { } cap ? SoftCap.Apply(logits, cap) : logits;
     }
 

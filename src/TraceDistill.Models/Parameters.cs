@@ -38,7 +38,7 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
     /// <returns>A norm's weight or a bias; null where the model has none of the name.</returns>
     public Weight? Vector(string name) => _names.Contains(name) ? Leaf(name, weights.Model.ShapeOf(name)) : null;
 
-    /// <param name="isRounded">Whether its products are made in the precision of the layers' ones.</param>
+    /// <param name="isRounded">True for products in the precision of the layers.</param>
     public LinearMatrix Matrix(string name, bool isRounded = true) => Group([name], weights.Model.ShapeOf(name)[1], isRounded);
 
     /// <summary>Matrices of one input: neighbours that are trained alike are one.</summary>

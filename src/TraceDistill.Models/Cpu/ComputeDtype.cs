@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace TraceDistill.Models.Cpu;
 
 /// <summary>
-/// Precision of the matrix products inside the layers, and on a GPU of what lies between
-/// them; weights, norms, logits, loss and optimizer are always float32.
+/// Precision of the matrix products, and on a GPU of what lies between those of the layers; weights,
+/// norms, logits, loss and optimizer are always float32.
 /// </summary>
 public enum ComputeDtype
 {

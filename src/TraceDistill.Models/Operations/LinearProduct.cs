@@ -19,6 +19,9 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
     /// <summary>Multiplications of one part of a product on the CPU: some milliseconds of a core.</summary>
     const long PartMultiplications = 1 << 28;
 
+    /// <summary>Numbers of one part of a product on other devices that is rounded before it is added: 32 megabytes.</summary>
+    const long DevicePartElements = 1 << 24;
+
     /// <summary>Rows and columns of a part are multiples of it.</summary>
     const int PartMultiple = 128;
 
@@ -37,19 +40,36 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
         return Product.apply(residual is null ? arguments : [.. arguments, residual]).MoveToOuterDisposeScope();
     }
 
-    /// <summary>dy·W, in the dtype of dy: the gradient of x.</summary>
+    /// <summary>x·Wᵀ in the dtype of x by the matrix as it is held, whatever products read; no gradient is recorded.</summary>
+    /// <param name="x">[N, K].</param>
+    public Tensor ApplyStored(Tensor x)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return Multiply(x, Stored, null, x.shape[0], x.dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Goes back through x·Wᵀ: adds dyᵀ·x to the gradient of the matrix where it is trained.</summary>
     /// <param name="dy">[N, C].</param>
-    public Tensor ApplyBack(Tensor dy)
+    /// <param name="x">[N, K].</param>
+    /// <returns>[N, K] dy·W, in the dtype of dy: the gradient of x.</returns>
+    public Tensor ApplyBack(Tensor dy, Tensor x)
     {
         using var scope = NewDisposeScope();
-        return MultiplyBack(Round(dy, ProductDtype(dy)), dy.shape[0], dy.dtype).MoveToOuterDisposeScope();
+        var dtype = ProductDtype(dy);
+        var slopes = Round(dy, dtype);
+        if (IsTrained)
+        {
+            Accumulate(slopes, Round(x, dtype));
+        }
+
+        return MultiplyBack(slopes, dy.shape[0], dy.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>The stretches of rows that a product takes at once, in a dtype that it takes with x.</summary>
     /// <param name="dtype">Of x, or what x is rounded to.</param>
-    IEnumerable<(int First, Tensor Rows)> Stretches(ScalarType dtype)
+    static IEnumerable<(int First, Tensor Rows)> Stretches(Tensor matrix, ScalarType dtype)
     {
-        var matrix = Rounded ?? Stored;
         if (matrix.dtype == dtype)
         {
             yield return (0, matrix);
@@ -103,7 +123,7 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
             ctx.save_data("matrix", matrix);
             ctx.save_data("needs", x.requires_grad);
             ctx.save_data("arguments", vars.Length);
-            return matrix.Multiply(input, residual, x.shape[0], x.dtype);
+            return Multiply(input, matrix.Rounded ?? matrix.Stored, residual, x.shape[0], x.dtype);
         }
 
         public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput)
@@ -128,17 +148,17 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
     /// <summary>Adds dyᵀ·x to the gradient of the matrix.</summary>
     /// <param name="dy">[N, C].</param>
     /// <param name="x">[N, K].</param>
-    public void Accumulate(Tensor dy, Tensor x)
+    void Accumulate(Tensor dy, Tensor x)
     {
         using var transposed = dy.t();
         MultiplyInto(Weight.Gradient!, transposed, x, adds: true);
     }
 
     /// <param name="count">N; x may have rows of filling.</param>
-    Tensor Multiply(Tensor x, Tensor? residual, long count, ScalarType result)
+    static Tensor Multiply(Tensor x, Tensor matrix, Tensor? residual, long count, ScalarType result)
     {
-        var y = residual is null ? empty(count, Stored.shape[0], dtype: result, device: x.device) : residual.clone();
-        foreach (var (first, rows) in Stretches(x.dtype))
+        var y = residual is null ? empty(count, matrix.shape[0], dtype: result, device: x.device) : residual.clone();
+        foreach (var (first, rows) in Stretches(matrix, x.dtype))
         {
             using var transposed = rows.t();
             using var columns = y.narrow(1, first, rows.shape[0]);
@@ -152,7 +172,7 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
     Tensor MultiplyBack(Tensor dy, long count, ScalarType result)
     {
         var dx = empty(count, Stored.shape[1], dtype: result, device: dy.device);
-        foreach (var (first, rows) in Stretches(dy.dtype))
+        foreach (var (first, rows) in Stretches(Rounded ?? Stored, dy.dtype))
         {
             using var slopes = dy.narrow(1, first, rows.shape[0]);
             MultiplyInto(dx, slopes, rows, adds: first > 0);
@@ -162,17 +182,33 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
     }
 
     /// <summary>
-    /// result ← a·b, or result + a·b. On the CPU a large product is cut into parts by its shape, for the cores that are idle.
+    /// result ← a·b, or result + a·b. On the CPU a large product is cut into parts by its shape, for the cores that are idle;
+    /// elsewhere one whose sum is in another dtype than its factors, which needs a matrix of its own for the product.
     /// </summary>
     /// <param name="result">[R, S], in the dtype of a and b or another.</param>
     /// <param name="a">[R, T]; further rows are filling.</param>
     /// <param name="b">[T, S].</param>
     static void MultiplyInto(Tensor result, Tensor a, Tensor b, bool adds)
     {
-        var (rows, columns) = a.device_type == DeviceType.CPU ? PartOf(a.shape[0], b.shape[1], a.shape[1]) : (a.shape[0], b.shape[1]);
+        var (rows, columns) =
+            a.device_type == DeviceType.CPU ? PartOf(a.shape[0], b.shape[1], a.shape[1])
+            : result.dtype == a.dtype ? (a.shape[0], b.shape[1])
+            : (Math.Min(a.shape[0], Math.Max(1, DevicePartElements / b.shape[1])), b.shape[1]);
         int down = Parts(a.shape[0], rows),
             across = Parts(b.shape[1], columns);
-        Cores.For(down * across, part =>
+        if (a.device_type == DeviceType.CPU)
+        {
+            Cores.For(down * across, Multiply);
+        }
+        else
+        {
+            for (var part = 0; part < down; part++)
+            {
+                Multiply(part);
+            }
+        }
+
+        void Multiply(int part)
         {
             using var scope = NewDisposeScope();
             var (top, left) = (part / across * rows, part % across * columns);
@@ -186,7 +222,7 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
 
             var product = mm(x, y).narrow(0, 0, mine.shape[0]);
             _ = adds ? mine.Add(product) : mine.copy_(product);
-        });
+        }
 
         static int Parts(long whole, long part) => part == 0 ? 1 : (int)((whole + part - 1) / part);
 

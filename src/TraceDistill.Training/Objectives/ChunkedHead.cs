@@ -60,11 +60,7 @@ public sealed class ChunkedHead(Decoder decoder)
                 SoftCap.ApplyBack(slopes, capped, decoder.LogitSoftCap!.Value);
             }
 
-            gradient.narrow(0, first, rows).copy_(decoder.Output.ApplyBack(slopes));
-            if (decoder.Output.IsTrained)
-            {
-                decoder.Output.Accumulate(slopes, x);
-            }
+            gradient.narrow(0, first, rows).copy_(decoder.Output.ApplyBack(slopes, x));
         }
 
         return (gradient.MoveToOuterDisposeScope(), objectives.Totals());

@@ -52,7 +52,7 @@ public class LinearMatrixTests
             });
             if (stored is not null)
             {
-                new LinearMatrix(new Weight(w, gradient)).Accumulate(slopes, x);
+                _ = new LinearMatrix(new Weight(w, gradient)).ApplyBack(slopes, x);
             }
 
             return (result!.detach(), leaf.grad!, gradient);
@@ -91,6 +91,17 @@ public class LinearMatrixTests
         Close(input, exact.t(), residual.to(ScalarType.Float64), y);
         Close(dy, exact, zeros(1, dtype: ScalarType.Float64), leaf.grad!);
         Close(dy.t(), input, ones(1, dtype: ScalarType.Float64), gradient);
+
+        // The output projection: logits by the matrix as it is, and back as the layers go.
+        var summed = ones(outputs, inputs);
+        var head = new LinearMatrix(new Weight(w, summed), w.to(ScalarType.BFloat16));
+        Rounding.Close(
+            x.to(ScalarType.Float64).matmul(w.to(ScalarType.Float64).t()),
+            head.ApplyStored(x),
+            Rounding.Of(inputs) * Math.Sqrt(inputs)
+        );
+        Close(dy, exact, zeros(1, dtype: ScalarType.Float64), head.ApplyBack(slopes, x));
+        Close(dy.t(), input, ones(1, dtype: ScalarType.Float64), summed);
 
         static Tensor Rounded(Tensor values) => values.to(ScalarType.BFloat16).to(ScalarType.Float64);
 
