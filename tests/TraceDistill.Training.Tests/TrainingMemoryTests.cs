@@ -120,10 +120,12 @@ public class TrainingMemoryTests
         Assert.Equal(copied * (matrices + vectors), rounded - exact);
     }
 
-    /// <summary>A chunk of 2²⁴ logits, or of 128 rows where these are more; 2¹⁹ on the CPU.</summary>
+    /// <summary>A chunk of 2²⁴ logits; on the CPU of 2¹⁹, or of 128 rows where these are more and no more than 2²⁴.</summary>
     [Theory]
     [InlineData(1_000, 16_777 * 1_000L, 524 * 1_000L)]
-    [InlineData(151_936, 128 * 151_936L, 128 * 151_936L)]
+    [InlineData(50_304, 333 * 50_304L, 128 * 50_304L)]
+    [InlineData(151_936, 110 * 151_936L, 110 * 151_936L)]
+    [InlineData(1_000_000, 16 * 1_000_000L, 16 * 1_000_000L)]
     public void Head_Devices_HoldTheLogitsOfTheirOwnChunkAndNotMuchMore(int vocabulary, long onGpu, long onCpu)
     {
         var shape = SampleSequences.Shape with { VocabSize = vocabulary };

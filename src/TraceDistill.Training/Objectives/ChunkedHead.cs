@@ -14,23 +14,26 @@ namespace TraceDistill.Training.Objectives;
 /// </summary>
 public sealed class ChunkedHead(Decoder decoder)
 {
-    /// <summary>Logits held at once, where the vocabulary allows it: 2¹⁹ floats are two megabytes.</summary>
+    /// <summary>Logits held at once on the CPU, where the vocabulary allows it: 2¹⁹ floats are two megabytes.</summary>
     const int ChunkLogits = 1 << 19;
 
-    /// <summary>
-    /// The same on other devices, where a chunk's many small operations cost more than its memory: 64 megabytes, twice that
-    /// where logits have a soft cap.
-    /// </summary>
-    const int DeviceChunkLogits = 1 << 24;
-
-    /// <summary>Rows below which a chunk would spend its time reading the output matrix.</summary>
+    /// <summary>Rows below which a chunk on the CPU would spend its time reading the output matrix.</summary>
     const int LeastRows = 128;
+
+    /// <summary>
+    /// Logits held at once, however large the vocabulary: 64 megabytes, twice that where logits have a soft cap. On other
+    /// devices, where a chunk's many small operations cost more than its memory, a chunk has as many.
+    /// </summary>
+    const int MostLogits = 1 << 24;
 
     /// <summary>Tokens of a chunk.</summary>
     /// <param name="vocabulary">V.</param>
     /// <param name="device">Where logits are computed.</param>
-    internal static int RowsOf(long vocabulary, DeviceType device) =>
-        (int)Math.Max(LeastRows, (device == DeviceType.CPU ? ChunkLogits : DeviceChunkLogits) / vocabulary);
+    internal static int RowsOf(long vocabulary, DeviceType device)
+    {
+        var most = Math.Max(1, MostLogits / vocabulary);
+        return (int)(device == DeviceType.CPU ? Math.Min(most, Math.Max(LeastRows, ChunkLogits / vocabulary)) : most);
+    }
 
     /// <summary>
     /// Loss of a batch and its gradient by the hidden states; adds that of the output matrix, where it is trained, to its buffer.
