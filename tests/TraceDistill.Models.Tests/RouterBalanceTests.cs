@@ -47,7 +47,9 @@ public class RouterBalanceTests
         }
     }
 
-    /// <summary>By hand: two sequences of four tokens and of one, two experts, one a token; three tokens of the first are trained.</summary>
+    /// <summary>
+    /// By hand: two sequences of four tokens and of one, two experts, one a token; three tokens of the first are trained.
+    /// </summary>
     [Fact]
     public void Attach_TokensOfTwoExperts_IsTheFormulaAndItsGradient()
     {

@@ -13,6 +13,9 @@ sealed class GpuPool(IReadOnlyList<string> names)
 
     readonly List<string> _free = [.. names];
 
+    /// <summary>Those that stages name themselves: others take them last.</summary>
+    readonly HashSet<string> _named = [];
+
     /// <summary>Those that this process sees.</summary>
     public static GpuPool OfThisMachine()
     {
@@ -31,13 +34,27 @@ sealed class GpuPool(IReadOnlyList<string> names)
     /// <summary>
     /// The missing GPU of a stage that is to start beside others, as the end of "waits for …"; null where one is free, or it needs none.
     /// </summary>
-    public string? Shortage(PlannedStage stage, IEnumerable<PlannedStage> running) =>
-        IsPlaced(stage) && running.Count(IsPlaced) >= names.Count
-            ? $"a GPU: {(names.Count == 1 ? "the one here is" : $"all {names.Count} are")} in use"
-            : null;
+    public string? Shortage(PlannedStage stage, IReadOnlyList<PlannedStage> running)
+    {
+        lock (_free)
+        {
+            if (NameOf(stage) is { } name)
+            {
+                _named.Add(name);
+                return running.Any(other => NameOf(other) == name) || (running.Any(IsPlaced) && !_free.Contains(name))
+                    ? $"its GPU, {((IDeviceOptions)stage.Options).Device}, which another stage uses"
+                    : null;
+            }
+
+            var used = running.Count(IsPlaced) + running.Select(NameOf).OfType<string>().Distinct().Count();
+            return IsPlaced(stage) && used >= names.Count
+                ? $"a GPU: {(names.Count == 1 ? "the one here is" : $"all {names.Count} are")} in use"
+                : null;
+        }
+    }
 
     /// <summary>
-    /// Takes a GPU for a stage, to be given back when it has ended; null for one that needs none, or where all are taken.
+    /// Takes a GPU for a stage, to be given back when it has ended; null for one that needs none or names its own, or where all are taken.
     /// </summary>
     public string? Take(PlannedStage stage)
     {
@@ -48,9 +65,9 @@ sealed class GpuPool(IReadOnlyList<string> names)
                 return null;
             }
 
-            var first = _free[0];
-            _free.RemoveAt(0);
-            return first;
+            var taken = _free.Find(name => !_named.Contains(name)) ?? _free[0];
+            _free.Remove(taken);
+            return taken;
         }
     }
 
@@ -71,4 +88,10 @@ sealed class GpuPool(IReadOnlyList<string> names)
     /// </summary>
     bool IsPlaced(PlannedStage stage) =>
         names.Count > 0 && stage.Options is IDeviceOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } };
+
+    /// <summary>The GPU that a stage's <c>device</c> names; null for none.</summary>
+    string? NameOf(PlannedStage stage) =>
+        stage.Options is IDeviceOptions { Device: { Kind: DeviceChoice.CudaWord, Index: { } index } } && index < names.Count
+            ? names[index]
+            : null;
 }

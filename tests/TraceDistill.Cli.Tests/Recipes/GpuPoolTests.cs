@@ -25,14 +25,42 @@ public class GpuPoolTests
 
     [Theory]
     [InlineData("cpu")]
-    [InlineData("cuda:1")]
-    public void Shortage_StageThatSaysWhere_LacksNothingAndTakesNone(string device)
+    [InlineData("cuda:1")] // is not there
+    public void Shortage_StageOnNoGpuOfThePool_LacksNothingAndTakesNone(string device)
     {
         var (pool, stage) = (new GpuPool(["0"]), Training("said", device));
 
         Assert.Null(pool.Shortage(stage, [First]));
         Assert.Null(pool.Shortage(First, [stage]));
         Assert.Null(pool.Take(stage));
+    }
+
+    [Fact]
+    public void Shortage_StagesThatNameOneGpu_RunOneAfterTheOther()
+    {
+        var (pool, one, same, other) = (
+            new GpuPool(["4", "5"]),
+            Training("one", "cuda:1"),
+            Training("same", "cuda:1"),
+            Training("other", "cuda:0")
+        );
+
+        Assert.Null(pool.Shortage(one, []));
+        Assert.Equal("its GPU, cuda:1, which another stage uses", pool.Shortage(same, [one]));
+        Assert.Null(pool.Shortage(other, [one]));
+    }
+
+    [Fact]
+    public void Take_GpuThatAStageNames_IsLeftToIt()
+    {
+        var (pool, named) = (new GpuPool(["4", "5"]), Training("named", "cuda:0"));
+
+        Assert.Null(pool.Shortage(named, []));
+        Assert.Null(pool.Shortage(First, [named]));
+        Assert.Equal("5", pool.Take(First));
+        Assert.Equal("a GPU: all 2 are in use", pool.Shortage(Second, [named, First]));
+        Assert.Equal("4", pool.Take(Second)); // were it started nevertheless
+        Assert.Equal("its GPU, cuda:0, which another stage uses", pool.Shortage(named, [First, Second]));
     }
 
     [Fact]
