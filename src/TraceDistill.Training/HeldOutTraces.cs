@@ -12,7 +12,7 @@ namespace TraceDistill.Training;
 /// <summary>Quantities by which a model in training is judged.</summary>
 public enum HeldOutMetric
 {
-    /// <summary>kd_alpha · KL + (1 − kd_alpha) · CE; smaller is better.</summary>
+    /// <summary>kd_alpha · KL + (1 − kd_alpha) · CE with the last step's kd_alpha; smaller is better.</summary>
     Loss,
 
     /// <summary>KL(teacher ‖ student); smaller is better.</summary>
@@ -39,7 +39,8 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
     /// <summary>Means over all tokens that would be trained.</summary>
     /// <param name="weights">The model.</param>
     /// <param name="alpha">Weight of the soft targets in the loss.</param>
-    public HeldOutScores Score(TrainedWeights weights, double alpha)
+    /// <param name="cancellationToken">Stops before the next forward pass.</param>
+    public HeldOutScores Score(TrainedWeights weights, double alpha, CancellationToken cancellationToken = default)
     {
         weights.Adapter?.Refresh();
         // Of like length together: attention on a GPU takes them as one (Models.Operations.LengthGroups).
@@ -53,6 +54,7 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
             var head = new ChunkedHead(decoder);
             for (var piece = worker; piece < pieces.Count; piece += threads)
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 sums[piece] = Add(decoder, head, pieces[piece]);
             }
         });

@@ -196,7 +196,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>loss; accuracy where there are eval_problems and no held-out traces.</value>
     [Description(
-        "What decides which weights are the best: loss (kd_alpha · kl + (1 − kd_alpha) · ce), "
+        "What decides which weights are the best: loss (kd_alpha · kl + (1 − kd_alpha) · ce with the last step's kd_alpha), "
             + "kl, ce or top1 on held-out traces, or accuracy on eval_problems"
     )]
     public HeldOutMetric? MetricForBestModel { get; init; }

@@ -246,7 +246,8 @@ public sealed class Trainer(
             checkpoints.Save(_progress, weights, VisitState);
         }
 
-        return Evaluate(evaluation, settings(_progress.Step - 1).KdAlpha, checkpoints, cancellationToken);
+        // With the same weight of the soft targets at every step, or evaluations could not be compared.
+        return Evaluate(evaluation, settings(options.MaxSteps - 1).KdAlpha, checkpoints, cancellationToken);
     }
 
     /// <returns>Whether to go on.</returns>

@@ -218,6 +218,25 @@ public class TrainerTests
         Assert.Equal(best.Ce, HeldOut().Score(TrainedWeights.All(parameters), 0.5).Ce);
     }
 
+    /// <summary>Whatever the soft targets weigh in each step's own loss, evaluations are of one quantity.</summary>
+    [Fact]
+    public void Run_ScheduledAlpha_EvaluatesAllStepsWithThatOfTheLastOne()
+    {
+        var metrics = new AllMetrics();
+        var plan = new EvaluationPlan(HeldOut(), null, Steps: 4, HeldOutMetric.Loss, LoadBest: false, Patience: 0, Threshold: 0);
+
+        Train(Options, observer: metrics, evaluation: plan);
+
+        var evaluations = metrics.Values.Where(line => line.Values.ContainsKey("eval_loss")).ToArray();
+        Assert.Equal([4, 8, 12, 16, 20, 24, 28, 30], evaluations.Select(line => line.Step));
+        var alpha = AlphaAt(29);
+        Assert.All(
+            evaluations,
+            line =>
+                Assert.Equal((alpha * line.Values["eval_kl"]) + ((1 - alpha) * line.Values["eval_ce"]), line.Values["eval_loss"], 1e-12)
+        );
+    }
+
     [Fact]
     public void Run_NoBetterForSomeEvaluations_StopsEarly()
     {
@@ -425,7 +444,8 @@ public class TrainerTests
         Func<ModelParameters, TrainedWeights>? trained = null,
         EvaluationPlan? evaluation = null,
         int spoiled = -1,
-        int spiked = -1
+        int spiked = -1,
+        Func<long, DistillationSettings>? settings = null
     )
     {
         using var folder = new TemporaryDirectory();
@@ -434,7 +454,7 @@ public class TrainerTests
         var weights = (trained ?? TrainedWeights.All)(parameters);
         using var adapter = weights.Adapter;
         weights.Weights.HoldAs(options.MasterDtype.ToScalarType());
-        Run(weights, options, directory ?? folder.Path, observer, stop, fingerprint, evaluation, spoiled, spiked);
+        Run(weights, options, directory ?? folder.Path, observer, stop, fingerprint, evaluation, spoiled, spiked, settings);
         var end = new float[weights.Weights.Count];
         weights.Weights.Flat.Read(0, end);
         return end;
@@ -449,7 +469,8 @@ public class TrainerTests
         string fingerprint = "this run",
         EvaluationPlan? evaluation = null,
         int spoiled = -1,
-        int spiked = -1
+        int spiked = -1,
+        Func<long, DistillationSettings>? settings = null
     )
     {
         var sequences = Enumerable.Range(0, 12).Select(Sequence).ToArray();
@@ -460,19 +481,24 @@ public class TrainerTests
             );
             return trainer.Run(
                 new BatchStream(new BatchPlan([SequenceSet.Of(sequences)], options.BatchTokens, seed: 2)),
-                step => new DistillationSettings(
-                    0.5 + 0.01 * (step % 10),
-                    1.5,
-                    MissingMass.TailBucket,
-                    ZLossWeight: step == spoiled ? double.PositiveInfinity
-                        : step == spiked ? 500
-                        : 0
-                ),
+                settings
+                    ?? (
+                        step => new DistillationSettings(
+                            AlphaAt(step),
+                            1.5,
+                            MissingMass.TailBucket,
+                            ZLossWeight: step == spoiled ? double.PositiveInfinity
+                                : step == spiked ? 500
+                                : 0
+                        )
+                    ),
                 new TrainingState(directory, fingerprint),
                 stop?.Token ?? TestContext.Current.CancellationToken
             );
         });
     }
+
+    static double AlphaAt(long step) => 0.5 + 0.01 * (step % 10);
 
     /// <summary>The weights alone stand for the model.</summary>
     static void Save(TrainedWeights weights, string model)
