@@ -2,7 +2,6 @@ using System.Globalization;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
-using TraceDistill.Models.Native;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Text.Errors;
@@ -154,7 +153,8 @@ public sealed class Trainer(
     {
         var step = _progress.Step;
         var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
-        var totals = Accumulate(batch, settings.Terms(), hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null);
+        UpdateNoise? noise = hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null;
+        var totals = _workers.Accumulate(batch, settings.Terms(), noise);
         var norm = _workers.GradientNorm() / totals.Tokens;
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
         var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));
@@ -172,23 +172,6 @@ public sealed class Trainer(
         _progress.Losses++;
         _progress.LeftOut = 0;
         return metrics;
-    }
-
-    LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, IReadOnlyList<ObjectiveTerm> terms, UpdateNoise? noise)
-    {
-        try
-        {
-            return _workers.Accumulate(batch, terms, noise);
-        }
-        catch (Exception error) when (error is OutOfMemoryException || MemoryFailure.IsMemoryFull(error))
-        {
-            var advice = TrainingMemory.Advice(options, batch.Max(sequence => sequence.Ids.Length));
-            throw new InvalidInputException(
-                $"the memory of {weights.Model.Device} is full{(advice.Length > 0 ? $": {advice}" : "")}; "
-                    + "what is saved goes on from its last checkpoint",
-                error
-            );
-        }
     }
 
     /// <returns>What is wrong with an update; null where nothing is.</returns>

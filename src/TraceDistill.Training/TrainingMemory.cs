@@ -43,6 +43,28 @@ public static class TrainingMemory
         );
     }
 
+    /// <summary>Runs a training, and has the error say what to lower where the memory fills, whatever of it took the last of it.</summary>
+    /// <param name="device">Where it computes.</param>
+    /// <param name="longest">Tokens of the longest sequence.</param>
+    /// <param name="training">All of it that takes memory on the device, from moving the weights there on.</param>
+    /// <exception cref="InvalidInputException">Memory is full.</exception>
+    public static FinishedTraining Advised(OptimizationOptions options, Device device, int longest, Func<FinishedTraining> training)
+    {
+        try
+        {
+            return training();
+        }
+        catch (Exception error) when (error is OutOfMemoryException || MemoryFailure.IsMemoryFull(error))
+        {
+            var advice = Advice(options, longest);
+            throw new InvalidInputException(
+                $"memory is full while training on {device}{(advice.Length > 0 ? $": {advice}" : "")}; "
+                    + "what is saved goes on from its last checkpoint",
+                error
+            );
+        }
+    }
+
     /// <param name="limit">Bytes that there are; null where that is not known.</param>
     internal static void EnsureFit(long needed, long? limit, OptimizationOptions options, Device device, int longest)
     {

@@ -153,5 +153,36 @@ public class TrainingMemoryTests
     /// <summary>Only named: nothing is computed there.</summary>
     static Device Gpu { get; } = new(DeviceType.CUDA, 0);
 
+    /// <summary>As the CLR, a buffer of ours and libtorch say it.</summary>
+    public static TheoryData<Exception> Full =>
+        [
+            new OutOfMemoryException(),
+            new InsufficientMemoryException("8 values of Float32 cannot be allocated on cuda:0"),
+            new System.Runtime.InteropServices.ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        ];
+
+    [Theory]
+    [MemberData(nameof(Full), DisableDiscoveryEnumeration = true)]
+    public void Advised_MemoryFull_SaysWhatToLower(Exception full)
+    {
+        var options = Options with { MicroBatchTokens = 2_048, Workers = 1, Optim = OptimizerKind.Lion };
+        var error = Assert.Throws<Text.Errors.InvalidInputException>(() =>
+            TrainingMemory.Advised(options, Gpu, longest: 100, () => throw full)
+        );
+
+        Assert.Matches(
+            @"^memory is full while training on cuda:0: lower micro_batch_tokens \(now 2048\), set gradient_checkpointing: true, .*"
+                + "; what is saved goes on from its last checkpoint$",
+            error.Message
+        );
+        Assert.Same(full, error.InnerException);
+    }
+
+    [Fact]
+    public void Advised_AnotherFailure_IsThrownAsItIs() =>
+        Assert.Throws<InvalidDataException>(() =>
+            TrainingMemory.Advised(Options, Gpu, longest: 100, () => throw new InvalidDataException("out of memory"))
+        );
+
     static long Of(OptimizationOptions options) => TrainingMemory.Estimate(options, Shape.Configure(50_304, []));
 }

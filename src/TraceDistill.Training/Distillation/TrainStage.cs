@@ -138,17 +138,7 @@ public static class TrainStage
                 await answers.EnsureFitAsync(Path.Combine(directory, InitialDirectory), cancellationToken);
             }
 
-            trained.Weights.HoldAs(options.MasterDtype.ToScalarType());
-            trained.MoveTo(device);
-            var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
-            end = await Task.Run(
-                () =>
-                {
-                    using var trainer = new Trainer(options, trained, observer, PlanOf(options, heldOut, answers), WriteModel);
-                    return trainer.Run(batches, step => Settings(options, step), state, cancellationToken);
-                },
-                CancellationToken.None
-            );
+            end = await Task.Run(() => TrainingMemory.Advised(options, device, data.LongestFitting, Train), CancellationToken.None);
             observer.Message(FormattableString.Invariant($"waited for data for {end.DataWait:P2} of the time"));
             WriteModel(directory);
             state.Finish(end);
@@ -167,6 +157,15 @@ public static class TrainStage
             AlignedTokens = data.Survival?.Positions,
             AlignedMass = data.Survival?.Mass,
         };
+
+        FinishedTraining Train()
+        {
+            trained.Weights.HoldAs(options.MasterDtype.ToScalarType());
+            trained.MoveTo(device);
+            var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
+            using var trainer = new Trainer(options, trained, observer, PlanOf(options, heldOut, answers), WriteModel);
+            return trainer.Run(batches, step => Settings(options, step), state, cancellationToken);
+        }
 
         void Write(string folder, PeftAdapter? merged = null)
         {

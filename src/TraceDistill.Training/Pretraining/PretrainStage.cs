@@ -81,10 +81,14 @@ public static class PretrainStage
                 : new BatchStream(plan);
             var longest = sequences?.Max(sequence => sequence.Ids.Length) ?? parameters.Configuration.MaxPositionEmbeddings;
             TrainingMemory.Ensure(options, TrainedWeights.All(parameters), device, longest, observer);
-            parameters.HoldAs(options.MasterDtype.ToScalarType());
-            parameters.MoveTo(device);
-            using var trainer = new Trainer(options, TrainedWeights.All(parameters), observer, saveModel: WriteModel);
-            end = trainer.Run(batches, _ => HardLossOnly with { ZLossWeight = options.ZLossWeight }, state, cancellationToken);
+            end = TrainingMemory.Advised(options, device, longest, () =>
+            {
+                parameters.HoldAs(options.MasterDtype.ToScalarType());
+                parameters.MoveTo(device);
+                using var trainer = new Trainer(options, TrainedWeights.All(parameters), observer, saveModel: WriteModel);
+                var settings = HardLossOnly with { ZLossWeight = options.ZLossWeight };
+                return trainer.Run(batches, _ => settings, state, cancellationToken);
+            });
             ModelDirectory.Save(directory, parameters, options.Dtype);
             state.Finish(end);
         }

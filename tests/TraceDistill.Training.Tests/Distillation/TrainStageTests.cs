@@ -83,6 +83,32 @@ public sealed class TrainStageTests : TrainStageCase
         );
     }
 
+    /// <summary>Not in a forward pass: in what runs beside it, here as an evaluation ends.</summary>
+    [Fact]
+    public async Task RunAsync_MemoryFillsWhileItTrains_SaysWhatToLower()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            TrainStage.RunAsync(
+                Options with
+                {
+                    EvalFraction = 0.3,
+                    EvalSteps = 2,
+                },
+                Folder.Out("full"),
+                new FullAtMetrics(),
+                TestContext.Current.CancellationToken
+            )
+        );
+
+        Assert.Matches(
+            "^memory is full while training on cpu: .*set gradient_checkpointing: true, .*"
+                + "; what is saved goes on from its last checkpoint$",
+            error.Message
+        );
+    }
+
     [Fact]
     public async Task RunAsync_FinishedAndRunAgain_LeavesEveryFileAsItIsAndTellsTheSame()
     {
@@ -205,5 +231,14 @@ public sealed class TrainStageTests : TrainStageCase
             TestContext.Current.CancellationToken
         );
         Assert.True(TaskDescription.Load(Folder.Out("exported"))!.IsPutAs(task));
+    }
+
+    sealed class FullAtMetrics : Data.Contracts.IRunObserver
+    {
+        public void Progress(string activity, long done, long? total, string unit, string? note = null) { }
+
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values) => throw new OutOfMemoryException();
+
+        public void Message(string text) { }
     }
 }
