@@ -98,6 +98,13 @@ public sealed record SoftTargets : ISoftTargetSource
             Tail = [.. new float[rows], .. Tail],
         };
 
+    /// <summary>Returns the number of a row's entries before the first absent one; 0 where nothing is known of its token.</summary>
+    public int Present(int row)
+    {
+        var absent = Ids.AsSpan(row * K, K).IndexOfAnyInRange(int.MinValue, -1);
+        return absent < 0 ? K : absent;
+    }
+
     public long Bytes => sizeof(int) * ((long)Ids.Length + Logprobs.Length + Tail.Length + Unmatched.Length);
 
     public SoftTargets Read() => this;

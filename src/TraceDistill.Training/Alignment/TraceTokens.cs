@@ -9,6 +9,9 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
     /// <summary>Tokens that are trained on.</summary>
     public int Trained => Ids.Length - FirstTrained;
 
+    /// <summary>Returns whether any trained token has soft targets.</summary>
+    public bool HasSoftTargets => Soft?.Read() is { } soft && Enumerable.Range(0, soft.Tail.Length).Any(row => soft.Present(row) > 0);
+
     /// <summary>The memory that it takes, in bytes: about 40 a token from compact shards at k = 20.</summary>
     public long Bytes => (sizeof(int) * (long)Ids.Length) + (Soft?.Bytes ?? 0) + 200;
 }

@@ -44,7 +44,7 @@ public sealed record PackedBatch
         var targetsOf = sequences.Select(sequence => sequence.Soft?.Read()).ToArray();
         int tokens = sequences.Sum(sequence => sequence.Ids.Length),
             trained = sequences.Sum(sequence => sequence.Trained);
-        var softCount = targetsOf.Sum(soft => soft is null ? 0 : Enumerable.Range(0, soft.Tail.Length).Sum(row => Present(soft, row)));
+        var softCount = targetsOf.Sum(soft => soft is null ? 0 : Enumerable.Range(0, soft.Tail.Length).Sum(soft.Present));
         var unmatchedCount = targetsOf.Sum(soft => soft?.Unmatched.Count(probability => probability > 0) ?? 0);
         var batch = new PackedBatch
         {
@@ -88,7 +88,7 @@ public sealed record PackedBatch
     /// <summary>Takes over a row of soft targets for trained token <paramref name="m"/>.</summary>
     void Copy(SoftTargets soft, int row, int m)
     {
-        var (first, count) = (row * soft.K, Present(soft, row));
+        var (first, count) = (row * soft.K, soft.Present(row));
         Tails[m] = soft.Tail[row];
         soft.Ids.AsSpan(first, count).CopyTo(SoftIds.AsSpan(SoftStarts[m]));
         soft.Logprobs.AsSpan(first, count).CopyTo(SoftLogprobs.AsSpan(SoftStarts[m]));
@@ -97,12 +97,5 @@ public sealed record PackedBatch
         {
             Unmatched[UnmatchedStarts[m + 1]++] = soft.Unmatched[i];
         }
-    }
-
-    /// <returns>The number of a row's entries before the first absent one.</returns>
-    static int Present(SoftTargets soft, int row)
-    {
-        var absent = soft.Ids.AsSpan(row * soft.K, soft.K).IndexOfAnyInRange(int.MinValue, -1);
-        return absent < 0 ? soft.K : absent;
     }
 }

@@ -90,6 +90,14 @@ public static class TrainStage
             throw new InvalidInputException($"{options.DataName}: eval_fraction {options.EvalFraction} holds out no trace; raise it");
         }
 
+        if (options.ResolveMetric() == HeldOutMetric.Kl && heldOut.Count > 0 && !heldOut.Any(sequence => sequence.HasSoftTargets))
+        {
+            throw new InvalidInputException(
+                "metric_for_best_model: kl is of soft targets, and the held-out traces have none; take loss, ce or top1, "
+                    + "or accuracy of answers to eval_problems"
+            );
+        }
+
         var state = new TrainingState(
             directory,
             Fingerprint(options, tokenizer, parameters, [data.Digest, heldOutDigest, answers?.Digest ?? []])

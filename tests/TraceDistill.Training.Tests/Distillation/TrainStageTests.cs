@@ -110,6 +110,23 @@ public sealed class TrainStageTests : TrainStageCase
     }
 
     [Fact]
+    public async Task RunAsync_BestByKlOfTracesWithoutSoftTargets_IsRefusedBeforeTheFirstStep()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create).Select(trace => trace with { Logprobs = null }));
+        var options = Options with { EvalFraction = 0.3, MetricForBestModel = HeldOutMetric.Kl };
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options, "kl"));
+
+        Assert.Equal(
+            "metric_for_best_model: kl is of soft targets, and the held-out traces have none; take loss, ce or top1, "
+                + "or accuracy of answers to eval_problems",
+            error.Message
+        );
+        Assert.False(Directory.Exists(Folder.Out("kl")));
+        await RunAsync(options with { MetricForBestModel = HeldOutMetric.Ce }, "ce");
+    }
+
+    [Fact]
     public async Task RunAsync_FinishedAndRunAgain_LeavesEveryFileAsItIsAndTellsTheSame()
     {
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
