@@ -103,7 +103,7 @@ public sealed class Trainer(
                 cancellationToken.ThrowIfCancellationRequested();
             }
 
-            var metrics = Update(batch, settings(_progress.Step), checkpoints);
+            var metrics = Update(batch, settings, checkpoints);
             _progress.Loss = metrics.Loss;
             Report(metrics);
             if (!EvaluateIfDue(settings, checkpoints, cancellationToken))
@@ -149,12 +149,17 @@ public sealed class Trainer(
         _average?.Visit(visit);
     }
 
-    StepMetrics Update(IReadOnlyList<TraceTokens> batch, in DistillationSettings settings, TrainingState checkpoints)
+    StepMetrics Update(IReadOnlyList<TraceTokens> batch, Func<long, DistillationSettings> settings, TrainingState checkpoints)
     {
         var step = _progress.Step;
+        if (IsAnotherLoss(settings, step))
+        {
+            (_progress.MeanLoss, _progress.Losses) = (0, 0);
+        }
+
         var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
         UpdateNoise? noise = hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null;
-        var totals = _workers.Accumulate(batch, settings.Terms(), noise);
+        var totals = _workers.Accumulate(batch, settings(step).Terms(), noise);
         var norm = _workers.GradientNorm() / totals.Tokens;
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
         var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));
@@ -172,6 +177,21 @@ public sealed class Trainer(
         _progress.Losses++;
         _progress.LeftOut = 0;
         return metrics;
+    }
+
+    /// <summary>
+    /// Returns whether the weight or the temperature of the soft targets jumps at a step, as a step schedule has it: losses before it say
+    /// nothing of those from it on. A course that goes on from step to step is followed by their mean.
+    /// </summary>
+    static bool IsAnotherLoss(Func<long, DistillationSettings> settings, long step)
+    {
+        return step > 1 && (Jumps(at => at.KdAlpha) || Jumps(at => at.KdTemperature));
+
+        bool Jumps(Func<DistillationSettings, double> value)
+        {
+            var before = value(settings(step - 1));
+            return value(settings(step)) != before && value(settings(step - 2)) == before;
+        }
     }
 
     /// <returns>What is wrong with an update; null where nothing is.</returns>

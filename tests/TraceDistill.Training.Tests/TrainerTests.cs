@@ -317,6 +317,26 @@ public class TrainerTests
         Assert.Equal(whole.Results.Count - evaluation, metrics.Values.Count(line => line.Values.ContainsKey("eval_accuracy")));
     }
 
+    /// <summary>
+    /// At T = 0.05 the soft loss T² · KL is about a twentieth of what it is at T = 1, or of the hard loss: neither jump at step 40 is a
+    /// spike, and the loss of step 80, counted five hundredfold, is one still.
+    /// </summary>
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(0, 0.05)]
+    public void Run_ScheduleJumps_IsNoSpikeAndALaterOneIsFound(double alpha, double temperature)
+    {
+        var error = Assert.Throws<Text.Errors.InvalidInputException>(() =>
+            Train(Options with { MaxSteps = 90, SpikeFactor = 3 }, settings: step => new DistillationSettings(
+                step < 40 ? 1 : alpha,
+                step < 40 ? 0.05 : temperature,
+                MissingMass.TailBucket,
+                ZLossWeight: step == 80 ? 500 : 0
+            ))
+        );
+        Assert.StartsWith("training diverged at step 80 ", error.Message);
+    }
+
     /// <summary>A run that was refused, or killed, before it saved anything does not keep the folder from the next.</summary>
     [Fact]
     public void Claim_AnotherRunThatTrainedNothing_LeavesTheFolderFree()
