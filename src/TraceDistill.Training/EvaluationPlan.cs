@@ -9,7 +9,7 @@ namespace TraceDistill.Training;
 /// <param name="Metric">Decides which weights are the best.</param>
 /// <param name="LoadBest">Whether the training ends with the best weights.</param>
 /// <param name="Patience">Evaluations without a better value after which it ends; 0 never.</param>
-/// <param name="Threshold">By how much a value has to be better.</param>
+/// <param name="Threshold">By how much a value has to be better for <see cref="Patience"/>; the best weights are so by any amount.</param>
 public sealed record EvaluationPlan(
     HeldOutTraces? Traces,
     IAnswerEvaluation? Answers,

@@ -212,7 +212,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>0.</value>
     [Range(0.0, double.MaxValue, ErrorMessage = "must not be negative")]
-    [Description("By how much metric_for_best_model has to be better to count as better")]
+    [Description("By how much metric_for_best_model has to be better for early_stopping_patience to count it as better")]
     public double EarlyStoppingThreshold { get; init; }
 
     /// <summary>The data set whose tokenizer, template and task a student takes over; null where there is none.</summary>

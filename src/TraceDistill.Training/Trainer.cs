@@ -124,7 +124,7 @@ public sealed class Trainer(
 
     FinishedTraining End(TrainingState checkpoints)
     {
-        if (evaluation is { LoadBest: true } && _progress.Evaluations > 0)
+        if (evaluation is { LoadBest: true } && _progress.BestStep > 0)
         {
             checkpoints.LoadBest(weights, _progress.BestStep);
         }
@@ -262,22 +262,15 @@ public sealed class Trainer(
             plan.Answers is { } answers ? Answer(answers, checkpoints.Directory, cancellationToken) : null
         );
         observer.Metrics(_progress.Step, scores.ToValues());
-        var value = scores.Of(plan.Metric);
         _progress.EvaluatedStep = _progress.Step;
-        var isBetter = _progress.Evaluations++ == 0 || value < _progress.Best - plan.Threshold;
-        _progress.Stale = isBetter ? 0 : _progress.Stale + 1;
-        // Accuracy goes by whole problems: of equal ones the later weights have learned more.
-        if (isBetter || (plan.Metric == HeldOutMetric.Accuracy && value == _progress.Best))
+        if (Judge(scores.Of(plan.Metric), plan) && plan.LoadBest)
         {
-            (_progress.Best, _progress.BestStep) = (value, _progress.Step);
-            if (plan.LoadBest)
-            {
-                checkpoints.SaveBest(weights, _progress.Step);
-            }
+            checkpoints.SaveBest(weights, _progress.Step);
         }
 
         _average?.Swap();
-        observer.Message(FormattableString.Invariant($"step {_progress.Step:N0}, {scores}; best at step {_progress.BestStep:N0}"));
+        var best = _progress.BestStep > 0 ? FormattableString.Invariant($"best at step {_progress.BestStep:N0}") : "no best one yet";
+        observer.Message(FormattableString.Invariant($"step {_progress.Step:N0}, {scores}; {best}"));
         if (plan.Patience > 0 && _progress.Stale >= plan.Patience)
         {
             observer.Message(
@@ -289,6 +282,31 @@ public sealed class Trainer(
         }
 
         return true;
+    }
+
+    /// <summary>Takes in the value of the metric after a step. What is no number is worse than any.</summary>
+    /// <returns>Whether it is the best.</returns>
+    bool Judge(double value, EvaluationPlan plan)
+    {
+        var isNumber = !double.IsNaN(value);
+        var isFirst = isNumber && _progress.BestStep == 0;
+        if (isFirst || value < _progress.Target - plan.Threshold)
+        {
+            (_progress.Target, _progress.Stale) = (value, 0);
+        }
+        else
+        {
+            _progress.Stale++;
+        }
+
+        // Accuracy goes by whole problems: of equal ones the later weights have learned more.
+        var isBest = isFirst || value < _progress.Best || (plan.Metric == HeldOutMetric.Accuracy && value == _progress.Best);
+        if (isBest)
+        {
+            (_progress.Best, _progress.BestStep) = (value, _progress.Step);
+        }
+
+        return isBest;
     }
 
     /// <summary>Writes the model as it would be at the end, so that it is asked as <c>evaluate</c> asks the finished one.</summary>

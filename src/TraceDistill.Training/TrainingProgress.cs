@@ -18,17 +18,17 @@ public record struct TrainingProgress
     /// <summary>Batches left out one after another, up to now.</summary>
     public long LeftOut { get; set; }
 
-    /// <summary>Evaluations made.</summary>
-    public long Evaluations { get; set; }
-
-    /// <summary>The step after which the last one was made.</summary>
+    /// <summary>The step after which the last evaluation was made.</summary>
     public long EvaluatedStep { get; set; }
 
     /// <summary>The best value of the metric.</summary>
     public double Best { get; set; }
 
-    /// <summary>The step it was seen at.</summary>
+    /// <summary>The step it was seen at; 0 before there is a number.</summary>
     public long BestStep { get; set; }
+
+    /// <summary>The value that was last better than the one in this place by more than early_stopping_threshold.</summary>
+    public double Target { get; set; }
 
     /// <summary>Evaluations since then.</summary>
     public long Stale { get; set; }
@@ -41,10 +41,10 @@ public record struct TrainingProgress
             MeanLoss = reader.ReadDouble(),
             Losses = reader.ReadInt64(),
             LeftOut = reader.ReadInt64(),
-            Evaluations = reader.ReadInt64(),
             EvaluatedStep = reader.ReadInt64(),
             Best = reader.ReadDouble(),
             BestStep = reader.ReadInt64(),
+            Target = reader.ReadDouble(),
             Stale = reader.ReadInt64(),
         };
 
@@ -55,10 +55,10 @@ public record struct TrainingProgress
         writer.Write(MeanLoss);
         writer.Write(Losses);
         writer.Write(LeftOut);
-        writer.Write(Evaluations);
         writer.Write(EvaluatedStep);
         writer.Write(Best);
         writer.Write(BestStep);
+        writer.Write(Target);
         writer.Write(Stale);
     }
 }

@@ -292,6 +292,41 @@ public class TrainerTests
         Assert.Contains(metrics.Lines, line => line.EndsWith("best at step 20", StringComparison.Ordinal));
     }
 
+    /// <summary>Of no problems no share is correct: that is worse than any number, whenever it comes.</summary>
+    [Theory]
+    [InlineData(new[] { -1, 3, -1, 5, 4 }, 16, "best at step 16")]
+    [InlineData(new[] { 5, -1, -1, 3, 4 }, 4, "best at step 4")]
+    [InlineData(new[] { -1, -1, -1, -1, -1 }, 20, "no best one yet")]
+    public void Run_MetricIsNoNumber_IsNeverTheBest(int[] correct, int best, string last)
+    {
+        var answers = new Answers(correct);
+        var metrics = new AllMetrics();
+        var plan = new EvaluationPlan(null, answers, Steps: 4, HeldOutMetric.Accuracy, LoadBest: true, Patience: 0, Threshold: 0);
+
+        var weights = Train(Options with { MaxSteps = 20 }, observer: metrics, evaluation: plan);
+
+        Assert.Equal(answers.Models[(best / 4) - 1], MemoryMarshal.AsBytes(weights.AsSpan()).ToArray());
+        Assert.EndsWith(last, metrics.Lines[^1]);
+    }
+
+    /// <summary>
+    /// Shares of 0.2 to 0.5: the third is better than the first by more than 0.15, and none after it is better than the third by as much.
+    /// The threshold decides when it ends; the best weights are those of 0.5 whatever it is.
+    /// </summary>
+    [Fact]
+    public void Run_BetterByLessThanTheThreshold_KeepsTheBestWeightsAndCountsAsStale()
+    {
+        var answers = new Answers([2, 3, 4, 5, 4, 3]);
+        var steps = new Steps();
+        var plan = new EvaluationPlan(null, answers, Steps: 4, HeldOutMetric.Accuracy, LoadBest: true, Patience: 2, Threshold: 0.15);
+
+        var weights = Train(Options with { MaxSteps = 40 }, observer: steps, evaluation: plan);
+
+        Assert.Equal(5, answers.Models.Count); // stale: the second; then the fourth and the fifth
+        Assert.Equal(answers.Models[3], MemoryMarshal.AsBytes(weights.AsSpan()).ToArray());
+        Assert.Equal("stopped early: 2 evaluations without a better accuracy", steps.Lines[^1]);
+    }
+
     /// <summary>
     /// Stopped while it answers, at a step with no checkpoint, and at the very end: nothing
     /// that was learned is lost, and the evaluation comes first when it goes on.
@@ -379,6 +414,7 @@ public class TrainerTests
     [Theory]
     [InlineData("TDSTATE2")]
     [InlineData("TDSTATE3")]
+    [InlineData("TDSTATE4")]
     public void Run_UnfinishedTrainingOfAnEarlierVersion_IsRefusedByName(string magic)
     {
         using var folder = new TemporaryDirectory();
@@ -549,7 +585,7 @@ public class TrainerTests
     }
 
     /// <summary>Has so many of ten problems answered correctly by each model that it is given.</summary>
-    /// <param name="correct">For each evaluation.</param>
+    /// <param name="correct">For each evaluation; −1 for one that has no problems.</param>
     /// <param name="stopped">Number of the evaluation that the user stops once; −1 for none.</param>
     /// <param name="stop">Stops it.</param>
     sealed class Answers(int[] correct, int stopped = -1, CancellationTokenSource? stop = null) : IAnswerEvaluation
@@ -578,7 +614,8 @@ public class TrainerTests
 
             Models.Add(File.ReadAllBytes(Path.Combine(modelDirectory, WeightsFile)));
             Results.Add(resultDirectory);
-            return new AnswerScores(correct[Models.Count - 1], Count, MeanTokens: 5);
+            var here = correct[Models.Count - 1];
+            return here < 0 ? default : new AnswerScores(here, Count, MeanTokens: 5);
         }
     }
 
