@@ -12,7 +12,7 @@ using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training;
 
-/// <summary>The training loop: batch → loss → backward → clip → step → log → evaluate → save.</summary>
+/// <summary>The training loop: batch → loss → backward → clip → step → log → save → evaluate.</summary>
 /// <param name="options">Settings.</param>
 /// <param name="weights">The trained weights; at the end the last ones, their average or the best ones, as the options say.</param>
 /// <param name="observer">Takes progress and metrics.</param>
@@ -56,7 +56,8 @@ public sealed class Trainer(
     readonly WeightOptimizer _optimizer = new(options, weights);
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
     readonly DataWait _wait = new();
-    TrainingProgress _progress;
+    TrainingProgress _progress,
+        _saved;
 
     /// <summary>
     /// Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.
@@ -64,7 +65,7 @@ public sealed class Trainer(
     /// <param name="batches">Gives the batch of each update.</param>
     /// <param name="settings">Weight and temperature of the soft targets at an update.</param>
     /// <param name="checkpoints">Where this run keeps its state.</param>
-    /// <param name="cancellationToken">Stops between two updates, after a checkpoint.</param>
+    /// <param name="cancellationToken">Stops between two updates or within an evaluation, after a checkpoint.</param>
     /// <returns>The steps made and the last update's mean loss.</returns>
     /// <exception cref="InvalidInputException">The training diverged.</exception>
     public FinishedTraining Run(
@@ -79,47 +80,48 @@ public sealed class Trainer(
             observer.Message(warning);
         }
 
-        _progress = checkpoints.Restore(weights, VisitState);
+        _saved = _progress = checkpoints.Restore(weights, VisitState);
         if (_progress.Step > 0)
         {
             observer.Message(FormattableString.Invariant($"going on from step {_progress.Step:N0} of {options.MaxSteps:N0}"));
         }
 
-        var saved = _progress.Step;
+        try
+        {
+            Train(batches, settings, checkpoints, cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            Save(checkpoints);
+            throw;
+        }
+
+        return End(checkpoints);
+    }
+
+    void Train(
+        IBatchSource batches,
+        Func<long, DistillationSettings> settings,
+        TrainingState checkpoints,
+        CancellationToken cancellationToken
+    )
+    {
         if (!EvaluateIfDue(settings, checkpoints, cancellationToken))
         {
-            return End(checkpoints);
+            return;
         }
 
         foreach (var batch in _wait.Watch(batches.From(_progress.Step)).Take(checked((int)(options.MaxSteps - _progress.Step))))
         {
-            if (cancellationToken.IsCancellationRequested)
-            {
-                if (_progress.Step > saved)
-                {
-                    checkpoints.Save(_progress, weights, VisitState);
-                }
-
-                cancellationToken.ThrowIfCancellationRequested();
-            }
-
+            cancellationToken.ThrowIfCancellationRequested();
             var metrics = Update(batch, settings, checkpoints);
-            _progress.Loss = metrics.Loss;
             Report(metrics);
+            SaveIfDue(checkpoints);
             if (!EvaluateIfDue(settings, checkpoints, cancellationToken))
             {
-                break;
-            }
-
-            if (_progress.Step % options.SaveSteps == 0 && _progress.Step < options.MaxSteps)
-            {
-                checkpoints.Save(_progress, weights, VisitState);
-                saved = _progress.Step;
-                KeepModel(checkpoints.Directory);
+                return;
             }
         }
-
-        return End(checkpoints);
     }
 
     FinishedTraining End(TrainingState checkpoints)
@@ -164,6 +166,7 @@ public sealed class Trainer(
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
         var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));
         _progress.Step++;
+        _progress.Loss = metrics.Loss;
         if (FaultOf(metrics) is { } fault)
         {
             Recover(fault, step, checkpoints);
@@ -230,7 +233,26 @@ public sealed class Trainer(
         if (from > 0)
         {
             // A run that goes on from here must not go through those batches again.
+            Save(checkpoints);
+        }
+    }
+
+    /// <summary>Saves the state, unless it is saved.</summary>
+    void Save(TrainingState checkpoints)
+    {
+        if (_progress != _saved)
+        {
             checkpoints.Save(_progress, weights, VisitState);
+            _saved = _progress;
+        }
+    }
+
+    void SaveIfDue(TrainingState checkpoints)
+    {
+        if (_progress.Step % options.SaveSteps == 0 && _progress.Step < options.MaxSteps)
+        {
+            Save(checkpoints);
+            KeepModel(checkpoints.Directory);
         }
     }
 
@@ -246,7 +268,7 @@ public sealed class Trainer(
         if (evaluation.Answers is not null)
         {
             // Answers take their time: however that ends, the steps before them are kept, and the evaluation comes next.
-            checkpoints.Save(_progress, weights, VisitState);
+            Save(checkpoints);
         }
 
         // With the same weight of the soft targets at every step, or evaluations could not be compared.
@@ -256,19 +278,21 @@ public sealed class Trainer(
     /// <returns>Whether to go on.</returns>
     bool Evaluate(EvaluationPlan plan, double alpha, TrainingState checkpoints, CancellationToken cancellationToken)
     {
-        _average?.Swap();
-        var scores = new EvaluationScores(
-            plan.Traces?.Score(weights, alpha),
-            plan.Answers is { } answers ? Answer(answers, checkpoints.Directory, cancellationToken) : null
-        );
-        observer.Metrics(_progress.Step, scores.ToValues());
-        _progress.EvaluatedStep = _progress.Step;
-        if (Judge(scores.Of(plan.Metric), plan) && plan.LoadBest)
+        var scores = OfAverage(() =>
         {
-            checkpoints.SaveBest(weights, _progress.Step);
-        }
+            var scores = new EvaluationScores(
+                plan.Traces?.Score(weights, alpha, cancellationToken),
+                plan.Answers is { } answers ? Answer(answers, checkpoints.Directory, cancellationToken) : null
+            );
+            if (Judge(scores.Of(plan.Metric), plan) && plan.LoadBest)
+            {
+                checkpoints.SaveBest(weights, _progress.Step);
+            }
 
-        _average?.Swap();
+            return scores;
+        });
+        _progress.EvaluatedStep = _progress.Step;
+        observer.Metrics(_progress.Step, scores.ToValues());
         var best = _progress.BestStep > 0 ? FormattableString.Invariant($"best at step {_progress.BestStep:N0}") : "no best one yet";
         observer.Message(FormattableString.Invariant($"step {_progress.Step:N0}, {scores}; {best}"));
         if (plan.Patience > 0 && _progress.Stale >= plan.Patience)
@@ -341,6 +365,20 @@ public sealed class Trainer(
         )
         {
             Directory.Delete(old, recursive: true);
+        }
+    }
+
+    /// <summary>Calls <paramref name="use"/> while the weights are their average, where there is one.</summary>
+    T OfAverage<T>(Func<T> use)
+    {
+        _average?.Swap();
+        try
+        {
+            return use();
+        }
+        finally
+        {
+            _average?.Swap();
         }
     }
 

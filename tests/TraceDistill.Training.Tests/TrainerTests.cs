@@ -215,7 +215,7 @@ public class TrainerTests
         Assert.NotEqual(40, best.Step);
         using var parameters = new ModelParameters(Shape);
         weights.CopyTo(parameters.Flat.Span);
-        Assert.Equal(best.Ce, HeldOut().Score(TrainedWeights.All(parameters), 0.5).Ce);
+        Assert.Equal(best.Ce, HeldOut().Score(TrainedWeights.All(parameters), 0.5, TestContext.Current.CancellationToken).Ce);
     }
 
     /// <summary>Whatever the soft targets weigh in each step's own loss, evaluations are of one quantity.</summary>
@@ -230,10 +230,8 @@ public class TrainerTests
         var evaluations = metrics.Values.Where(line => line.Values.ContainsKey("eval_loss")).ToArray();
         Assert.Equal([4, 8, 12, 16, 20, 24, 28, 30], evaluations.Select(line => line.Step));
         var alpha = AlphaAt(29);
-        Assert.All(
-            evaluations,
-            line =>
-                Assert.Equal((alpha * line.Values["eval_kl"]) + ((1 - alpha) * line.Values["eval_ce"]), line.Values["eval_loss"], 1e-12)
+        Assert.All(evaluations, line =>
+            Assert.Equal((alpha * line.Values["eval_kl"]) + ((1 - alpha) * line.Values["eval_ce"]), line.Values["eval_loss"], 1e-12)
         );
     }
 
@@ -350,6 +348,46 @@ public class TrainerTests
         Assert.Equal(Train(options, evaluation: plan with { Answers = whole }), weights);
         Assert.Equal(whole.Models, answers.Models);
         Assert.Equal(whole.Results.Count - evaluation, metrics.Values.Count(line => line.Values.ContainsKey("eval_accuracy")));
+    }
+
+    /// <summary>
+    /// Stopped while held-out traces are scored, at a step with no checkpoint, at one that has one, and at the very end.
+    /// </summary>
+    [Theory]
+    [InlineData(4, 0)]
+    [InlineData(8, 0)]
+    [InlineData(14, 0.9)]
+    public void Run_InterruptedWhileTracesAreScored_GoesOnWithTheEvaluation(int step, double emaDecay)
+    {
+        using var folder = new TemporaryDirectory();
+        using var stop = new CancellationTokenSource();
+        var options = Options with { MaxSteps = 14, SaveSteps = 8, EmaDecay = emaDecay };
+        var stopping = new Stopping(stop);
+        var plan = new EvaluationPlan(HeldOut(), null, Steps: 4, HeldOutMetric.Ce, LoadBest: true, Patience: 0, Threshold: 0);
+        var interrupted = plan with { Traces = HeldOut(stopping) };
+        var armed = new At(step, () => stopping.IsArmed = true);
+        Assert.Throws<OperationCanceledException>(() => Train(options, folder.Path, armed, stop, evaluation: interrupted));
+
+        var (whole, rest) = (new Evaluations(), new Evaluations());
+        var expected = Train(options, observer: whole, evaluation: plan);
+        Assert.Equal(expected, Train(options, folder.Path, rest, evaluation: plan));
+
+        Assert.Equal(whole.Values.Where(value => value.Step >= step), rest.Values);
+    }
+
+    /// <summary>One thread takes a sequence at a time: none is begun after the stop.</summary>
+    [Fact]
+    public void Score_AskedToStop_BeginsNoOtherForwardPass()
+    {
+        using var stop = new CancellationTokenSource();
+        using var parameters = new ModelParameters(Shape);
+        parameters.Initialize(1);
+        var stopping = new Stopping(stop) { IsArmed = true };
+        var traces = new HeldOutTraces([.. Enumerable.Range(0, 6).Select(Sequence).Select(stopping.Within)], 20, workers: 1);
+
+        Assert.Throws<OperationCanceledException>(() => traces.Score(TrainedWeights.All(parameters), 0.5, stop.Token));
+
+        Assert.Equal(1, stopping.ReadsOnceArmed);
     }
 
     /// <summary>
@@ -565,7 +603,12 @@ public class TrainerTests
         File.WriteAllBytes(Path.Combine(model, Answers.WeightsFile), MemoryMarshal.AsBytes(values.AsSpan()));
     }
 
-    static HeldOutTraces HeldOut() => new([.. Enumerable.Range(20, 4).Select(Sequence)], tokens: 50, workers: 2);
+    static HeldOutTraces HeldOut(Stopping? stopping = null) =>
+        new(
+            [.. Enumerable.Range(20, 4).Select(Sequence).Select(sequence => stopping?.Within(sequence) ?? sequence)],
+            tokens: 50,
+            workers: stopping is null ? 2 : 1
+        );
 
     /// <summary>Steps of one to three through the vocabulary; the teacher is nine tenths sure of the next one.</summary>
     static TraceTokens Sequence(int i)
@@ -617,6 +660,53 @@ public class TrainerTests
             var here = correct[Models.Count - 1];
             return here < 0 ? default : new AnswerScores(here, Count, MeanTokens: 5);
         }
+    }
+
+    /// <summary>Stops while the soft targets of a sequence are read, once it is armed.</summary>
+    sealed class Stopping(CancellationTokenSource stop)
+    {
+        int _reads;
+
+        public bool IsArmed { get; set; }
+
+        public int ReadsOnceArmed => _reads;
+
+        public TraceTokens Within(TraceTokens sequence) => sequence with { Soft = new Source(this, sequence.Soft!) };
+
+        sealed class Source(Stopping stopping, ISoftTargetSource inner) : ISoftTargetSource
+        {
+            public long Bytes => inner.Bytes;
+
+            public SoftTargets Read()
+            {
+                if (stopping.IsArmed)
+                {
+                    Interlocked.Increment(ref stopping._reads);
+                    stopping.Stop();
+                }
+
+                return inner.Read();
+            }
+
+            public void AppendTo(System.Security.Cryptography.IncrementalHash hash) => inner.AppendTo(hash);
+        }
+
+        void Stop() => stop.Cancel();
+    }
+
+    sealed class At(int step, Action action) : IRunObserver
+    {
+        public void Progress(string activity, long done, long? total, string unit, string? note = null)
+        {
+            if (done == step)
+            {
+                action();
+            }
+        }
+
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
+
+        public void Message(string text) { }
     }
 
     sealed class AllMetrics : IRunObserver
