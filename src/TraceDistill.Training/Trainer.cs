@@ -5,6 +5,7 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
@@ -35,8 +36,8 @@ public sealed class Trainer(
     /// <summary>Folder beside the result with a folder for each evaluation of generated answers.</summary>
     public const string EvaluationsDirectory = "evaluations";
 
-    /// <summary>Folder of the model while it answers; hidden, so that it is no part of the result.</summary>
-    const string EvaluatedModel = ".evaluated";
+    /// <summary>Begins the names of folders with the models of checkpoints; the step follows, in six digits or more.</summary>
+    const string KeptPrefix = "checkpoint-";
 
     /// <summary>Batches left out one after another before even a patient training ends.</summary>
     const int MostLeftOut = 20;
@@ -106,6 +107,8 @@ public sealed class Trainer(
         CancellationToken cancellationToken
     )
     {
+        // What follows a step may have been interrupted.
+        SaveIfDue(checkpoints);
         if (!EvaluateIfDue(settings, checkpoints, cancellationToken))
         {
             return;
@@ -249,7 +252,7 @@ public sealed class Trainer(
 
     void SaveIfDue(TrainingState checkpoints)
     {
-        if (_progress.Step % options.SaveSteps == 0 && _progress.Step < options.MaxSteps)
+        if (_progress.Step > 0 && _progress.Step % options.SaveSteps == 0 && _progress.Step < options.MaxSteps)
         {
             Save(checkpoints);
             KeepModel(checkpoints.Directory);
@@ -333,40 +336,49 @@ public sealed class Trainer(
         return isBest;
     }
 
-    /// <summary>Writes the model as it would be at the end, so that it is asked as <c>evaluate</c> asks the finished one.</summary>
+    /// <summary>Has the model asked as <c>evaluate</c> asks the finished one.</summary>
     AnswerScores Answer(IAnswerEvaluation answers, string directory, CancellationToken cancellationToken)
     {
-        var model = Path.Combine(directory, EvaluatedModel);
         var results = Path.Combine(directory, EvaluationsDirectory, FormattableString.Invariant($"step-{_progress.Step:000000}"));
-        saveModel!(model);
-        try
-        {
-            return answers.Score(model, results, cancellationToken);
-        }
-        finally
-        {
-            Directory.Delete(model, recursive: true);
-        }
+        return WithModel(directory, model => answers.Score(model, results, cancellationToken));
     }
 
+    /// <summary>Keeps the model of this step, where that is not done yet, and those of the last checkpoints before it.</summary>
     void KeepModel(string directory)
     {
-        const string Prefix = "checkpoint-";
         if (options.SaveTotalLimit == 0 || saveModel is null)
         {
             return;
         }
 
-        _average?.Swap();
-        saveModel(Path.Combine(directory, FormattableString.Invariant($"{Prefix}{_progress.Step:000000}")));
-        _average?.Swap();
-        foreach (
-            var old in Directory.GetDirectories(directory, Prefix + "*").Order(StringComparer.Ordinal).SkipLast(options.SaveTotalLimit)
-        )
+        var kept = Path.Combine(directory, KeptName(_progress.Step));
+        if (!Directory.Exists(kept))
+        {
+            OfAverage(() => WithModel(directory, model =>
+                {
+                    DirectorySync.MoveFolder(model, kept);
+                    return kept;
+                }));
+        }
+
+        foreach (var old in KeptModels(directory).SkipLast(options.SaveTotalLimit))
         {
             Directory.Delete(old, recursive: true);
         }
     }
+
+    static string KeptName(long step) => FormattableString.Invariant($"{KeptPrefix}{step:000000}");
+
+    /// <summary>
+    /// Folders that <see cref="KeepModel"/> wrote, in the order of their steps; what else has a name like theirs is the user's.
+    /// </summary>
+    static IEnumerable<string> KeptModels(string directory) =>
+        from path in Directory.GetDirectories(directory, KeptPrefix + "*")
+        let name = Path.GetFileName(path)
+        let step = long.TryParse(name[KeptPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : -1
+        where step >= 0 && name == KeptName(step)
+        orderby step
+        select path;
 
     /// <summary>Calls <paramref name="use"/> while the weights are their average, where there is one.</summary>
     T OfAverage<T>(Func<T> use)
@@ -379,6 +391,26 @@ public sealed class Trainer(
         finally
         {
             _average?.Swap();
+        }
+    }
+
+    /// <summary>
+    /// Writes the model as it would be at the end into a folder for as long as it is used; it may be given another name.
+    /// </summary>
+    T WithModel<T>(string directory, Func<string, T> use)
+    {
+        var model = Path.Combine(directory, TrainingState.ModelName);
+        try
+        {
+            saveModel!(model);
+            return use(model);
+        }
+        finally
+        {
+            if (Directory.Exists(model))
+            {
+                Directory.Delete(model, recursive: true);
+            }
         }
     }
 

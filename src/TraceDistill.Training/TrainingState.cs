@@ -23,6 +23,9 @@ public sealed class TrainingState(string directory, string fingerprint)
     /// <summary>The model directory that the run makes.</summary>
     public string Directory => directory;
 
+    /// <summary>Folder of the model while it is asked, or before it has its name; hidden as well.</summary>
+    internal const string ModelName = ".training.model";
+
     const string BestPrefix = ".training.best-";
 
     readonly string _path = Path.Combine(directory, FileName);
@@ -37,7 +40,8 @@ public sealed class TrainingState(string directory, string fingerprint)
         magic.SequenceEqual("TDSTATE2"u8) || magic.SequenceEqual("TDSTATE3"u8) || magic.SequenceEqual("TDSTATE4"u8);
 
     /// <summary>
-    /// Takes the folder for this run, before anything is written into it. What a run that ended before its first checkpoint left is free.
+    /// Takes the folder for this run, before anything is written into it. What a run that ended before its first checkpoint left is free;
+    /// what one that was killed was writing, or was about to delete, is deleted.
     /// </summary>
     /// <returns>How this very run ended, where it is finished; null where something is left to do.</returns>
     /// <exception cref="InvalidInputException">The folder holds another run's model or work.</exception>
@@ -50,6 +54,8 @@ public sealed class TrainingState(string directory, string fingerprint)
             var header = ReadHeader(reader);
             if (header.Run == fingerprint)
             {
+                DeleteBest(except: header.Progress.BestStep);
+                DeleteModel();
                 return header.FinalLoss is { } loss && hasModel ? new FinishedTraining(header.Progress.Step, loss) : null;
             }
 
@@ -124,20 +130,26 @@ public sealed class TrainingState(string directory, string fingerprint)
         AtomicFile.Write(_path, stream =>
             WriteHeader(stream, new Header(fingerprint, new TrainingProgress { Step = end.Steps }, end.Loss))
         );
-        DeleteBest(except: null);
+        DeleteBest(except: 0);
     }
 
     string BestPath(long step) => Path.Combine(directory, FormattableString.Invariant($"{BestPrefix}{step}"));
 
-    void DeleteBest(long? except)
+    /// <param name="except">The step whose weights are kept; 0 for none.</param>
+    void DeleteBest(long except)
     {
-        foreach (
-            var path in System
-                .IO.Directory.GetFiles(directory, BestPrefix + "*")
-                .Where(path => except is null || path != BestPath(except.Value))
-        )
+        foreach (var path in System.IO.Directory.GetFiles(directory, BestPrefix + "*").Where(path => path != BestPath(except)))
         {
             File.Delete(path);
+        }
+    }
+
+    void DeleteModel()
+    {
+        var model = Path.Combine(directory, ModelName);
+        if (System.IO.Directory.Exists(model))
+        {
+            System.IO.Directory.Delete(model, recursive: true);
         }
     }
 

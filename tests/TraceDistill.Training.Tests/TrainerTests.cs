@@ -410,6 +410,106 @@ public class TrainerTests
         Assert.StartsWith("training diverged at step 80 ", error.Message);
     }
 
+    /// <summary>By number, not by name: of three steps around a million the largest stay, and what the user calls alike.</summary>
+    [Fact]
+    public void Run_CheckpointsToKeep_AreTheLastStepsAndNoOtherFolder()
+    {
+        using var folder = new TemporaryDirectory();
+        string[] others =
+        [
+            "checkpoint-000005-good",
+            "checkpoint-5",
+            "checkpoint-",
+            "checkpoint-best",
+            "checkpoint-+00005",
+            "checkpoint-00000005",
+        ];
+        string[] earlier = ["checkpoint-000003", "checkpoint-999999", "checkpoint-1000000"];
+        Array.ForEach([.. others, .. earlier], name => Directory.CreateDirectory(folder.File(name)));
+
+        Train(Options with { MaxSteps = 15, SaveTotalLimit = 3 }, folder.Path);
+
+        string[] kept = ["checkpoint-000014", "checkpoint-999999", "checkpoint-1000000"];
+        Assert.Equal(
+            [.. others.Concat(kept).Order(StringComparer.Ordinal)],
+            Directory.GetDirectories(folder.Path, "checkpoint-*").Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)
+        );
+    }
+
+    /// <summary>Killed after a file of the checkpoint's model: what is visible is whole, and the next run has it again.</summary>
+    [Fact]
+    public void Run_KilledWhileACheckpointIsKept_HasTheWholeOneWhenItGoesOn()
+    {
+        using var folder = new TemporaryDirectory();
+        var options = Options with { SaveTotalLimit = 2 };
+        Assert.Throws<InvalidOperationException>(() => Train(options, folder.Path, new CrashAt(15)));
+        var kept = folder.File("checkpoint-000014");
+        var whole = File.ReadAllBytes(Path.Combine(kept, Answers.WeightsFile));
+
+        // As a kill leaves it: the state of step 14 is there, its model is being written.
+        Directory.Move(kept, folder.File(TrainingState.ModelName));
+        File.WriteAllText(Path.Combine(folder.File(TrainingState.ModelName), Answers.WeightsFile), "half");
+        File.WriteAllText(Path.Combine(folder.File(TrainingState.ModelName), "another.tmp"), "");
+        Assert.Null(new TrainingState(folder.Path, "this run").Claim());
+        Assert.False(Directory.Exists(folder.File(TrainingState.ModelName)));
+        Assert.Throws<InvalidOperationException>(() => Train(options, folder.Path, new CrashAt(16)));
+
+        Assert.Equal([Answers.WeightsFile], Directory.GetFiles(kept).Select(Path.GetFileName));
+        Assert.Equal(whole, File.ReadAllBytes(Path.Combine(kept, Answers.WeightsFile)));
+        Assert.Equal(
+            ["checkpoint-000007", "checkpoint-000014"],
+            Directory.GetDirectories(folder.Path).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)
+        );
+    }
+
+    /// <summary>Nothing of a checkpoint is seen under its name before it is whole.</summary>
+    [Fact]
+    public void Run_CheckpointThatCannotBeWritten_LeavesNothingOfIt()
+    {
+        using var folder = new TemporaryDirectory();
+        using var parameters = new ModelParameters(Shape);
+        parameters.Initialize(1);
+        var weights = TrainedWeights.All(parameters);
+        var error = Assert.Throws<IOException>(() =>
+        {
+            using var trainer = new Trainer(Options with { SaveTotalLimit = 2 }, weights, SilentObserver.Instance, saveModel: model =>
+            {
+                Directory.CreateDirectory(model);
+                File.WriteAllText(Path.Combine(model, Answers.WeightsFile), "half");
+                throw new IOException("the disk is full");
+            });
+            trainer.Run(
+                new BatchStream(
+                    new BatchPlan([SequenceSet.Of([.. Enumerable.Range(0, 12).Select(Sequence)])], Options.BatchTokens, seed: 2)
+                ),
+                _ => new DistillationSettings(0.5, 1, MissingMass.TailBucket),
+                new TrainingState(folder.Path, "this run"),
+                TestContext.Current.CancellationToken
+            );
+        });
+
+        Assert.Equal("the disk is full", error.Message);
+        Assert.Empty(Directory.GetDirectories(folder.Path));
+    }
+
+    /// <summary>Killed when the state says that the run is finished and the best weights are not deleted yet.</summary>
+    [Fact]
+    public void Claim_KilledWhileItFinished_DeletesWhatWasNeededToGoOn()
+    {
+        using var folder = new TemporaryDirectory();
+        using var parameters = new ModelParameters(Shape);
+        var state = new TrainingState(folder.Path, "this run");
+        state.Claim();
+        File.WriteAllBytes(folder.File("model.safetensors"), []);
+        File.WriteAllText(folder.File("config.json"), "{}");
+        state.Finish(new FinishedTraining(30, 1.5));
+        state.SaveBest(TrainedWeights.All(parameters), 20);
+
+        Assert.Equal(new FinishedTraining(30, 1.5), new TrainingState(folder.Path, "this run").Claim());
+
+        Assert.Empty(Directory.GetFiles(folder.Path, ".training.best-*"));
+    }
+
     /// <summary>A run that was refused, or killed, before it saved anything does not keep the folder from the next.</summary>
     [Fact]
     public void Claim_AnotherRunThatTrainedNothing_LeavesTheFolderFree()
