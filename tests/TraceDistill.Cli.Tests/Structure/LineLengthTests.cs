@@ -37,7 +37,7 @@ public sealed partial class LineLengthTests
     {
         var root = TestPaths.RepositoryRoot;
         string[] patterns = ["*.props", "*.targets", "*.csproj", "*.yaml", "*.yml", "*.css", "*.js", "*.sh", "*.md"];
-        var files = new[] { "src", "tests", "prompts", "data/recipes", ".github" }
+        var files = new[] { "src", "tests", "prompts", "data", ".github" }
             .SelectMany(folder =>
                 patterns.SelectMany(pattern => Directory.EnumerateFiles(Path.Combine(root, folder), pattern, SearchOption.AllDirectories))
             )
