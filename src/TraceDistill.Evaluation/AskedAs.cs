@@ -5,7 +5,7 @@ using TraceDistill.Text.Chat;
 namespace TraceDistill.Evaluation;
 
 /// <summary>The way one model is asked.</summary>
-/// <param name="Prompt">What the words are called.</param>
+/// <param name="Prompt">Name of the prompt.</param>
 /// <param name="Render">The conversation that puts a problem; the second argument is the sample's index.</param>
 /// <param name="MaxTokens">Longest answer in tokens.</param>
 public sealed record AskedAs(string Prompt, Func<Problem, int, IReadOnlyList<ChatMessage>> Render, int MaxTokens)

@@ -11,14 +11,14 @@ namespace TraceDistill.Evaluation;
 /// Has models answer problems, judges the answers and sums up. Every answer is on disk as soon as it is known, so that an interrupted
 /// evaluation asks for nothing twice; the figures do not depend on the order in which answers come back.
 /// </summary>
-/// <param name="options">What is measured and how.</param>
+/// <param name="options">Options of the measurement.</param>
 /// <param name="verifier">Judges the answers; what it cannot verify counts as wrong, and is counted on its own.</param>
 /// <param name="folder">Where <c>MODEL.jsonl</c>, <c>speed.json</c> and <c>evaluation.json</c> go; exists.</param>
 public sealed class Evaluator(EvaluateOptions options, IVerifier verifier, string folder, IRunObserver observer, TimeProvider time)
 {
     /// <summary>Measures all models and writes <c>evaluation.json</c> last.</summary>
     /// <param name="models">Taken one at a time, so that the caller can load a model when its turn comes and free it afterwards.</param>
-    /// <param name="problems">What they answer; cut to <see cref="EvaluateOptions.Limit"/>.</param>
+    /// <param name="problems">Problems that they answer; cut to <see cref="EvaluateOptions.Limit"/>.</param>
     /// <param name="traces">Held-out traces with soft targets in the order to score them, or null; enumerated once a model.</param>
     /// <exception cref="ExternalFailureException">A model could not be reached; running again goes on from here.</exception>
     /// <exception cref="InvalidInputException">A file of answers is damaged or another evaluation's.</exception>

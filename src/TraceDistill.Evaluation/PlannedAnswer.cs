@@ -7,7 +7,7 @@ using TraceDistill.Data.Traces;
 namespace TraceDistill.Evaluation;
 
 /// <summary>One answer that an evaluation needs.</summary>
-/// <param name="Problem">What is asked.</param>
+/// <param name="Problem">Problem that is asked.</param>
 /// <param name="SampleIndex">0 is the greedy answer.</param>
 /// <param name="Request">How it is asked; its id names the answer on disk.</param>
 sealed record PlannedAnswer(Problem Problem, int SampleIndex, GenerationRequest Request)

@@ -104,7 +104,7 @@ sealed class ExpertPass : IDisposable
     }
 
     /// <summary>Copies the rows of an expert together.</summary>
-    /// <returns>How many there are.</returns>
+    /// <returns>The number of those rows.</returns>
     int Gather(int scoreStride, int expert, NativeBuffer normed, int rows)
     {
         var count = 0;

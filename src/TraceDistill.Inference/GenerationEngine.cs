@@ -122,7 +122,7 @@ public sealed class GenerationEngine : IDisposable
         _model.Dispose();
     }
 
-    /// <returns>How many tokens to generate: what is asked for, as far as the model's context goes.</returns>
+    /// <returns>The number of tokens to generate: that of the request, as far as the model's context goes.</returns>
     int Validate(SequenceRequest request)
     {
         var (length, context) = (request.Prompt.Length, Configuration.MaxPositionEmbeddings);

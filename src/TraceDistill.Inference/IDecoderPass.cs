@@ -14,7 +14,7 @@ interface IDecoderPass : IDisposable
     /// <summary>Adds a token; rows of one sequence come in order of their positions.</summary>
     /// <param name="pages">Of its sequence, in order.</param>
     /// <param name="isLong">
-    /// Whether its sequence is to become long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.
+    /// True where its sequence is to become long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.
     /// </param>
     /// <returns>Its row.</returns>
     int Add(int token, int position, int[] pages, bool isLong = false);
@@ -26,7 +26,7 @@ interface IDecoderPass : IDisposable
 
     /// <summary>Works out the logits of some of the wanted rows, at most <see cref="LogitRows"/>; the next call overwrites them.</summary>
     /// <param name="first">Index of the first one among the wanted.</param>
-    /// <param name="count">How many.</param>
+    /// <param name="count">Number of rows.</param>
     void ComputeLogits(int first, int count);
 
     /// <summary>[V] logits of the <paramref name="index"/>-th row of the last <see cref="ComputeLogits"/>.</summary>

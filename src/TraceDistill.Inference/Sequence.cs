@@ -5,11 +5,11 @@ using TraceDistill.Inference.Sequences;
 namespace TraceDistill.Inference;
 
 /// <summary>A sequence in the engine: where it stands, and what it has produced.</summary>
-/// <param name="request">What is asked for.</param>
+/// <param name="request">The request.</param>
 /// <param name="maxTokens">The most tokens to generate.</param>
 /// <param name="stopTokens">End it.</param>
 /// <param name="isLong">
-/// Whether all that it may become is long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.
+/// True where all that it may become is long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.
 /// </param>
 sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, bool isLong = false)
 {

@@ -26,7 +26,7 @@ public sealed record Capture
 /// together with that of the
 /// hidden states.
 /// </summary>
-/// <param name="wanted">What to keep.</param>
+/// <param name="wanted">Kinds to keep.</param>
 public sealed class Captured(Capture wanted) : IDisposable
 {
     readonly Dictionary<int, Tensor> _hiddenStates = [],

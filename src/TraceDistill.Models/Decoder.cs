@@ -37,10 +37,10 @@ public sealed class Decoder : nn.Module
     /// <param name="gradient">[trained weights] what backward passes add to; null where nothing is to be trained.</param>
     /// <param name="rounded">The matrices in the precision of products; null for products in float32.</param>
     /// <param name="gradientCheckpointing">
-    /// Whether the backward pass computes again what the forward pass would have kept for it: the same bits, for a fraction of the memory.
+    /// True to compute activations again in the backward pass: the same bits, for a fraction of the memory.
     /// </param>
     /// <param name="activations">
-    /// What is computed in between products: float32, in which the CPU has kernels for it; bfloat16, with norms,
+    /// Dtype of the computation between products: float32, in which the CPU has kernels for it; bfloat16, with norms,
     /// softmax and rotations in float32; or float64, slow and exact. All but the first is by libtorch's own operations.
     /// </param>
     public Decoder(

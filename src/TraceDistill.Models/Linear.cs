@@ -22,7 +22,7 @@ sealed class Linear(Parameters parameters, params string[] layers)
 
     /// <summary>x·Wᵀ + b with the adapters' part, or residual + that.</summary>
     /// <param name="x">[N, K].</param>
-    /// <param name="noise">What the adapters' dropout draws from; null for none.</param>
+    /// <param name="noise">Noise that the adapters' dropout draws from; null for none.</param>
     /// <param name="residual">[N, C].</param>
     /// <returns>[N, C].</returns>
     public Tensor Apply(Tensor x, PassNoise? noise, Tensor? residual = null)

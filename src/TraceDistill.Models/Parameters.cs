@@ -11,7 +11,7 @@ namespace TraceDistill.Models;
 /// <summary>Tensors over the memory of weights and of one gradient buffer: leaves of autograd where they are trained.</summary>
 /// <param name="weights">The weights, and which of them are trained.</param>
 /// <param name="gradient">[trained weights]; null where nothing is to be trained.</param>
-/// <param name="rounded">What products read in place of the stored matrices; null for those.</param>
+/// <param name="rounded">Matrices that products read in place of the stored ones; null for those.</param>
 sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMatrices? rounded) : IDisposable
 {
     readonly HashSet<string> _names = [.. weights.Model.Names];

@@ -334,7 +334,7 @@ public static class CollectStage
             };
 
     /// <summary>Traces that the data set lacks with the user's leave; null where it lacks nothing.</summary>
-    /// <param name="next">What to do about what is missing, as a sentence.</param>
+    /// <param name="next">Advice on the missing traces, as a sentence.</param>
     /// <exception cref="ExternalFailureException">It lacks more than that.</exception>
     internal static MissingTraces? MissingOf(
         GenerateOptions options,

@@ -47,7 +47,7 @@ public static class CorrectTraces
     /// <summary>Publishes the correct ones of the traces that stand published in the collection's folder.</summary>
     /// <param name="options">With <see cref="GenerateOptions.OnlyCorrect"/>.</param>
     /// <param name="output">The output folder.</param>
-    /// <param name="collected">What the collection came to.</param>
+    /// <param name="collected">The collection's summary.</param>
     /// <param name="observer">Told what is left out.</param>
     /// <param name="cancellationToken">Stops and leaves what stands published.</param>
     public static async Task<CollectSummary> PublishAsync(

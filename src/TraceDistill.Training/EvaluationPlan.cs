@@ -7,7 +7,7 @@ namespace TraceDistill.Training;
 /// <param name="Answers">Problems that it answers; null for none.</param>
 /// <param name="Steps">Steps between evaluations; the last step has one too.</param>
 /// <param name="Metric">Decides which weights are the best.</param>
-/// <param name="LoadBest">Whether the training ends with the best weights.</param>
+/// <param name="LoadBest">True where the training ends with the best weights.</param>
 /// <param name="Patience">Evaluations without a better value after which it ends; 0 never.</param>
 /// <param name="Threshold">By how much a value has to be better for <see cref="Patience"/>; the best weights are so by any amount.</param>
 public sealed record EvaluationPlan(

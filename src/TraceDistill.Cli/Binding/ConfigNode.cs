@@ -8,7 +8,7 @@ abstract record ConfigNode(SourceLocation Location)
 }
 
 /// <summary>One value; <see cref="Text"/> is null where a key stands without one (<c>key:</c>, <c>~</c> or <c>null</c>).</summary>
-/// <param name="IsQuoted">Whether it is text whatever it looks like; only where a value may be of any type does that matter.</param>
+/// <param name="IsQuoted">True where it is text whatever it looks like; only where a value may be of any type does that matter.</param>
 sealed record ConfigScalar(SourceLocation Location, string? Text, bool IsQuoted = false) : ConfigNode(Location)
 {
     /// <summary>The option of the command line that gave a parameter in it its value; null where none did.</summary>

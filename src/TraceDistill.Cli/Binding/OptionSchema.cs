@@ -11,8 +11,8 @@ namespace TraceDistill.Cli.Binding;
 /// <summary>One setting of an options record.</summary>
 /// <param name="Key">Its name in a recipe, such as <c>max_steps</c>; <see cref="JsonPropertyNameAttribute"/> may give another one.</param>
 /// <param name="Property">The record's property.</param>
-/// <param name="IsRequired">Whether it has no default.</param>
-/// <param name="IsNullable">Whether it may be left empty.</param>
+/// <param name="IsRequired">True where it has no default.</param>
+/// <param name="IsNullable">True where it may be left empty.</param>
 /// <param name="Default">The value it has when nothing is said.</param>
 sealed record OptionProperty(string Key, PropertyInfo Property, bool IsRequired, bool IsNullable, object? Default)
 {

@@ -10,7 +10,7 @@ namespace TraceDistill.Cli.Binding;
 /// of a stranger's can stand for any amount of nesting or repetition.
 /// </summary>
 /// <param name="text">One YAML document.</param>
-/// <param name="source">What messages call it.</param>
+/// <param name="source">Its name in error messages.</param>
 sealed partial class YamlReader(string text, string source)
 {
     const int DeepestNesting = 64;

@@ -10,7 +10,7 @@ namespace TraceDistill.Cli.CommandLine;
 /// <summary>The outside world of a command: where it prints, what time it is, and when it is to stop.</summary>
 /// <param name="Output">For results: one JSON object with <c>--json</c>.</param>
 /// <param name="Error">For people.</param>
-/// <param name="IsInteractive">Whether <paramref name="Error"/> is a terminal that can redraw lines.</param>
+/// <param name="IsInteractive">True where <paramref name="Error"/> is a terminal that can redraw lines.</param>
 sealed record CommandHost(
     TextWriter Output,
     TextWriter Error,

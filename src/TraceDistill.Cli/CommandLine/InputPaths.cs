@@ -10,7 +10,7 @@ static class InputPaths
     /// <param name="optionsType">The options record.</param>
     /// <param name="settings">Its settings.</param>
     /// <param name="problems">Gets what is missing.</param>
-    /// <param name="within">What stands before the keys of a map within the settings, such as <c>traces[0].</c></param>
+    /// <param name="within">Prefix of the keys of a map within the settings, such as <c>traces[0].</c></param>
     public static void Check(Type optionsType, ConfigMap settings, ProblemList problems, string within = "")
     {
         foreach (var entry in settings.Entries)

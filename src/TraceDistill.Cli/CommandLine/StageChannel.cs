@@ -11,7 +11,7 @@ namespace TraceDistill.Cli.CommandLine;
 /// The end of a stage's process towards the run that started it: tells it by <see cref="StageEvent"/>s what a command of its own would
 /// show.
 /// </summary>
-/// <param name="order">What the run said.</param>
+/// <param name="order">The run's order.</param>
 /// <param name="output">Takes the events.</param>
 sealed class StageChannel(StageOrder order, TextWriter output, TimeProvider timeProvider) : IRunObserver
 {

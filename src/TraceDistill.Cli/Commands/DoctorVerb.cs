@@ -78,7 +78,7 @@ sealed class DoctorVerb : Verb<DoctorOptions>
 /// <summary>Findings of <c>doctor</c>.</summary>
 /// <param name="Version">The program's.</param>
 /// <param name="Checks">One for each thing looked at.</param>
-/// <param name="Endpoint">What the endpoint can do; null where none was named, or it did not answer.</param>
+/// <param name="Endpoint">The endpoint's capabilities; null where none was named, or it did not answer.</param>
 sealed record DoctorReport(string Version, IReadOnlyList<Check> Checks, TeacherCapabilities? Endpoint = null) : IVerdict
 {
     public bool Ok => Checks.All(check => check.State != CheckState.Fail);

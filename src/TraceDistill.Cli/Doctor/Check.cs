@@ -13,8 +13,8 @@ enum CheckState
 }
 
 /// <summary>One line of the doctor's report.</summary>
-/// <param name="Name">What was looked at, in a word or two.</param>
-/// <param name="Detail">What was found, and what to do where it is not well.</param>
+/// <param name="Name">Subject of the check, in a word or two.</param>
+/// <param name="Detail">Finding, and what to do where it is not well.</param>
 sealed record Check(string Name, CheckState State, string Detail)
 {
     public static Check Ok(string name, string detail) => new(name, CheckState.Ok, detail);

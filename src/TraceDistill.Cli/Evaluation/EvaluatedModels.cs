@@ -23,7 +23,7 @@ namespace TraceDistill.Cli.Evaluation;
 
 /// <summary>The models that an evaluation names, loaded one at a time and freed before the next.</summary>
 /// <param name="options">Of the evaluation.</param>
-/// <param name="problems">What they are asked.</param>
+/// <param name="problems">Problems that they are asked.</param>
 /// <param name="traces">The data set whose soft targets are compared with, or null.</param>
 /// <param name="context">Where it runs.</param>
 sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> problems, DatasetDescription? traces, StageContext context)

@@ -21,11 +21,11 @@ sealed record PromptFacts(int Problems, IReadOnlyList<int> Longest, string? Spec
     const int Measured = 64;
 
     /// <param name="path">The problem file.</param>
-    /// <param name="fields">What its fields are called.</param>
+    /// <param name="fields">Names of its fields.</param>
     /// <param name="limit">Only the first so many; null for all.</param>
     /// <param name="prompts">In which words they are put.</param>
     /// <param name="modelDirectory">Has the tokenizer and the chat template.</param>
-    /// <param name="model">What messages call the model, such as <c>the teacher</c>.</param>
+    /// <param name="model">The model's name in messages, such as <c>the teacher</c>.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     /// <returns>Null where the model's folder has no tokenizer with a chat template.</returns>
     /// <exception cref="InvalidInputException">A file is wrong.</exception>

@@ -9,7 +9,7 @@ namespace TraceDistill.Cli.Inspection;
 
 /// <summary>One token of a training sequence.</summary>
 /// <param name="Text">Bytes that are no whole character, and control characters, as <c>\x1B</c>.</param>
-/// <param name="Trained">Whether the student learns to write it; what it does not is context.</param>
+/// <param name="Trained">True where the student learns to write it; the rest is context.</param>
 sealed record TrainingTokenView(int Id, string Text, bool Trained);
 
 /// <summary>A trace as a student is trained on it: the tokens that the trainer gets, as text.</summary>

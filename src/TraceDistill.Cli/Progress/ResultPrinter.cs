@@ -7,7 +7,7 @@ namespace TraceDistill.Cli.Progress;
 /// Puts the messages of a verb whose messages are its result on standard output, so that they can be piped; progress stays where it is.
 /// </summary>
 /// <param name="output">Standard output.</param>
-/// <param name="isTerminal">Whether it may have colours.</param>
+/// <param name="isTerminal">True where it may have colours.</param>
 /// <param name="progress">Shows progress.</param>
 sealed class ResultPrinter(TextWriter output, bool isTerminal, IRunObserver progress) : IRunObserver
 {

@@ -22,7 +22,7 @@ interface IStageHost
 }
 
 /// <summary>The result of a verb.</summary>
-/// <param name="Summary">What it tells about its result.</param>
+/// <param name="Summary">The verb's summary of its result.</param>
 /// <param name="PeakMemoryBytes">The most memory its process held at once meanwhile.</param>
 sealed record StageWork(object? Summary, long PeakMemoryBytes);
 

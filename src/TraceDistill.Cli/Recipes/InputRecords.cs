@@ -5,7 +5,7 @@ namespace TraceDistill.Cli.Recipes;
 /// <summary>Looks at what a stage is about to read.</summary>
 static class InputRecords
 {
-    /// <param name="earlier">What the stage read last time: files that have not been touched since are not read again.</param>
+    /// <param name="earlier">Files that the stage read last time: those that have not been touched since are not read again.</param>
     /// <exception cref="InvalidInputException">A stage did not make the file that is expected from it.</exception>
     public static IReadOnlyList<InputRecord> Of(PlannedStage stage, string runDirectory, IReadOnlyList<InputRecord>? earlier)
     {

@@ -14,7 +14,7 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
     /// <summary>Replaces the values of all path-valued options of <paramref name="settings"/> by references or full paths.</summary>
     /// <param name="reader">The stage whose settings they are.</param>
     /// <param name="inputs">Gets what was found.</param>
-    /// <param name="within">What stands before the keys of a map within the settings, such as <c>traces[0].</c></param>
+    /// <param name="within">Prefix of the keys of a map within the settings, such as <c>traces[0].</c></param>
     public ConfigMap Resolve(StageCopy reader, OptionSchema schema, ConfigMap settings, List<StageInput> inputs, string within = "") =>
         settings with
         {

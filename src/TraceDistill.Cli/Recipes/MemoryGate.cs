@@ -4,8 +4,8 @@ namespace TraceDistill.Cli.Recipes;
 
 /// <summary>Tells whether there is memory for one more stage beside those that are running.</summary>
 /// <param name="available">Memory that may still be taken, in bytes; null where it is not known.</param>
-/// <param name="estimate">What a stage takes at most, in bytes.</param>
-/// <param name="held">What a running stage holds by now, in bytes.</param>
+/// <param name="estimate">Most memory that a stage takes, in bytes.</param>
+/// <param name="held">Memory that a running stage holds by now, in bytes.</param>
 sealed class MemoryGate(Func<long?> available, Func<PlannedStage, long> estimate, Func<string, long> held)
 {
     /// <summary>

@@ -6,7 +6,7 @@ namespace TraceDistill.Cli.Recipes;
 /// <param name="Name">Names the default run directory.</param>
 /// <param name="Path">The recipe's file.</param>
 /// <param name="Seed">The seed of every stage that has one and does not set it, or null.</param>
-/// <param name="Jobs">How many stages run side by side, or null.</param>
+/// <param name="Jobs">Number of stages that run side by side, or null.</param>
 /// <param name="Stages">The stages in the order written.</param>
 sealed record Recipe(string Name, string Path, ConfigScalar? Seed, JobLimit? Jobs, IReadOnlyList<StageDefinition> Stages);
 

@@ -27,7 +27,7 @@ sealed record StageResult(string Stage, string Verb, StageOutcome Outcome, doubl
 /// <summary>Runs the stages of a plan, passing over those that are finished and going on inside those that are not.</summary>
 /// <param name="recipe">The recipe's file, for messages.</param>
 /// <param name="host">Where stages run that may run beside others.</param>
-/// <param name="isDiscarded">Whether the user lets what stages made under other options be given up.</param>
+/// <param name="isDiscarded">True to give up results that stages made under other options.</param>
 sealed class RecipeRunner(
     RunDirectory directory,
     string recipe,
@@ -44,7 +44,7 @@ sealed class RecipeRunner(
     /// <param name="stages">In their order; a stage whose inputs are not finished is an error.</param>
     /// <param name="jobs">Most stages at a time, where they can run beside others. A stage that runs alone runs in this process.</param>
     /// <param name="isFinished">
-    /// Whether a stage is known to be finished: it is looked at first, and takes no core from one that is not.
+    /// Returns whether a stage is known to be finished: such a stage comes first, and takes no core from others.
     /// </param>
     /// <param name="cancellationToken">Stops the stages that are running.</param>
     /// <exception cref="StageFailure">A stage failed; of several an <see cref="AggregateException"/> of these.</exception>

@@ -6,7 +6,7 @@ namespace TraceDistill.Cli.Recipes;
 /// <summary>Plan of a recipe: its stages in the order in which they run.</summary>
 /// <param name="Name">The recipe's name.</param>
 /// <param name="Path">The recipe's file, as messages name it.</param>
-/// <param name="Jobs">How many stages run side by side; null where the recipe does not say.</param>
+/// <param name="Jobs">Number of stages that run side by side; null where the recipe does not say.</param>
 /// <param name="Stages">Every stage stands after those that it reads.</param>
 sealed record RunPlan(string Name, string Path, JobLimit? Jobs, IReadOnlyList<PlannedStage> Stages);
 

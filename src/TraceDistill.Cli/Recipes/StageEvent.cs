@@ -44,11 +44,11 @@ sealed record StageMetrics(long Step, IReadOnlyDictionary<string, double> Values
 sealed record StageMessage(string Text) : StageEvent;
 
 /// <summary>The stage is done, and all its files are written.</summary>
-/// <param name="Summary">What the verb tells about its result.</param>
+/// <param name="Summary">The verb's summary of its result.</param>
 /// <param name="PeakMemoryBytes">The most memory the process held at once.</param>
 sealed record StageDone(JsonNode? Summary, long PeakMemoryBytes) : StageEvent;
 
 /// <summary>The stage ended before it was done.</summary>
 /// <param name="ExitCode">A <see cref="ExitCode"/>.</param>
-/// <param name="Message">What went wrong.</param>
+/// <param name="Message">The error's message.</param>
 sealed record StageFailed(int ExitCode, string Message) : StageEvent;

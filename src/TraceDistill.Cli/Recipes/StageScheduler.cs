@@ -4,7 +4,7 @@ using TraceDistill.Data.Contracts;
 namespace TraceDistill.Cli.Recipes;
 
 /// <summary>One stage's place among those that run.</summary>
-/// <param name="IsAlone">Whether no other runs before it has ended.</param>
+/// <param name="IsAlone">True where no other runs before it has ended.</param>
 /// <param name="Cores">Cores that are its own until then.</param>
 readonly record struct StageShare(bool IsAlone, int Cores);
 

@@ -53,7 +53,7 @@ sealed class KeyPermissions
             "allowed-keys"
         );
 
-    /// <param name="options">What <c>--allow-key</c> says, each <c>NAME=HOST</c>.</param>
+    /// <param name="options">Values of <c>--allow-key</c>, each <c>NAME=HOST</c>.</param>
     /// <param name="userFile">The same, one a line, <c>#</c> before a remark; need not exist.</param>
     /// <exception cref="InvalidInputException">Something is no such pair.</exception>
     public static KeyPermissions Read(IEnumerable<string> options, string? userFile) =>

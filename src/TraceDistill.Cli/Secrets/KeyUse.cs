@@ -5,7 +5,7 @@ namespace TraceDistill.Cli.Secrets;
 
 /// <summary>A key that a verb would send, and where to.</summary>
 /// <param name="Name">The environment variable that holds it, or the full path of the file.</param>
-/// <param name="IsFile">Whether <paramref name="Name"/> is a file.</param>
+/// <param name="IsFile">True where <paramref name="Name"/> is a file.</param>
 /// <param name="Url">The endpoint's address.</param>
 sealed record KeyUse(string Name, bool IsFile, Uri Url)
 {

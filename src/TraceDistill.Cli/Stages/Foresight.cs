@@ -21,10 +21,10 @@ sealed class Foresight(IReadOnlyList<StageAhead> stages)
 /// <param name="Name">Its name; of copies of a matrix the one that they share.</param>
 /// <param name="Options">Its verb's options.</param>
 /// <param name="Folder">Where its results will lie.</param>
-/// <param name="IsFinished">Whether they do.</param>
+/// <param name="IsFinished">True where they lie there already.</param>
 sealed record StageAhead(string Name, object Options, string Folder, bool IsFinished);
 
 /// <summary>Something that a stage will run into.</summary>
-/// <param name="IsCertain">Whether it is sure to fail on it; otherwise it goes on, and what comes of it may not be what is wanted.</param>
-/// <param name="Text">What it is, and the line to add or change.</param>
+/// <param name="IsCertain">True where the stage is sure to fail on it; otherwise its result may be other than wanted.</param>
+/// <param name="Text">Description of the problem, and the line to add or change.</param>
 sealed record Foreseen(bool IsCertain, string Text);

@@ -94,7 +94,7 @@ interface IVerb
     /// <summary>A remark for the plan on what it would do with what is there.</summary>
     /// <param name="options">An <see cref="OptionsType"/>.</param>
     /// <param name="folder">Its unfinished work, or else what it made before.</param>
-    /// <param name="isDiscarded">Whether the user lets what is not wanted any more be given up.</param>
+    /// <param name="isDiscarded">True to give up results that are not wanted any more.</param>
     /// <returns>Null where there is nothing to be said.</returns>
     Task<string?> PreviewAsync(object options, string folder, bool isDiscarded, CancellationToken cancellationToken);
 

@@ -45,14 +45,14 @@ sealed record Interval(Expression Low, Expression High, bool IsLowClosed, bool I
 sealed record Tuple(string Open, string Close, IReadOnlyList<Answer> Items) : Answer;
 
 /// <summary>Several answers.</summary>
-/// <param name="IsBraced">Whether it is written as a set.</param>
-/// <param name="IsOrdered">Whether their order counts: that of numbers with only spaces between does.</param>
+/// <param name="IsBraced">True where it is written as a set.</param>
+/// <param name="IsOrdered">True where their order counts: that of numbers with only spaces between does.</param>
 sealed record AnswerList(IReadOnlyList<Answer> Items, bool IsBraced, bool IsOrdered) : Answer;
 
 sealed record Matrix(IReadOnlyList<IReadOnlyList<Answer>> Rows) : Answer;
 
 /// <summary>Whole numbers with colons between: a time or a ratio.</summary>
-/// <param name="IsTime">Whether the spelling is that of a time, such as <c>7:05</c>.</param>
+/// <param name="IsTime">True where the spelling is that of a time, such as <c>7:05</c>.</param>
 /// <param name="Half"><c>am</c>, <c>pm</c> or nothing.</param>
 sealed record Clock(IReadOnlyList<int> Parts, bool IsTime, string Half) : Answer;
 

@@ -4,7 +4,7 @@ using TraceDistill.Data.Answers.Notation;
 namespace TraceDistill.Data.Answers;
 
 /// <summary>One way to read an answer.</summary>
-/// <param name="IsWeak">Whether it is too unusual to be more than a doubt: a decimal comma, a list where thousands are parted.</param>
+/// <param name="IsWeak">True where it is too unusual to be more than a doubt: a decimal comma, a list where thousands are parted.</param>
 readonly record struct Reading(Answer Answer, bool IsWeak);
 
 /// <summary>Reads answers in LaTeX or plain text into typed values.</summary>

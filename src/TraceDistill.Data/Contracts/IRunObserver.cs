@@ -4,10 +4,10 @@ namespace TraceDistill.Data.Contracts;
 public interface IRunObserver
 {
     /// <summary>Progress of the current job; the observer works out rate and time left.</summary>
-    /// <param name="activity">What is being done, such as <c>collect</c>.</param>
+    /// <param name="activity">Name of the activity, such as <c>collect</c>.</param>
     /// <param name="done">Units done so far, those of an earlier, interrupted run included.</param>
     /// <param name="total">Units in all, or null where that is unknown.</param>
-    /// <param name="unit">What is counted, such as <c>traces</c>.</param>
+    /// <param name="unit">Name of the things counted, such as <c>traces</c>.</param>
     /// <param name="note">A short remark, such as <c>loss 0.31</c>.</param>
     void Progress(string activity, long done, long? total, string unit, string? note = null);
 

@@ -20,5 +20,5 @@ public interface ITraceScorer
 /// The model's natural-log probability of the token the teacher drew; a logarithm, because a probability may round to zero.
 /// </param>
 /// <param name="TopProbability">The model's largest probability: its confidence.</param>
-/// <param name="TopIsSampled">Whether that most probable token is the one the teacher drew.</param>
+/// <param name="TopIsSampled">True where that most probable token is the one the teacher drew.</param>
 public readonly record struct TokenScore(double Kl, double SampledLogprob, double TopProbability, bool TopIsSampled);

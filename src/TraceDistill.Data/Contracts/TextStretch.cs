@@ -1,7 +1,7 @@
 namespace TraceDistill.Data.Contracts;
 
 /// <summary>A stretch of a text that is shown to people.</summary>
-/// <param name="IsEmphasised">Whether it is set off from the rest.</param>
+/// <param name="IsEmphasised">True where it is set off from the rest.</param>
 public readonly record struct TextStretch(string Text, bool IsEmphasised)
 {
     /// <summary>The text with what is emphasised between ⟦ and ⟧, for where there are no colours.</summary>

@@ -36,7 +36,7 @@ public static class JsonFile
 
     /// <summary>Writes a file whole or not at all.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="value">What it is to hold; members of a <see cref="System.Text.Json.Nodes.JsonNode"/> keep their names.</param>
+    /// <param name="value">Object to write; members of a <see cref="System.Text.Json.Nodes.JsonNode"/> keep their names.</param>
     /// <param name="writer">Tells processes that may write the same file at once apart.</param>
     public static void Write<T>(string path, T value, string writer = "") =>
         AtomicFile.WriteAllText(path, JsonSerializer.Serialize(value, Document) + "\n", writer);

@@ -7,7 +7,7 @@ public static class JsonPath
 {
     /// <param name="element">Where to start.</param>
     /// <param name="steps">Names of members and indices of items.</param>
-    /// <returns>What lies there; null where there is nothing, or null.</returns>
+    /// <returns>The node that lies there; null where there is none, or null.</returns>
     public static JsonElement? Find(this JsonElement element, params ReadOnlySpan<object> steps)
     {
         foreach (var step in steps)

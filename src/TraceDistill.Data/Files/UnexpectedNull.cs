@@ -16,7 +16,7 @@ static class UnexpectedNull
     /// <returns>The place of the first, such as <c>Shards[2].File</c>; null where there is none.</returns>
     public static string? Find(object value) => In(value, nullability: null, "");
 
-    /// <param name="nullability">What is known of the type that the value was declared with.</param>
+    /// <param name="nullability">Nullability of the type that the value was declared with.</param>
     static string? In(object? value, NullabilityInfo? nullability, string place) =>
         value switch
         {

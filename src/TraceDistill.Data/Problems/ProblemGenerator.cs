@@ -43,7 +43,7 @@ public static class ProblemGenerator
 
     /// <summary>Generates problems that all ask different things, the families taking turns.</summary>
     /// <param name="families">Family names; <c>all</c> stands for every family.</param>
-    /// <param name="count">How many problems in all.</param>
+    /// <param name="count">Number of problems in all.</param>
     /// <exception cref="InvalidInputException">A name is unknown, the list is empty, or a family has too few distinct problems.</exception>
     public static IReadOnlyList<Problem> Generate(IReadOnlyList<string> families, int count, int seed, ProblemSplit split)
     {

@@ -79,7 +79,7 @@ public sealed record TaskDescription
     /// The task of traces: what collection left beside them, else what their manifest names, where that prompt is known here.
     /// </summary>
     /// <param name="path">A folder of shards, or one Parquet file.</param>
-    /// <param name="dataset">What the shards say of themselves.</param>
+    /// <param name="dataset">The shards' own description.</param>
     /// <returns>Null where it is not known.</returns>
     public static TaskDescription? OfTraces(string path, DatasetDescription dataset)
     {
@@ -178,5 +178,5 @@ public sealed record TaskPrompt(string Name, double Weight, string Template, str
 
 /// <summary>Solved problems of which some are shown before each problem.</summary>
 /// <param name="Count">Examples for each problem.</param>
-/// <param name="Solved">What is chosen from.</param>
+/// <param name="Solved">Solved problems to choose from.</param>
 public sealed record TaskExamples(int Count, IReadOnlyList<Problem> Solved);

@@ -69,7 +69,7 @@ sealed class ParquetTraceReader : IAsyncDisposable
 
     /// <summary>The traces of a row group; each is put together when it is asked for.</summary>
     /// <param name="group">Counted from 0.</param>
-    /// <param name="decodes">Whether compact soft targets are decoded.</param>
+    /// <param name="decodes">True where compact soft targets are decoded.</param>
     /// <param name="cancellationToken">Stops between columns.</param>
     public async Task<TraceRowGroup> ReadRowGroupAsync(int group, bool decodes, CancellationToken cancellationToken)
     {

@@ -138,7 +138,7 @@ public sealed record ShardManifest
 }
 
 /// <summary>Traces that were asked for and are missing from a data set, with the leave of whoever had it collected.</summary>
-/// <param name="Count">How many.</param>
+/// <param name="Count">Number of missing traces.</param>
 /// <param name="Allowed">The fraction of all that may be missing.</param>
 public sealed record MissingTraces(long Count, double Allowed)
 {

@@ -113,7 +113,7 @@ public sealed class ShardReader
     /// <summary>The traces of one row group, each put together when it is asked for. Safe to call from several threads.</summary>
     /// <param name="group">Counted from 0 over all shards, in the order they were written.</param>
     /// <param name="decodes">
-    /// Whether the soft targets of a compact shard are decoded, which finds damage; else they
+    /// True where the soft targets of a compact shard are decoded, which finds damage; else they
     /// are in <see cref="Generation.TokenLogprobs.Encoded"/> alone, as they are stored.
     /// </param>
     /// <param name="cancellationToken">Stops between columns.</param>

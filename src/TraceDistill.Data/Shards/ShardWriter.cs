@@ -88,8 +88,8 @@ public sealed class ShardWriter : IAsyncDisposable
         CompleteAsync(selection: null, capabilities: null, cancellationToken);
 
     /// <inheritdoc cref="CompleteAsync(CancellationToken)"/>
-    /// <param name="selection">What of a collection the data set holds; null for all.</param>
-    /// <param name="capabilities">What the teacher's endpoint was seen to do; null where none was asked.</param>
+    /// <param name="selection">Selection of a collection's traces that the data set holds; null for all.</param>
+    /// <param name="capabilities">Capabilities of the teacher's endpoint as seen; null where none was asked.</param>
     /// <param name="cancellationToken">Stops and leaves a data set that stood there.</param>
     public async Task<ShardManifest> CompleteAsync(
         TraceSelection? selection,
@@ -138,7 +138,7 @@ public sealed class ShardWriter : IAsyncDisposable
     /// sets that are put together shard by shard. Once it returns, the loss of power costs neither file nor name.
     /// </summary>
     /// <param name="path">The shard's own name.</param>
-    /// <param name="dataset">What holds for every trace.</param>
+    /// <param name="dataset">Facts that hold for every trace.</param>
     /// <param name="traces">Its rows, in order. Equal traces in equal order give equal bytes.</param>
     /// <param name="layout">How soft targets are stored in it.</param>
     /// <param name="cancellationToken">Stops between traces and leaves nothing.</param>

@@ -6,6 +6,6 @@ namespace TraceDistill.Data.Shards;
 /// <param name="Key">See <see cref="Traces.Trace.Id"/>.</param>
 /// <param name="Verdict">See <see cref="Traces.Trace.Verdict"/>.</param>
 /// <param name="FinishReason">See <see cref="Traces.Trace.FinishReason"/>.</param>
-/// <param name="HasAnswer">Whether the answer is more than blanks, or calls a tool.</param>
+/// <param name="HasAnswer">True where the answer is more than blanks, or calls a tool.</param>
 /// <param name="Seed">See <see cref="Traces.Trace.Seed"/>.</param>
 public readonly record struct TraceHead(TraceKey Key, string Verdict, string FinishReason, bool HasAnswer, long Seed);

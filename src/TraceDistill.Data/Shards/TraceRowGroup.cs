@@ -48,9 +48,9 @@ sealed class TraceRowGroup : IReadOnlyList<Trace>
     /// <summary>Reads the columns that a trace needs.</summary>
     /// <param name="columns">Where from; one without a row group only has its columns checked.</param>
     /// <param name="metadata">Layout and k of the shard.</param>
-    /// <param name="softTargets">Whether alternatives are read.</param>
+    /// <param name="softTargets">True where alternatives are read.</param>
     /// <param name="decodes">
-    /// Whether those of a compact shard are decoded, which finds damage; else they are in <see cref="TokenLogprobs.Encoded"/> alone.
+    /// True where those of a compact shard are decoded, which finds damage; else they are in <see cref="TokenLogprobs.Encoded"/> alone.
     /// </param>
     /// <param name="cancellationToken">Stops between columns.</param>
     public static async Task<TraceRowGroup> ReadAsync(

@@ -1,7 +1,7 @@
 namespace TraceDistill.Data.Shards;
 
 /// <summary>Says that a data set holds a part of what was collected for it.</summary>
-/// <param name="OnlyCorrect">Whether the part is the traces with a correct answer.</param>
+/// <param name="OnlyCorrect">True where it is the traces with a correct answer.</param>
 /// <param name="Collected">Traces collected.</param>
 /// <param name="LeftOut">Those of them that are not here.</param>
 /// <param name="Folder">Where all of them are, beside the shards.</param>

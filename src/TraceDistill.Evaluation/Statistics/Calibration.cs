@@ -5,7 +5,7 @@ namespace TraceDistill.Evaluation.Statistics;
 /// <param name="High">… and up to and including this fall in the bin.</param>
 /// <param name="Confidence">Their mean.</param>
 /// <param name="Accuracy">Share of them that was right.</param>
-/// <param name="Count">How many there are.</param>
+/// <param name="Count">Number of them.</param>
 public sealed record ReliabilityBin(double Low, double High, double Confidence, double Accuracy, long Count);
 
 /// <summary>Distance between stated confidence and accuracy.</summary>

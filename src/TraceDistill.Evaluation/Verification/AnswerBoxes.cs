@@ -21,7 +21,7 @@ static class AnswerBoxes
 
     /// <summary>The content of the last box, or of all boxes of the list that it ends.</summary>
     /// <param name="end">Where the last box ends.</param>
-    /// <param name="isVoid">Whether the last box is empty, not closed or denied.</param>
+    /// <param name="isVoid">True where the last box is empty, not closed or denied.</param>
     public static string? Last(string text, out int end, out bool isVoid)
     {
         (end, isVoid) = (0, false);

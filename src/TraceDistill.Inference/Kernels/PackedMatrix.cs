@@ -86,7 +86,7 @@ sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Writes (or adds, for a residual connection) <paramref name="rows"/> rows of x · Wᵀ.</summary>
     /// <param name="input">[rows × inputs], <paramref name="inputStride"/> floats from row to row.</param>
     /// <param name="output">[rows × <see cref="OutputStride"/>].</param>
-    /// <param name="add">Whether to add to what is there.</param>
+    /// <param name="add">True to add to the values that are there.</param>
     /// <param name="helpers">Threads of the pool that may help with a product that is worth the handing over.</param>
     public void Multiply(NativeBuffer input, int inputStride, int rows, NativeBuffer output, bool add = false, int helpers = 0)
     {

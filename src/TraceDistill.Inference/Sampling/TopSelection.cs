@@ -7,7 +7,7 @@ namespace TraceDistill.Inference.Sampling;
 static class TopSelection
 {
     /// <summary>Fills the spans, both k long, by descending logit; of equal logits the lower id comes first.</summary>
-    /// <returns>How many were found: k, or fewer where the row is shorter or holds NaN.</returns>
+    /// <returns>The number found: k, or fewer where the row is shorter or holds NaN.</returns>
     /// <remarks>Most vectors of a row hold nothing above the k-th largest so far, and are passed over with one comparison.</remarks>
     public static int Select(ReadOnlySpan<float> logits, Span<int> ids, Span<float> values)
     {

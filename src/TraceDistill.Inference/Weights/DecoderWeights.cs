@@ -42,7 +42,7 @@ sealed class DecoderWeights : IDisposable
     /// <summary>Hidden state to logits.</summary>
     public PackedMatrix Head { get; }
 
-    /// <param name="isLong">Whether the sequence is long in the sense of <see cref="ModelConfiguration.IsLong"/>.</param>
+    /// <param name="isLong">True where the sequence is long in the sense of <see cref="ModelConfiguration.IsLong"/>.</param>
     public RotaryKernel Rotary(DecoderLayer layer, bool isLong) => _rotary[(layer.Attention.IsLocal, isLong)];
 
     /// <exception cref="InvalidInputException">The directory does not hold a model that this program can run.</exception>

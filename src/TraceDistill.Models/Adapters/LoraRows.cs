@@ -19,7 +19,7 @@ static class LoraRows
     /// <param name="rank">r.</param>
     /// <param name="scale">s.</param>
     /// <param name="first">The first row to visit.</param>
-    /// <param name="count">How many.</param>
+    /// <param name="count">Number of rows.</param>
     public static void Visit(
         ReadOnlySpan<float> a,
         ReadOnlySpan<float> b,

@@ -16,8 +16,8 @@ sealed class RotaryFrequencies
     /// <summary>Factor of the rotated channels; its square multiplies attention scores.</summary>
     public double Magnitude { get; }
 
-    /// <param name="isLocal">Whether they are those of layers with a window.</param>
-    /// <param name="isLong">Whether they are those of a sequence that is <see cref="ModelConfiguration.IsLong"/>.</param>
+    /// <param name="isLocal">True where they are those of layers with a window.</param>
+    /// <param name="isLong">True where they are those of a sequence that is <see cref="ModelConfiguration.IsLong"/>.</param>
     public static RotaryFrequencies Of(ModelConfiguration configuration, bool isLocal = false, bool isLong = false)
     {
         var (scaling, d) = (isLocal ? RopeScaling.None : configuration.RopeScaling, configuration.RotaryDim);

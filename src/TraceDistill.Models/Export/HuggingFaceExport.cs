@@ -13,7 +13,7 @@ namespace TraceDistill.Models.Export;
 /// </summary>
 public static class HuggingFaceExport
 {
-    /// <param name="source">What to export.</param>
+    /// <param name="source">Model to export.</param>
     /// <param name="folder">An existing one.</param>
     /// <param name="dtype">How weights are stored; null: as they are.</param>
     /// <exception cref="InvalidInputException">The model is none.</exception>

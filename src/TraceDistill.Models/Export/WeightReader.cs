@@ -43,8 +43,8 @@ sealed class WeightReader : IDisposable
     public TensorDtype DtypeOf(string name) => _weights.Find(name)!.Dtype;
 
     /// <param name="name">Hugging Face's.</param>
-    /// <param name="type">What the values are to be stored as, for messages.</param>
-    /// <param name="isBoundedByHalf">Whether that ends at float16's largest number.</param>
+    /// <param name="type">Name of the type that the values are stored as, for messages.</param>
+    /// <param name="isBoundedByHalf">True where that ends at float16's largest number.</param>
     /// <param name="rounding">Records merged ones; null where they are not wanted.</param>
     /// <returns>The values, until the next call.</returns>
     /// <exception cref="InvalidInputException">A value is not finite or too large to be stored so.</exception>

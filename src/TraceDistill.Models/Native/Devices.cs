@@ -36,8 +36,8 @@ public static class Devices
     /// <summary>Why a choice is not there, and how to get it; null where it is.</summary>
     public static string? WhyMissing(this DeviceChoice choice) => choice.WhyMissing(Backend, CudaDevices);
 
-    /// <param name="choice">What is asked for.</param>
-    /// <param name="backend">What the program was built for.</param>
+    /// <param name="choice">The user's choice.</param>
+    /// <param name="backend">Backend that the program was built for.</param>
     /// <param name="devices">CUDA devices.</param>
     internal static string? WhyMissing(this DeviceChoice choice, string backend, int devices) =>
         choice.Kind != DeviceChoice.CudaWord ? null

@@ -20,7 +20,7 @@ static class ElfVersionNeeds
     /// <summary>
     /// Sets VER_FLG_WEAK on every need of <paramref name="version"/> (such as <c>GLIBCXX_3.4.32</c>) in <paramref name="image"/>.
     /// </summary>
-    /// <returns>How many records were changed.</returns>
+    /// <returns>The number of records changed.</returns>
     /// <exception cref="BadImageFormatException">The image is not a 64-bit little-endian ELF file.</exception>
     public static int MarkWeak(Span<byte> image, string version)
     {

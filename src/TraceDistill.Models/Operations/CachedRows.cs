@@ -11,7 +11,7 @@ namespace TraceDistill.Models.Operations;
 /// <param name="Sequence">Rows of one sequence have one number, and come in order of their positions.</param>
 /// <param name="Position">From 0.</param>
 /// <param name="Pages">Of the sequence, in order.</param>
-/// <param name="IsLong">Whether its sequence is long in the sense of <see cref="Configuration.ModelConfiguration.IsLong"/>.</param>
+/// <param name="IsLong">True where its sequence is long in the sense of <see cref="Configuration.ModelConfiguration.IsLong"/>.</param>
 public readonly record struct CachedRow(int Sequence, int Position, int[] Pages, bool IsLong = false);
 
 /// <summary>

@@ -29,7 +29,7 @@ static class CustomGradient
     /// <summary>Computes the gradients of one function's inputs.</summary>
     /// <param name="context">The function's; what it saved is released.</param>
     /// <param name="outputGradient">The gradient of its output; released unless it is one of the results.</param>
-    /// <param name="inputs">How many arguments the function had.</param>
+    /// <param name="inputs">Number of the function's arguments.</param>
     /// <param name="gradients">
     /// From the saved tensors and a contiguous output gradient to the gradients of the
     /// arguments, null for those that have none. Gradients are not recorded in it.

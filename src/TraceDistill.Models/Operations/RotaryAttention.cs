@@ -19,7 +19,7 @@ namespace TraceDistill.Models.Operations;
 /// scaled_dot_product_attention nor in <see cref="ChunkedAttention"/>. One object serves one thread.
 /// </remarks>
 /// <param name="configuration">The model's.</param>
-/// <param name="kind">What the layers that it serves have of their own.</param>
+/// <param name="kind">Traits of the layers that it serves.</param>
 sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention kind) : IDisposable
 {
     /// <summary>Of a sequence whose attention takes a core a millisecond or more.</summary>

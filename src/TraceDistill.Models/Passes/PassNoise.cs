@@ -37,7 +37,7 @@ sealed class PassNoise
     public PassNoise Of(int[] rows) => new([.. rows.Select(row => _keys[row])], NeftuneAlpha);
 
     /// <param name="row">The token.</param>
-    /// <param name="purpose">What the numbers are for: they are independent of those for another purpose.</param>
+    /// <param name="purpose">Use of the numbers: they are independent of those for another purpose.</param>
     /// <returns>Where the row's stream of <see cref="SplitMix64"/> starts.</returns>
     public ulong Key(int row, int purpose) => Mix(_keys[row] ^ (ulong)purpose);
 

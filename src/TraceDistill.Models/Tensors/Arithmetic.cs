@@ -56,7 +56,7 @@ static class Arithmetic
     /// <returns>a with −∞ where <paramref name="mask"/> is true.</returns>
     public static Tensor NegativeInfinityWhere(this Tensor a, Tensor mask) => a.masked_fill(mask, NegativeInfinity);
 
-    /// <returns>Whether each element is 0.</returns>
+    /// <returns>True where an element is 0.</returns>
     public static Tensor IsZero(this Tensor a) => a.eq(Zero);
 
     /// <returns>The larger of each element and <paramref name="least"/>.</returns>

@@ -20,10 +20,10 @@ static class BatchRequestFile
     /// <param name="path">
     /// The file; what does not fit into it goes into others with <c>-2</c>, <c>-3</c> and so on behind their names.
     /// </param>
-    /// <param name="dialect">What the server's fields are called.</param>
+    /// <param name="dialect">Dialect that names the server's fields.</param>
     /// <param name="model">The model's name as the endpoint knows it.</param>
-    /// <param name="requests">What is asked for, each with its name.</param>
-    /// <param name="bounds">What one file may hold.</param>
+    /// <param name="requests">The requests, each with its name.</param>
+    /// <param name="bounds">Limits of one file.</param>
     /// <param name="cancellationToken">Ends writing.</param>
     /// <returns>The files written, and the requests in them.</returns>
     /// <exception cref="InvalidInputException">A file cannot be written, or the disk is full.</exception>

@@ -37,8 +37,8 @@ sealed class BatchResults : ITextGenerator, IDisposable
     public IReadOnlyList<(string CustomId, string Reason)> Failures => _failures;
 
     /// <param name="paths">Files of results, and of errors.</param>
-    /// <param name="form">What is known of the answers.</param>
-    /// <param name="isKnown">Whether a request of that name may have been sent.</param>
+    /// <param name="form">Known facts about the form of the answers.</param>
+    /// <param name="isKnown">Returns whether a request of that name may have been sent.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">A file cannot be read, or is none of a batch's results; names the line.</exception>
     public static async Task<BatchResults> OpenAsync(
@@ -66,7 +66,7 @@ sealed class BatchResults : ITextGenerator, IDisposable
     }
 
     /// <param name="customId">The name of a request.</param>
-    /// <returns>Whether there is an answer, or a refusal that stands for one.</returns>
+    /// <returns>True where there is an answer, or a refusal that stands for one.</returns>
     public bool Has(string customId) => TraceKey.Of(customId) is var key && (_answers.ContainsKey(key) || _refused.ContainsKey(key));
 
     /// <summary>The answer that stands in the files.</summary>

@@ -13,7 +13,7 @@ namespace TraceDistill.Teachers.Budget;
 /// <param name="maxTokens">Most tokens, of prompts and answers; null without a limit.</param>
 /// <param name="maxCost">Most cost, in the currency of the price; null without a limit.</param>
 /// <param name="price">The dearest price of the endpoints.</param>
-/// <param name="spent">What was taken so far.</param>
+/// <param name="spent">Usage so far.</param>
 /// <param name="settled">Told after each request that is over.</param>
 sealed class CollectionBudget(
     long? maxTokens,
@@ -44,7 +44,7 @@ sealed class CollectionBudget(
     /// <param name="promptTokens">Tokens of its prompt.</param>
     /// <param name="mostCompletionTokens">Most tokens of its answer.</param>
     /// <param name="isCopy">
-    /// Whether it is a copy of one that is on its way, which need not be sent: it waits for nothing, and that it does not fit says nothing.
+    /// True where it copies a request on its way and need not be sent: it waits for nothing, and that it does not fit says nothing.
     /// </param>
     /// <param name="cancellationToken">Ends the waiting; nothing is taken then.</param>
     /// <exception cref="NotSentException">It is not enough.</exception>

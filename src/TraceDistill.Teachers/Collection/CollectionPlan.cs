@@ -14,7 +14,7 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Position">Its place in the plan.</param>
 /// <param name="Problem">The problem.</param>
 /// <param name="SampleIndex">Which sample of it.</param>
-/// <param name="Request">What the teacher is asked.</param>
+/// <param name="Request">Request to the teacher.</param>
 sealed record PlannedTrace(int Position, Problem Problem, int SampleIndex, GenerationRequest Request);
 
 /// <summary>All traces of a run, in the order in which they will stand in the shards: by problem, then by sample.</summary>

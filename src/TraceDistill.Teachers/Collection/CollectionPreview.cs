@@ -9,11 +9,11 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Wanted">Traces wanted.</param>
 /// <param name="Present">Those of them that are there.</param>
 /// <param name="Difference">Traces there that are not wanted, in words; null where all are.</param>
-/// <param name="IsOfAll">Whether that is all that is there.</param>
+/// <param name="IsOfAll">True where no other traces are there.</param>
 public sealed record CollectionPreview(long Wanted, long Present, string? Difference, bool IsOfAll)
 {
-    /// <param name="plan">What is wanted.</param>
-    /// <param name="identity">What the traces wanted are.</param>
+    /// <param name="plan">Plan of the traces wanted.</param>
+    /// <param name="identity">Identity of the traces wanted.</param>
     /// <param name="directory">The folder.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">What is there is damaged.</exception>
@@ -67,7 +67,7 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
     public InvalidInputException Refusal(string path) => LeftOver.Refusal(path, Difference!);
 
     /// <summary>A remark for a plan: <c>100 of 300 traces are there</c>.</summary>
-    /// <param name="isDiscarded">Whether what is not wanted is given up.</param>
+    /// <param name="isDiscarded">True to give up traces that are not wanted.</param>
     public string Describe(bool isDiscarded)
     {
         var missing = Wanted - Present;

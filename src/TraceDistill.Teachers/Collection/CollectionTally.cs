@@ -10,7 +10,7 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="time">The clock of the rate.</param>
 /// <param name="before">Traces there already.</param>
 /// <param name="total">Traces in all.</param>
-/// <param name="spending">What was spent of the budget, in words; null where there is nothing to say.</param>
+/// <param name="spending">Usage of the budget, in words; null where there is nothing to say.</param>
 /// <param name="mostFailuresInARow">With so many samples failed and none succeeded in between, the rest is not tried.</param>
 /// <param name="retryFor">How long failures that may pass are put up with while no trace arrives.</param>
 sealed class CollectionTally(
@@ -219,7 +219,7 @@ sealed class CollectionTally(
 /// <summary>Facts of a trace that a run counts.</summary>
 /// <param name="Tokens">Tokens generated.</param>
 /// <param name="Lack">Why it is an answer whose tokens are not all known with their logprobs; null where they are, or it is none.</param>
-/// <param name="IsCorrect">Whether its answer is right.</param>
+/// <param name="IsCorrect">True where its answer is right.</param>
 /// <param name="FinishReason">Why it ended.</param>
 readonly record struct CountedTrace(int Tokens, string? Lack, bool IsCorrect, string FinishReason)
 {

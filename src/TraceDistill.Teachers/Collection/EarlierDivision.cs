@@ -31,7 +31,7 @@ sealed class EarlierDivision : IAsyncDisposable
     public TeacherCapabilities? Capabilities { get; private set; }
 
     /// <param name="folder">The folder as the earlier division saw it.</param>
-    /// <param name="manifest">What it published; null for nothing.</param>
+    /// <param name="manifest">The manifest that it published; null for none.</param>
     /// <param name="copyFolder">Where the journal is copied to; made, and removed in the end.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">What is there is damaged.</exception>

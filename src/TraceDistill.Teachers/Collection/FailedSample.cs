@@ -6,7 +6,7 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Position">Its place in the plan.</param>
 /// <param name="ProblemId">Its problem.</param>
 /// <param name="Reason">One line, the same for all samples that failed in the same way.</param>
-/// <param name="MayPass">Whether the same request may succeed later.</param>
+/// <param name="MayPass">True where the same request may succeed later.</param>
 sealed record FailedSample(int Position, string ProblemId, string Reason, bool MayPass)
 {
     const int ProblemsNamed = 5;

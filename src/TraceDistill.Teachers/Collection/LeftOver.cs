@@ -20,7 +20,7 @@ static class LeftOver
     /// <summary>Options that make the traces that are there other traces; null where none does.</summary>
     /// <param name="then">The options that they were asked for with; null where that was not kept.</param>
     /// <param name="now">Those of now.</param>
-    /// <param name="present">How many are there.</param>
+    /// <param name="present">Number of traces that are there.</param>
     public static string? OfOptions(CollectionIdentity? then, CollectionIdentity now, long present) =>
         then?.DifferencesTo(now) is { Count: > 0 } differences
             ? $"holds {Counted.Of(present, "trace")} of other options: {string.Join("; ", differences)}"
@@ -30,7 +30,7 @@ static class LeftOver
     /// <param name="problems">The problems of now.</param>
     /// <param name="samples">Samples wanted of each.</param>
     /// <param name="leftOver">The traces that are not in the plan.</param>
-    /// <param name="isKnown">Whether the options are known to be the same.</param>
+    /// <param name="isKnown">True where the options are known to be the same.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     public static async Task<string?> OfPlanAsync(
         ProblemSource problems,

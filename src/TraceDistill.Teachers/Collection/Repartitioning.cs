@@ -19,7 +19,7 @@ static class Repartitioning
     /// <param name="journal">Where they go.</param>
     /// <param name="present">The traces that it has.</param>
     /// <param name="cancellationToken">Stops between traces; what was copied stays.</param>
-    /// <returns>How many.</returns>
+    /// <returns>The number of traces copied.</returns>
     /// <exception cref="InvalidInputException">What is there is damaged, or was collected in another way.</exception>
     /// <exception cref="ExternalFailureException">A process of another division is at work in the folder.</exception>
     public static async Task<long> AdoptAsync(

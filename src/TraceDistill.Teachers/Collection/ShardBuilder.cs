@@ -12,7 +12,7 @@ namespace TraceDistill.Teachers.Collection;
 /// transaction in which it takes note of the shard. Killed in between, the shard is unknown and is written again.
 /// </remarks>
 /// <param name="folder">Where shards go.</param>
-/// <param name="inventory">What there is.</param>
+/// <param name="inventory">Traces that are there.</param>
 /// <param name="journal">The rows.</param>
 /// <param name="layout">How soft targets stand in it.</param>
 /// <param name="step">Called before each step that changes anything on disk; what it throws ends the run there.</param>

@@ -6,10 +6,10 @@ namespace TraceDistill.Teachers.Collection;
 
 /// <summary>Makes a data set of everything that is there: in the plan's order, whatever the order in which the traces came.</summary>
 /// <param name="folder">Where it goes.</param>
-/// <param name="inventory">What there is.</param>
+/// <param name="inventory">Traces that are there.</param>
 /// <param name="journal">Everything that is not published yet.</param>
-/// <param name="capabilities">What the manifest says of the teacher's endpoint; null for nothing.</param>
-/// <param name="missing">What the manifest says is missing; null for nothing.</param>
+/// <param name="capabilities">Capabilities of the teacher's endpoint for the manifest; null for none.</param>
+/// <param name="missing">Missing traces that the manifest names; null for none.</param>
 /// <param name="layout">As for <see cref="ShardBuilder"/>.</param>
 /// <param name="step">As for <see cref="ShardBuilder"/>.</param>
 sealed class ShardPublisher(

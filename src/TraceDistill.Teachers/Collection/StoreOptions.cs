@@ -6,7 +6,7 @@ namespace TraceDistill.Teachers.Collection;
 
 /// <summary>Options of keeping traces.</summary>
 /// <param name="BlockRows">Traces in a shard.</param>
-/// <param name="Reask">What is asked for again.</param>
+/// <param name="Reask">Kinds of traces that are collected again.</param>
 /// <param name="Synchronous">When to wait for the disk.</param>
 sealed record StoreOptions(int BlockRows, IReadOnlyList<TraceFlaw> Reask, JournalSync Synchronous)
 {

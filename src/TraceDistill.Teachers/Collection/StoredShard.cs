@@ -6,8 +6,8 @@ namespace TraceDistill.Teachers.Collection;
 
 /// <summary>A whole shard on the disk.</summary>
 /// <param name="Path">Where it is now.</param>
-/// <param name="Entry">What is in it, under the name that it has now.</param>
-/// <param name="Counts">What came of its traces.</param>
+/// <param name="Entry">Its entry in the manifest, under the name that it has now.</param>
+/// <param name="Counts">Counts of its traces by outcome.</param>
 /// <param name="Keys">Its traces, in order.</param>
 sealed record StoredShard(string Path, ShardEntry Entry, TraceCounts Counts, TraceKey[] Keys)
 {

@@ -28,7 +28,7 @@ sealed class TraceInventory
     /// <param name="shards">Shards that are there; a later one's traces take the place of an earlier one's.</param>
     /// <param name="rows">Traces in the journal, which take the place of those in shards.</param>
     /// <param name="blockRows">Traces in a block.</param>
-    /// <param name="plannedOnly">Whether traces that the plan does not know are taken not to be there.</param>
+    /// <param name="plannedOnly">True where traces that the plan does not know are taken not to be there.</param>
     public TraceInventory(
         TraceKey[] plan,
         IReadOnlyList<StoredShard> shards,

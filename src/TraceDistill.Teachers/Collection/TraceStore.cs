@@ -267,8 +267,8 @@ sealed class TraceStore : IAsyncDisposable
     }
 
     /// <summary>Says what the traces to be added have in common; from here on they can be.</summary>
-    /// <param name="dataset">What they have in common.</param>
-    /// <param name="capabilities">What the teacher's endpoint was seen to do; null where none was asked.</param>
+    /// <param name="dataset">Facts that they have in common.</param>
+    /// <param name="capabilities">Capabilities of the teacher's endpoint as seen; null where none was asked.</param>
     /// <exception cref="InvalidInputException">
     /// Those that are there were collected in another way; names every setting that differs.
     /// </exception>
@@ -298,7 +298,7 @@ sealed class TraceStore : IAsyncDisposable
     }
 
     /// <summary>Publishes all that is there.</summary>
-    /// <param name="missing">What the manifest says is missing; null for nothing.</param>
+    /// <param name="missing">Missing traces that the manifest names; null for none.</param>
     /// <param name="cancellationToken">Stops between traces.</param>
     public async Task<PublishedTraces> PublishAsync(MissingTraces? missing, CancellationToken cancellationToken)
     {

@@ -18,9 +18,9 @@ static class AnswerThreads
         }
     }
 
-    /// <param name="work">What is to be done.</param>
+    /// <param name="work">Work to do.</param>
     /// <param name="goesOnThere">
-    /// Whether what awaits it is done there, too, up to its next wait; only for code that is known to block on nothing.
+    /// True where what awaits it is done there, too, up to its next wait; only for code that is known to block on nothing.
     /// </param>
     public static Task<T> RunAsync<T>(Func<T> work, bool goesOnThere)
     {

@@ -18,8 +18,8 @@ sealed class BodyBudget(long most)
     public static BodyBudget Shared { get; } = new(64 << 20);
 
     /// <param name="body">Who takes.</param>
-    /// <param name="holds">Whether it has some bytes of the budget already.</param>
-    /// <param name="bytes">How many more it takes.</param>
+    /// <param name="holds">True where it has some bytes of the budget already.</param>
+    /// <param name="bytes">Number of bytes that it takes besides.</param>
     /// <param name="cancellationToken">Ends the waiting; nothing is taken then.</param>
     public async ValueTask TakeAsync(object body, bool holds, long bytes, CancellationToken cancellationToken)
     {

@@ -30,7 +30,7 @@ sealed class ResponseBody : IDisposable
 
     static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
-    /// <param name="content">What the server sends.</param>
+    /// <param name="content">Content that the server sends.</param>
     /// <param name="most">Bytes it may have, compression undone.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     /// <exception cref="ResponseTooLargeException">It has more.</exception>

@@ -11,7 +11,7 @@ namespace TraceDistill.Teachers.Connector;
 /// without an opening one, in a prompt that was not known to end within the reasoning) comes as answer.
 /// </remarks>
 /// <param name="markers">The model's marks around its reasoning; null where they are not known.</param>
-/// <param name="isOpened">Whether prompts end within the reasoning.</param>
+/// <param name="isOpened">True where prompts end within the reasoning.</param>
 /// <param name="told">Invoked with each stretch of text, never with an empty one.</param>
 sealed class StreamedReasoning(ReasoningMarkers? markers, bool isOpened, Action<StreamedText> told)
 {

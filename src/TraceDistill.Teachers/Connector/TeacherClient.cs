@@ -260,7 +260,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         string Named(string name) => new ErrorBody(PlainLine.Of(name), Code: null).Shown(endpoint.Redact);
     }
 
-    /// <param name="prompt">What an error's message may not repeat.</param>
+    /// <param name="prompt">Prompt, which an error's message may not repeat.</param>
     async Task<T> PostAsync<T>(
         Dialect dialect,
         string route,

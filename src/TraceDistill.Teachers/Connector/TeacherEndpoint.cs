@@ -51,7 +51,7 @@ public sealed class TeacherEndpoint
     /// <summary>Where the key came from, in words; null where none is sent.</summary>
     internal string? KeyOrigin => _key?.Origin;
 
-    /// <param name="settings">What the user said.</param>
+    /// <param name="settings">The user's settings.</param>
     /// <param name="environment">Looks up an environment variable; null is this process's own.</param>
     /// <exception cref="InvalidInputException">
     /// The URL is no HTTP address, the model has no name, or there is no key where one is named.

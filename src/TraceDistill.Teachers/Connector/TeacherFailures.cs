@@ -23,7 +23,7 @@ static class TeacherFailures
         : 500;
 
     /// <summary>A response that is no success.</summary>
-    /// <param name="isOfStream">Whether it stood within a stream that had begun as one.</param>
+    /// <param name="isOfStream">True where it stood within a stream that had begun as one.</param>
     public static TeacherRequestException FromStatus(
         TeacherEndpoint endpoint,
         int status,

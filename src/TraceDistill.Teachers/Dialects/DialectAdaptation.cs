@@ -8,10 +8,10 @@ static partial class DialectAdaptation
 {
     const string NewMaxTokensField = "max_completion_tokens";
 
-    /// <param name="dialect">What the request was written in.</param>
-    /// <param name="refusal">What the server said.</param>
-    /// <param name="sampling">What was asked for.</param>
-    /// <returns>What to write the next one in; null where the refusal names nothing that can be left out.</returns>
+    /// <param name="dialect">Dialect in which the request was written.</param>
+    /// <param name="refusal">The server's words.</param>
+    /// <param name="sampling">Sampling settings of the request.</param>
+    /// <returns>Dialect of the next request; null where the refusal names nothing that can be left out.</returns>
     public static Dialect? Without(Dialect dialect, string refusal, SamplingSettings sampling)
     {
         if (dialect.AsksForTokenIds && refusal.Contains("return_token", StringComparison.Ordinal))

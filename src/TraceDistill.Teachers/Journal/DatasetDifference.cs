@@ -8,8 +8,8 @@ namespace TraceDistill.Teachers.Journal;
 static class DatasetDifference
 {
     /// <param name="path">Where the present traces are.</param>
-    /// <param name="present">What they have in common.</param>
-    /// <param name="wanted">What those to be added have in common.</param>
+    /// <param name="present">Facts that they have in common.</param>
+    /// <param name="wanted">Facts that those to be added have in common.</param>
     /// <exception cref="InvalidInputException">The two differ; names every setting that does.</exception>
     public static void Ensure(string path, DatasetDescription present, DatasetDescription wanted)
     {

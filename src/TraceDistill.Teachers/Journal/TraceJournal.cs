@@ -140,8 +140,8 @@ sealed class TraceJournal : IAsyncDisposable
     }
 
     /// <summary>Says what all traces have in common, and what their teacher's endpoint was seen to do.</summary>
-    /// <param name="dataset">What they have in common.</param>
-    /// <param name="capabilities">What the endpoint does; null leaves what is known.</param>
+    /// <param name="dataset">Facts that they have in common.</param>
+    /// <param name="capabilities">The endpoint's capabilities; null leaves those that are known.</param>
     /// <exception cref="InvalidInputException">The journal has other traces.</exception>
     public void Describe(DatasetDescription dataset, TeacherCapabilities? capabilities = null) =>
         Locked(() =>
@@ -165,7 +165,7 @@ sealed class TraceJournal : IAsyncDisposable
 
     /// <summary>Completes once the trace is on disk.</summary>
     /// <param name="trace">The trace.</param>
-    /// <param name="replace">Whether it takes the place of a trace with its id; without it such a trace stays and nothing changes.</param>
+    /// <param name="replace">True to replace a trace with its id; otherwise such a trace stays and nothing changes.</param>
     /// <exception cref="InvalidInputException">The disk is full or no longer writable.</exception>
     /// <exception cref="ExternalFailureException">The disk fails, or the folder is gone.</exception>
     /// <remarks>While the disk is waited for, only the encoded trace is held.</remarks>

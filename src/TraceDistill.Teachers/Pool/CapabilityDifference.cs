@@ -5,7 +5,7 @@ namespace TraceDistill.Teachers.Pool;
 /// <summary>Tells whether two endpoints make the same kind of traces.</summary>
 static class CapabilityDifference
 {
-    /// <returns>What the second does that the first does not, or null.</returns>
+    /// <returns>Differences of the second from the first, or null.</returns>
     public static string? Between(TeacherCapabilities first, TeacherCapabilities second)
     {
         if (second.TokenIdentity != first.TokenIdentity)

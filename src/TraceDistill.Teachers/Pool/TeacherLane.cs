@@ -37,7 +37,7 @@ sealed class TeacherLane : IDisposable
 
     /// <param name="pooled">Where it leads.</param>
     /// <param name="index">Its number at the router.</param>
-    /// <param name="isOneOfMany">Whether there are other lanes.</param>
+    /// <param name="isOneOfMany">True where there are other lanes.</param>
     public TeacherLane(
         PooledEndpoint pooled,
         int index,
@@ -122,7 +122,7 @@ sealed class TeacherLane : IDisposable
     /// Says what the endpoint has to be able to do when it comes back, however it came to be away: it may be another server by then.
     /// </summary>
     /// <param name="sampling">The run's settings.</param>
-    /// <param name="expected">What the others can do.</param>
+    /// <param name="expected">Capabilities of the others.</param>
     public void Expect(SamplingSettings sampling, TeacherCapabilities expected) => (_sampling, _expected) = (sampling, expected);
 
     /// <summary>Leaves out an endpoint that did not show what it can do: until it does, or, where it has refused, for this run.</summary>

@@ -205,10 +205,10 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     /// </summary>
     /// <param name="sampling">The settings that the run is going to use.</param>
     /// <param name="known">
-    /// What an earlier run with these settings found out, which is confirmed with a request or two; null where nothing is known.
+    /// Capabilities that an earlier run with these settings found, which are confirmed with a request or two; null where nothing is known.
     /// </param>
     /// <param name="cancellationToken">Ends the probe.</param>
-    /// <returns>What all of them can do.</returns>
+    /// <returns>Capabilities that all of them have.</returns>
     /// <exception cref="TeacherUnavailableException">None can serve such a run; the message says why and what to do.</exception>
     /// <exception cref="InvalidInputException">
     /// Two of them differ in what they tell about tokens, and would make two kinds of traces.

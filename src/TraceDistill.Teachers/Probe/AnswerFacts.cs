@@ -7,11 +7,11 @@ using TraceDistill.Text.Chat;
 namespace TraceDistill.Teachers.Probe;
 
 /// <summary>Facts that one whole answer shows.</summary>
-/// <param name="ReasoningLogprobs">Whether the tokens of the reasoning are listed; null where there was none, or no logprobs.</param>
+/// <param name="ReasoningLogprobs">True where the tokens of the reasoning are listed; null where there was none, or no logprobs.</param>
 /// <param name="EndOfSequenceLogprobs">
-/// Whether the token that ended the answer is listed; null where the answer was cut off, or had no logprobs.
+/// True where the token that ended the answer is listed; null where the answer was cut off, or had no logprobs.
 /// </param>
-/// <param name="OpensThinking">Whether the answer began within the reasoning.</param>
+/// <param name="OpensThinking">True where the answer began within the reasoning.</param>
 sealed record AnswerFacts(bool? ReasoningLogprobs, bool? EndOfSequenceLogprobs, bool OpensThinking)
 {
     /// <param name="response">A chat completion that was asked for without token ids, so that tokens are text.</param>

@@ -42,12 +42,12 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
 
     /// <param name="sampling">The settings that the run is going to use.</param>
     /// <param name="known">
-    /// What an earlier run with these settings found out; where the endpoint names tokens and
+    /// Capabilities that an earlier run with these settings found; where the endpoint names tokens and
     /// grants alternatives as it did then, the rest is believed.
     /// </param>
     /// <param name="cancellationToken">Ends the probe.</param>
     /// <returns>
-    /// What the endpoint can do; where it has no soft targets to give, the reason stands in
+    /// The endpoint's capabilities; where it has no soft targets to give, the reason stands in
     /// <see cref="TeacherCapabilities.SoftTargetProblem"/>.
     /// </returns>
     /// <exception cref="TeacherUnavailableException">

@@ -26,8 +26,8 @@ static class LogprobCheck
 
     /// <summary>Looks at an answer's logprobs with statistics that cost little beside reading them.</summary>
     /// <param name="logprobs">Of one answer.</param>
-    /// <param name="sampling">What it was asked with.</param>
-    /// <returns>What the server did, or null where nothing is wrong.</returns>
+    /// <param name="sampling">Sampling settings of the request.</param>
+    /// <returns>The server's fault, or null where nothing is wrong.</returns>
     public static string? Problem(TokenLogprobs logprobs, SamplingSettings sampling)
     {
         if (logprobs.Count == 0)

@@ -12,7 +12,7 @@ static partial class LogprobLimit
     public const int Most = 1000;
 
     /// <param name="granted">Alternatives known to be granted.</param>
-    /// <param name="grantsAsync">How many are given where so many are asked for; 0 and its words where the server refuses.</param>
+    /// <param name="grantsAsync">Returns the number given where so many are asked for; 0 and its words where the server refuses.</param>
     /// <returns>Null where there is no limit.</returns>
     public static async Task<int?> AboveAsync(int granted, Func<int, Task<(int Granted, string Refusal)>> grantsAsync)
     {
@@ -28,7 +28,7 @@ static partial class LogprobLimit
     }
 
     /// <param name="refused">Alternatives that the server refused to give.</param>
-    /// <param name="refusal">What it said.</param>
+    /// <param name="refusal">The server's words.</param>
     /// <param name="grantsAsync">As above.</param>
     /// <returns>0 where it grants none.</returns>
     public static Task<int> BelowAsync(int refused, string refusal, Func<int, Task<(int Granted, string Refusal)>> grantsAsync) =>

@@ -7,9 +7,9 @@ namespace TraceDistill.Teachers.Probe;
 /// <summary>Policy where a run asks for soft targets and the teacher has none to give.</summary>
 static class SoftTargetPolicy
 {
-    /// <param name="teacher">What generates.</param>
-    /// <param name="capabilities">What was found out about it.</param>
-    /// <param name="isRequired">Whether a run without soft targets is none.</param>
+    /// <param name="teacher">Generator of the traces.</param>
+    /// <param name="capabilities">Its capabilities as found out.</param>
+    /// <param name="isRequired">True where a run without soft targets is refused.</param>
     /// <param name="observer">Told that text alone is collected.</param>
     /// <returns>
     /// The teacher; asked for text alone where it has no more, and given up where most answers come without soft targets that are required.

@@ -10,7 +10,7 @@ namespace TraceDistill.Teachers.Prompts;
 /// <summary>Solved problems that are shown before a problem.</summary>
 sealed class FewShotExamples
 {
-    /// <param name="solved">What is chosen from.</param>
+    /// <param name="solved">Solved problems to choose from.</param>
     /// <param name="count">Examples for each problem.</param>
     public FewShotExamples(IReadOnlyList<Problem> solved, int count) => (Solved, Count) = (solved, count);
 
@@ -22,7 +22,7 @@ sealed class FewShotExamples
 
     /// <param name="path">The file.</param>
     /// <param name="count">Examples for each problem.</param>
-    /// <param name="fields">What its fields are called: as those of the problems, whose data set the examples are mostly a part of.</param>
+    /// <param name="fields">Names of its fields: as those of the problems, whose data set the examples are mostly a part of.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The file cannot be read, or holds too few.</exception>
     public static async Task<FewShotExamples> ReadAsync(

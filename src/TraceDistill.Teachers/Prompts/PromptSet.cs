@@ -87,8 +87,8 @@ public sealed class PromptSet
 
     /// <summary>Solved problems of a file, to be shown before each problem.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="count">How many are shown.</param>
-    /// <param name="fields">What its fields are called.</param>
+    /// <param name="count">Number of examples shown.</param>
+    /// <param name="fields">Names of its fields.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The file cannot be read, or holds too few.</exception>
     public static async Task<TaskExamples> ExamplesAsync(

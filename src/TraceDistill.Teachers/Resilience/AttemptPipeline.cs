@@ -15,7 +15,7 @@ sealed class AttemptPipeline
     /// <param name="options">How long the breaker stays open.</param>
     /// <param name="time">The clock of timeouts and the breaker.</param>
     /// <param name="isOneOfMany">
-    /// Whether there are other endpoints: then five failures in a row within ten seconds open it too.
+    /// True where there are other endpoints: then five failures in a row within ten seconds open it too.
     /// An endpoint that fails at once has always room for more, and would draw all requests to it.
     /// </param>
     /// <param name="opened">Told why the breaker opened.</param>

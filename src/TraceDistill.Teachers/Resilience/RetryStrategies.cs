@@ -32,8 +32,8 @@ static class RetryStrategies
     /// <param name="options">Counts and delays.</param>
     /// <param name="random">Uniform numbers in [0, 1) for the jitter.</param>
     /// <param name="notice">Notified of every wait.</param>
-    /// <param name="elsewhere">Whether the next attempt of a request goes to another endpoint at once, whatever this one's failure.</param>
-    /// <param name="isFinal">Whether a request's failure stands, whatever it is, because part of its answer is with the caller.</param>
+    /// <param name="elsewhere">Returns whether the next attempt goes to another endpoint at once, whatever this one's failure.</param>
+    /// <param name="isFinal">Returns whether a request's failure is final because part of its answer is with the caller.</param>
     /// <param name="stop">Ends waits, in a <see cref="NotSentException"/>; attempts go on.</param>
     public static ResiliencePipelineBuilder AddRetries(
         this ResiliencePipelineBuilder builder,

@@ -13,7 +13,7 @@ sealed class TokenBucket
     TimeSpan _filled;
 
     /// <param name="perMinute">
-    /// What may be spent in a minute; in any minute at most a second's worth (one, if that is less) more than this is.
+    /// Amount that may be spent in a minute; in any minute at most a second's worth (one, if that is less) more than this.
     /// </param>
     public TokenBucket(double perMinute)
     {

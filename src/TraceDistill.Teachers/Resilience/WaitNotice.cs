@@ -13,7 +13,7 @@ sealed class WaitNotice(TimeProvider time, IRunObserver observer)
     readonly Lock _lock = new();
     DateTimeOffset _next;
 
-    /// <param name="failure">What the attempt ended with; a pause of the circuit breaker is reported by the breaker.</param>
+    /// <param name="failure">The attempt's failure; a pause of the circuit breaker is reported by the breaker.</param>
     /// <param name="delay">How long the next attempt waits.</param>
     public void Tell(Exception? failure, TimeSpan delay)
     {

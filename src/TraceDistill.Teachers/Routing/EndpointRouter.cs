@@ -5,7 +5,7 @@ namespace TraceDistill.Teachers.Routing;
 /// <summary>A request's place at an endpoint. It is the router's to change.</summary>
 /// <param name="endpoint">Its number in the pool.</param>
 /// <param name="sent">When it was given, on the router's clock.</param>
-/// <param name="tokens">What it is taken to cost until its answer tells.</param>
+/// <param name="tokens">Tokens that it is taken to cost until its answer tells.</param>
 sealed class Place(int endpoint, TimeSpan sent, double tokens)
 {
     public int Endpoint => endpoint;
@@ -103,7 +103,7 @@ sealed class EndpointRouter : IDisposable
         });
 
     /// <summary>The request was refused or failed.</summary>
-    /// <param name="isOverload">Whether the endpoint has too much to do.</param>
+    /// <param name="isOverload">True where the endpoint has too much to do.</param>
     /// <param name="retryAfter">How long it wants to be left alone.</param>
     public void Failed(Place place, bool isOverload, TimeSpan? retryAfter) => Leave(place, (endpoint, now) =>
         {

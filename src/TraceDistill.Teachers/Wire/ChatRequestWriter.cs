@@ -10,11 +10,11 @@ namespace TraceDistill.Teachers.Wire;
 /// <summary>Writes the body of a chat-completions request for one choice.</summary>
 static class ChatRequestWriter
 {
-    /// <param name="dialect">What the server's fields are called, and which it wants besides.</param>
+    /// <param name="dialect">Dialect that names the server's fields and those it wants besides.</param>
     /// <param name="model">The model's name as the endpoint knows it.</param>
     /// <param name="messages">The conversation so far.</param>
     /// <param name="sampling">How tokens are drawn, and which fields pass through.</param>
-    /// <param name="isStreamed">Whether the answer is to come in pieces.</param>
+    /// <param name="isStreamed">True where the answer is to come in pieces.</param>
     public static ReadOnlyMemory<byte> Write(
         Dialect dialect,
         string model,

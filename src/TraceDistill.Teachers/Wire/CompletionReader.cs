@@ -29,7 +29,7 @@ ref struct CompletionReader
 
     /// <param name="json">The whole response body, UTF-8.</param>
     /// <param name="topLogprobs">Alternatives asked for; with 0, logprobs are ignored.</param>
-    /// <param name="form">What is known of the server's responses beforehand.</param>
+    /// <param name="form">Known facts about the form of the server's responses.</param>
     /// <exception cref="WireFormatException">The response is not JSON, or of another shape.</exception>
     /// <exception cref="ReportedErrorException">The server says in it that it failed.</exception>
     public static GenerationResult Read(ReadOnlySpan<byte> json, int topLogprobs, ReplyForm form = default)
@@ -41,7 +41,7 @@ ref struct CompletionReader
             : parts.ToResult(form);
     }
 
-    /// <param name="json">What one event of a stream says, UTF-8.</param>
+    /// <param name="json">Data of one event of a stream, UTF-8.</param>
     /// <param name="parts">Takes it.</param>
     /// <returns>The text in it.</returns>
     /// <exception cref="ReportedErrorException">The server says that it failed.</exception>

@@ -8,7 +8,7 @@ static class CompletionStream
 {
     /// <param name="stream">The body of the response.</param>
     /// <param name="topLogprobs">Alternatives asked for.</param>
-    /// <param name="form">What is known of the server's responses beforehand.</param>
+    /// <param name="form">Known facts about the form of the server's responses.</param>
     /// <param name="told">Notified of the text as it comes; null for none.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     /// <exception cref="ReportedErrorException">The server says that it failed.</exception>

@@ -20,7 +20,7 @@ static class ContextLength
     ];
 
     /// <param name="message">The server's own words.</param>
-    /// <param name="codes">What it gives as code and type.</param>
+    /// <param name="codes">The error's code and type.</param>
     public static bool IsExceeded(string message, params IEnumerable<string?> codes) =>
         codes.Any(code => Codes.Contains(code))
         || Sentences.Any(sentence => message.Contains(sentence, StringComparison.OrdinalIgnoreCase));

@@ -79,7 +79,7 @@ sealed record ErrorBody(string Message, string? Code)
 
     /// <summary>Error that the value of a member <c>error</c> tells; null where it says that there is none.</summary>
     /// <param name="error">The value.</param>
-    /// <param name="type">What stands beside it of its kind, where it is a text; null for nothing.</param>
+    /// <param name="type">The error's type beside it, where it is a text; null for none.</param>
     public static ErrorBody? Of(JsonElement error, string? type = null) =>
         error.ValueKind switch
         {

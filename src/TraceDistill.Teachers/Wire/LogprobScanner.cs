@@ -57,7 +57,7 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
     /// Reads the members of an entry, up to its end or to <c>top_logprobs</c>; the brace before the first one is consumed.
     /// </summary>
     /// <param name="entry">Takes what is read.</param>
-    /// <param name="next">What stands at the reader now.</param>
+    /// <param name="next">Element at the reader now.</param>
     /// <returns>False where something else stands there.</returns>
     public bool TryReadMembers(ref LogprobEntry entry, out AfterMembers next)
     {

@@ -27,7 +27,7 @@ sealed class LogprobTokens(int k)
 
     /// <summary>Takes note of what is wrong; the first finding stands.</summary>
     /// <param name="problem">As what the server did.</param>
-    /// <param name="isPartial">Whether it is of this answer's text alone.</param>
+    /// <param name="isPartial">True where it is of this answer's text alone.</param>
     public void Spoil(string problem, bool isPartial = false) => Lack ??= new LogprobLack(problem, isPartial);
 
     /// <summary>The columns, or null where there is a <see cref="Lack"/>.</summary>

@@ -8,8 +8,8 @@ namespace TraceDistill.Teachers.Wire;
 static class RequestFields
 {
     /// <param name="json">Within the object that takes them.</param>
-    /// <param name="dialect">What the server wants.</param>
-    /// <param name="sampling">What passes through.</param>
+    /// <param name="dialect">Dialect of the server.</param>
+    /// <param name="sampling">Sampling settings, whose other fields pass through.</param>
     /// <param name="except">A field that does not: it was made use of here.</param>
     public static void Write(Utf8JsonWriter json, Dialect dialect, SamplingSettings sampling, string? except = null)
     {

@@ -26,7 +26,7 @@ ref struct SglangGenerateReader
 
     /// <param name="json">The whole response body, UTF-8.</param>
     /// <param name="topLogprobs">Alternatives asked for; with 0, logprobs are ignored.</param>
-    /// <param name="form">What is known of the server's responses beforehand.</param>
+    /// <param name="form">Known facts about the form of the server's responses.</param>
     /// <exception cref="WireFormatException">The response is not JSON, or of another shape.</exception>
     public static GenerationResult Read(ReadOnlySpan<byte> json, int topLogprobs, ReplyForm form)
     {

@@ -18,7 +18,7 @@ static class HarmonyChannels
     static readonly string[] Ends = ["<|end|>", "<|return|>", "<|call|>", "<|start|>", Channel];
 
     /// <param name="text">The raw text as generated.</param>
-    /// <param name="isOpened">Whether the prompt ended within the analysis.</param>
+    /// <param name="isOpened">True where the prompt ended within the analysis.</param>
     public static (string Reasoning, string Answer) Split(string text, bool isOpened)
     {
         var rest = text.AsSpan();

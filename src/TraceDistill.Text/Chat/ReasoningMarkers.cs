@@ -38,7 +38,7 @@ public sealed record ReasoningMarkers(string Open, string Close)
     public const string NamesWanted = "give the two marks around the reasoning, such as [\"<think>\", \"</think>\"], or harmony";
 
     /// <summary>The marks that a user names: <c>harmony</c>, or the one before the reasoning and the one behind it.</summary>
-    /// <param name="names">What stands in the setting; none names no marks.</param>
+    /// <param name="names">The setting's values; none names no marks.</param>
     /// <param name="markers">Null for no names.</param>
     /// <returns>False where they are of another number, empty, or the same.</returns>
     public static bool TryName(IReadOnlyList<string> names, out ReasoningMarkers? markers)

@@ -12,7 +12,7 @@ public static class ReasoningSplitter
     public const string Close = "</think>";
 
     /// <param name="text">The raw text as generated.</param>
-    /// <param name="isOpened">Whether the prompt ended within the reasoning, so that the text begins there.</param>
+    /// <param name="isOpened">True where the prompt ended within the reasoning, so that the text begins there.</param>
     /// <param name="markers">
     /// The marks of the model; null where they are not known. A text that begins with others
     /// that are known, or only closes them, is parted at those.

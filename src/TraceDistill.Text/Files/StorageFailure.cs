@@ -29,7 +29,7 @@ public static class StorageFailure
         && error.HResult is NoSpaceLeftOnDevice or FileTooLarge or DiskQuotaExceeded or ErrorHandleDiskFull or ErrorDiskFull;
 
     /// <param name="path">The directory that was written to.</param>
-    /// <param name="error">What the operating system said.</param>
+    /// <param name="error">The operating system's error.</param>
     /// <returns>
     /// <see cref="InvalidInputException"/> for a place that cannot be written to, where repeating cannot help;
     /// <see cref="ExternalFailureException"/> for a full or failing disk.

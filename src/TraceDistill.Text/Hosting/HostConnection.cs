@@ -123,7 +123,7 @@ sealed class HostConnection(Stream requests, Stream replies, Func<HostEndedExcep
 }
 
 /// <summary>A tokenizer host ended while it was needed.</summary>
-/// <param name="isPanic">Whether the library ended it, over its file or a text; else something outside did.</param>
+/// <param name="isPanic">True where the library ended it, over its file or a text; else something outside did.</param>
 /// <param name="message">How it ended, to stand behind the name of the file.</param>
 sealed class HostEndedException(bool isPanic, string message) : Exception(message)
 {

@@ -7,7 +7,7 @@ static class TokenizerForms
 {
     /// <param name="file">The content of a tokenizer.json.</param>
     /// <param name="form">The form wanted.</param>
-    /// <param name="prepends">Whether the file has anything put before texts.</param>
+    /// <param name="prepends">True where the file has anything put before texts.</param>
     public static string Write(ReadOnlySpan<byte> file, TokenizerForm form, out bool prepends)
     {
         var root = JsonNode.Parse(file)!.AsObject();

@@ -14,7 +14,7 @@ static class AssistantSpans
     /// </summary>
     /// <param name="messages">The conversation.</param>
     /// <param name="text">All of it rendered.</param>
-    /// <param name="endOfTurn">What the assistant ends its turns with. What the template writes behind it is not the assistant's.</param>
+    /// <param name="endOfTurn">Text that ends the assistant's turns. Anything the template writes behind it is not the assistant's.</param>
     /// <param name="render">Renders the first few messages, with or without a generation prompt.</param>
     public static List<Range> ByPrefixDifference(
         IReadOnlyList<JsonElement> messages,

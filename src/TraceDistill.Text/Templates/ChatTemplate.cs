@@ -58,8 +58,8 @@ public sealed class ChatTemplate
 
     /// <summary>Parses a template.</summary>
     /// <param name="source">The Jinja source.</param>
-    /// <param name="name">What messages call it, such as its file name.</param>
-    /// <param name="time">What <c>strftime_now</c> reads.</param>
+    /// <param name="name">Its name in error messages, such as its file name.</param>
+    /// <param name="time">Clock that <c>strftime_now</c> reads.</param>
     /// <exception cref="InvalidInputException">
     /// The template is malformed or uses what is not supported; the message has line and column.
     /// </exception>
@@ -69,7 +69,7 @@ public sealed class ChatTemplate
     /// Parses the template of a model directory; <c>bos_token</c>, <c>eos_token</c> and <c>pad_token</c> are set from it.
     /// </summary>
     /// <param name="modelDirectory">The model's.</param>
-    /// <param name="time">What <c>strftime_now</c> reads.</param>
+    /// <param name="time">Clock that <c>strftime_now</c> reads.</param>
     /// <param name="templateDirectory">Whose template is taken where the model has none; the tokens stay the model's.</param>
     /// <exception cref="InvalidInputException">The model has no chat template or a malformed one.</exception>
     public static ChatTemplate Load(string modelDirectory, TimeProvider? time = null, string? templateDirectory = null)
@@ -103,7 +103,7 @@ public sealed class ChatTemplate
 
     /// <summary>Renders a conversation.</summary>
     /// <param name="messages">The turns.</param>
-    /// <param name="addGenerationPrompt">Whether the text ends where the model's turn begins.</param>
+    /// <param name="addGenerationPrompt">True where the text ends where the model's turn begins.</param>
     /// <param name="variables">
     /// More variables for the template, such as <c>enable_thinking</c> or <c>tools</c>: booleans, numbers, strings, JSON, and lists and
     /// dictionaries of these.
@@ -123,7 +123,7 @@ public sealed class ChatTemplate
     /// <summary>Renders a whole conversation and tells what of it the assistant said.</summary>
     /// <param name="messages">A JSON array of messages as in the chat-completions API.</param>
     /// <param name="endOfTurn">
-    /// What the assistant ends its turns with, where the template has no generation blocks; its <c>eos_token</c> when null.
+    /// Text that ends the assistant's turns, where the template has no generation blocks; its <c>eos_token</c> when null.
     /// </param>
     /// <param name="variables">As for <see cref="Render(JsonElement, bool, IReadOnlyDictionary{string, object?}?)"/>.</param>
     /// <remarks>
@@ -154,7 +154,7 @@ public sealed class ChatTemplate
 
     /// <summary>Tries out which reasoning of an assistant the template leaves standing.</summary>
     /// <param name="asField">
-    /// Whether the reasoning is given as <c>reasoning_content</c>, else within the content as <c>&lt;think&gt;…&lt;/think&gt;</c>.
+    /// True where the reasoning is given as <c>reasoning_content</c>, else within the content as <c>&lt;think&gt;…&lt;/think&gt;</c>.
     /// </param>
     /// <returns>Null where the template refuses a plain conversation of two questions and answers.</returns>
     public ReasoningKept? ProbeReasoning(bool asField)

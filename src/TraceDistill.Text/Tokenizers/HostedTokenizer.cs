@@ -83,14 +83,14 @@ sealed class HostedTokenizer
 
     /// <summary>The ids of each text.</summary>
     /// <param name="file">For messages.</param>
-    /// <param name="form">Whether special tokens are added.</param>
+    /// <param name="form">Says, among others, if special tokens are added.</param>
     /// <param name="texts">Lone surrogates count as U+FFFD.</param>
     public int[][] Encode(string file, TokenizerForm form, params IReadOnlyList<string> texts) =>
         [.. Ask(file, HostOperation.Encode, form, texts.Select(Encoding.UTF8.GetBytes)).Select(reply => HostFrame.ToIds(reply))];
 
     /// <summary>The text of each list of ids.</summary>
     /// <param name="file">For messages.</param>
-    /// <param name="form">Whether special tokens are left out.</param>
+    /// <param name="form">Says, among others, if special tokens are left out.</param>
     /// <param name="lists">Ids without a token give nothing.</param>
     public string[] Decode(string file, TokenizerForm form, params IReadOnlyList<int[]> lists) =>
         [.. Ask(file, HostOperation.Decode, form, lists.Select(ids => HostFrame.OfIds(ids))).Select(Encoding.UTF8.GetString)];

@@ -6,13 +6,13 @@ namespace TraceDistill.Text.Tokenizers;
 /// <summary>
 /// Leaves the white space around words out of their offsets, as the post-processors of byte-level tokenizers do if told so.
 /// </summary>
-/// <param name="KeepsFirstSpace">Whether a single space at the very start stays, because the pre-tokenizer may have put it there.</param>
+/// <param name="KeepsFirstSpace">True where a single space at the very start stays: the pre-tokenizer may have put it there.</param>
 sealed record OffsetTrimming(bool KeepsFirstSpace)
 {
-    /// <param name="offset">What is reported of a token.</param>
+    /// <param name="offset">Offsets reported for a token.</param>
     /// <param name="token">The bytes it stands for.</param>
-    /// <param name="isAdded">Whether it is an added token, in which any white space counts.</param>
-    /// <param name="isFirst">Whether no token stands before it.</param>
+    /// <param name="isAdded">True where it is an added token, in which any white space counts.</param>
+    /// <param name="isFirst">True where no token stands before it.</param>
     public TextSpan Trim(TextSpan offset, ReadOnlySpan<byte> token, bool isAdded, bool isFirst)
     {
         var text = isAdded ? Encoding.UTF8.GetString(token) : Encoding.Latin1.GetString(token);

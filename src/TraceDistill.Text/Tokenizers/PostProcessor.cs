@@ -5,7 +5,7 @@ namespace TraceDistill.Text.Tokenizers;
 /// <summary>Additions to encoded text: the <c>post_processor</c> field of tokenizer.json.</summary>
 /// <param name="Prefix">Ids put before a text when special tokens are asked for.</param>
 /// <param name="Suffix">Ids put after it.</param>
-/// <param name="Trimming">What becomes of the white space in offsets; null: it counts.</param>
+/// <param name="Trimming">Treatment of white space in offsets; null: it counts.</param>
 sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<int> Suffix, OffsetTrimming? Trimming)
 {
     static readonly PostProcessor None = new([], [], null);

@@ -10,7 +10,7 @@ namespace TraceDistill.Text.Tokenizers;
 /// Turns text into ids: added tokens are cut out, the rest is normalised, cut into pieces and merged. For one thread at a time.
 /// </summary>
 /// <param name="rawTokens">Added tokens that are looked for in the text as it is.</param>
-/// <param name="normalizer">What happens to what lies between them.</param>
+/// <param name="normalizer">Normalizer of the text between them.</param>
 /// <param name="normalizedTokens">Added tokens that are looked for in that.</param>
 /// <param name="preTokenizer">Cuts what lies between those.</param>
 /// <param name="divider">Divides pieces where that changes nothing; null where it might.</param>

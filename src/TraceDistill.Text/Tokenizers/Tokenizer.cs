@@ -101,7 +101,7 @@ public sealed class Tokenizer
 
     /// <summary>The ids of a text. Added tokens written in the text are recognised.</summary>
     /// <param name="text">Any text; a lone surrogate counts as U+FFFD.</param>
-    /// <param name="addSpecialTokens">Whether the tokens that the model puts around a text (such as a begin-of-sequence token) are
+    /// <param name="addSpecialTokens">True where the tokens that the model puts around a text (such as a begin-of-sequence token) are
     /// added.</param>
     public int[] Encode(string text, bool addSpecialTokens = false)
     {

@@ -60,7 +60,7 @@ public sealed class ChatSequence
     public int[] Prompt(IReadOnlyList<ChatMessage> messages) => Prompt(messages, out _);
 
     /// <param name="messages">The conversation before the answer.</param>
-    /// <param name="opensReasoning">Whether the prompt ends in an opened think tag, so that the answer begins within the reasoning.</param>
+    /// <param name="opensReasoning">True where the prompt ends in an open think tag, so that the answer begins in the reasoning.</param>
     public int[] Prompt(IReadOnlyList<ChatMessage> messages, out bool opensReasoning)
     {
         var rendered = _template.Render(messages, addGenerationPrompt: true);
@@ -123,7 +123,7 @@ public sealed class ChatSequence
     /// <remarks>
     /// An answer without reasoning, behind a prompt that opens it, closes it first: whoever serves the student finds no answer otherwise.
     /// </remarks>
-    /// <returns>What is put before the completion, and how many of its characters are left out.</returns>
+    /// <returns>The text put before the completion, and the number of its characters that are left out.</returns>
     static (string Added, int Skipped) Continuation(string prompt, string completion)
     {
         var body = completion.TrimStart();

@@ -55,8 +55,8 @@ sealed class CrossVocabularyAligner
 
     /// <summary>The training sequence of a trace that came to its end.</summary>
     /// <param name="trace">The trace.</param>
-    /// <param name="logprobs">What the teacher reported of it.</param>
-    /// <param name="counts">Whether it counts in <see cref="Survival"/>.</param>
+    /// <param name="logprobs">The teacher's logprobs of it.</param>
+    /// <param name="counts">True where it counts in <see cref="Survival"/>.</param>
     public TraceTokens Align(Trace trace, TokenLogprobs logprobs, bool counts = true)
     {
         var starts = new int[logprobs.Count + 1];

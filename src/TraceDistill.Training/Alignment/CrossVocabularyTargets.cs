@@ -38,7 +38,7 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
     readonly int _kept;
 
     /// <param name="map">Spells the teacher's tokens.</param>
-    /// <param name="logprobs">What the teacher reported.</param>
+    /// <param name="logprobs">The teacher's logprobs.</param>
     /// <param name="tokens">[trained] the student's tokens.</param>
     /// <param name="rows">[trained] what tells of them; the row after the last is a certainty.</param>
     /// <param name="prefixed">[trained] whether the student put a space before the text that begins with the token.</param>
@@ -69,7 +69,7 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
 
     public SoftTargets Read() => Read(out _);
 
-    /// <param name="survival">How much of what the teacher reported is in the result.</param>
+    /// <param name="survival">Soft-target coverage after alignment.</param>
     public SoftTargets Read(out AlignmentSurvival survival)
     {
         var top = _logprobs.Encoded is { } encoded

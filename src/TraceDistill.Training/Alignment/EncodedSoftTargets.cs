@@ -20,8 +20,8 @@ public sealed class EncodedSoftTargets : ISoftTargetSource
     /// Soft targets of a generation whose ids are the student's own; encoded where
     /// <paramref name="logprobs"/> came encoded, else as arrays.
     /// </summary>
-    /// <param name="logprobs">What the teacher reported.</param>
-    /// <param name="changes">What becomes of it on its way to the student.</param>
+    /// <param name="logprobs">The teacher's logprobs.</param>
+    /// <param name="changes">Changes made to them on their way to the student.</param>
     public static ISoftTargetSource From(TokenLogprobs logprobs, SoftTargetChanges changes) =>
         logprobs.Encoded is null
             ? changes.Apply(logprobs)

@@ -54,7 +54,7 @@ sealed class MappedRow
     }
 
     /// <summary>Writes row <paramref name="j"/>, the most probable first.</summary>
-    /// <returns>What it holds of what was reported.</returns>
+    /// <returns>Soft-target coverage of the row after alignment.</returns>
     public AlignmentSurvival Store(SoftTargets targets, int j)
     {
         // Stable: of equals, the teacher's first stays first.

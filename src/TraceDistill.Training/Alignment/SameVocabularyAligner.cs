@@ -29,7 +29,7 @@ sealed class SameVocabularyAligner
 
     /// <param name="tokenizer">The student's.</param>
     /// <param name="chat">Writes the student's prompts.</param>
-    /// <param name="dataset">What the shards say of their template.</param>
+    /// <param name="dataset">The shards' facts about their template.</param>
     /// <param name="teacherEnds">Tokens that end the teacher's generations.</param>
     /// <param name="topK">Soft targets to keep of each token; null keeps all.</param>
     /// <param name="correction">Undoes the temperature that logprobs are of.</param>
@@ -60,9 +60,9 @@ sealed class SameVocabularyAligner
 
     /// <summary>The training sequence of a trace.</summary>
     /// <param name="trace">The trace.</param>
-    /// <param name="logprobs">What the teacher reported of it.</param>
-    /// <param name="addsEnd">Whether an end that the server kept to itself is added.</param>
-    /// <param name="counts">Whether it counts in <see cref="Changes"/>.</param>
+    /// <param name="logprobs">The teacher's logprobs of it.</param>
+    /// <param name="addsEnd">True where an end that the server kept to itself is added.</param>
+    /// <param name="counts">True where it counts in <see cref="Changes"/>.</param>
     public TraceTokens Align(Trace trace, TokenLogprobs logprobs, bool addsEnd, bool counts)
     {
         int[] prompt = trace.PromptTokenIds,

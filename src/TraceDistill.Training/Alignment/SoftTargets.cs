@@ -31,7 +31,7 @@ public sealed record SoftTargets : ISoftTargetSource
     public float[] Unmatched { get; init; } = [];
 
     /// <summary>Soft targets of a generation whose ids are the student's own, the best k of each row.</summary>
-    /// <param name="logprobs">What the teacher reported.</param>
+    /// <param name="logprobs">The teacher's logprobs.</param>
     /// <param name="k">Entries to keep, at most what there are; null keeps all.</param>
     /// <param name="vocabularySize">
     /// Ids from here on are rows of the teacher's padded embedding, which name no token: they join the tail.

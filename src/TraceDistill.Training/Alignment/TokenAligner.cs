@@ -26,7 +26,7 @@ public sealed class TokenAligner
 
     /// <param name="tokenizer">The student's.</param>
     /// <param name="chat">Writes prompts in the student's template.</param>
-    /// <param name="dataset">What the shards say of their tokens.</param>
+    /// <param name="dataset">The shards' facts about their tokens.</param>
     /// <param name="origin">Names the traces in errors.</param>
     /// <param name="topK">Soft targets to keep of each token; null keeps all.</param>
     /// <param name="teacher">The tokenizer that the traces' ids are of; the student's where it is not known.</param>
@@ -64,10 +64,10 @@ public sealed class TokenAligner
     /// <summary>The training sequence of a trace that came to its end: prompt, completion, end-of-sequence.</summary>
     /// <param name="trace">One of the data set's.</param>
     /// <param name="addsEnd">
-    /// Whether an end that the server kept to itself is added; of a trace cut off by a limit there is none to add.
+    /// True where an end that the server kept to itself is added; of a trace cut off by a limit there is none to add.
     /// </param>
     /// <param name="counts">
-    /// Whether what <see cref="Survival"/> and <see cref="DescribeTemplates"/> tell is counted,
+    /// True where what <see cref="Survival"/> and <see cref="DescribeTemplates"/> tell is counted,
     /// which takes time and one thread; without it several threads may call at once.
     /// </param>
     /// <exception cref="InvalidInputException">The ids are not the student's.</exception>

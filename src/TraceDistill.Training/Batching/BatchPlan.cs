@@ -71,7 +71,7 @@ sealed class BatchPlan(IReadOnlyList<SequenceSet> sets, int batchTokens, long se
 }
 
 /// <summary>A batch before it is read.</summary>
-/// <param name="Steps">What is done for it, in order.</param>
+/// <param name="Steps">Steps that make it, in order.</param>
 /// <param name="Tokens">Tokens of its sequences.</param>
 sealed record PlannedBatch(IReadOnlyList<BatchStep> Steps, long Tokens)
 {
@@ -95,7 +95,7 @@ enum BatchStepKind
     Unload,
 }
 
-/// <param name="Kind">What is done.</param>
+/// <param name="Kind">Kind of step.</param>
 /// <param name="Set">Number of the set.</param>
 /// <param name="Group">Number of the group within it.</param>
 /// <param name="Row">Number of the sequence within that, where one joins the batch.</param>

@@ -22,7 +22,7 @@ public static class TeacherTokenizer
     /// <param name="named">
     /// The teacher's model directory, where the user names one; otherwise what is stored with the traces counts.
     /// </param>
-    /// <param name="dataset">What the shards say of their tokens.</param>
+    /// <param name="dataset">The shards' facts about their tokens.</param>
     /// <param name="student">The student's tokenizer.</param>
     /// <returns>
     /// The teacher's tokenizer, or null where nothing is known of it but that it is the student's own, or the traces are text alone.

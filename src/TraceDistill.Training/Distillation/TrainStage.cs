@@ -46,7 +46,7 @@ public static class TrainStage
     /// <param name="directory">The model directory.</param>
     /// <param name="observer">Takes progress and metrics.</param>
     /// <param name="answers">Evaluates answers to <see cref="TrainOptions.EvalProblems"/>; null where there are none.</param>
-    /// <param name="published">What the folder is called once all is done, where that is another name; null where it is not.</param>
+    /// <param name="published">The folder's name once all is done; null where it keeps its own.</param>
     /// <param name="cancellationToken">Stops after a checkpoint.</param>
     /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together, or the folder holds another run's
     /// model.</exception>

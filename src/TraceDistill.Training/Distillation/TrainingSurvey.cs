@@ -17,7 +17,7 @@ namespace TraceDistill.Training.Distillation;
 /// out, and a digest of all of it. Of a sequence that is trained on its length is kept, four
 /// bytes; the sequences themselves only while all of them fit into the buffer for shuffling.
 /// </summary>
-/// <param name="options">What is left out.</param>
+/// <param name="options">Settings that leave traces out.</param>
 /// <param name="tokenizer">The student's.</param>
 /// <param name="chat">Writes the student's prompts.</param>
 /// <param name="maxLength">Most tokens of a sequence.</param>
@@ -212,7 +212,7 @@ sealed class TrainingSurvey(
         return null;
     }
 
-    /// <returns>Whether the sequence is trained on.</returns>
+    /// <returns>True where the sequence is trained on.</returns>
     bool Count(TraceTokens sequence)
     {
         var length = sequence.Ids.Length;

@@ -3,7 +3,7 @@ namespace TraceDistill.Training.Objectives;
 /// <summary>The loss of one step: <c>kd_alpha · (T² · KL + uld · L₁) + (1 − kd_alpha) · CE + z · log² Z</c>.</summary>
 /// <param name="KdAlpha">Weight of the soft targets, 0 to 1; a token without soft targets takes the whole hard loss.</param>
 /// <param name="KdTemperature">T: teacher and student are both tempered by it.</param>
-/// <param name="MissingMass">What stands for the tokens outside the top k.</param>
+/// <param name="MissingMass">Treatment of the probability outside the top k.</param>
 /// <param name="UldWeight">
 /// Weight of the distance L₁ between sorted probabilities of what the student has no tokens for; see <see cref="UniversalLogit"/>.
 /// </param>

@@ -66,7 +66,7 @@ public sealed class StudentRows
     long K => _logits.Ids.shape[1];
 
     /// <summary>The student's largest log-probabilities outside of what the teacher reported, by descending size.</summary>
-    /// <param name="count">How many; fewer where the vocabulary has no more.</param>
+    /// <param name="count">Number of them; fewer where the vocabulary has no more.</param>
     /// <returns>[R, count] of float64.</returns>
     public Tensor LargestOthers(int count)
     {

@@ -131,7 +131,7 @@ sealed class AdamW8Bit : IUpdateRule
     /// <param name="Block">The first one's block among those of its moments.</param>
     /// <param name="Weight">Its place among the weights.</param>
     /// <param name="Gradient">Its place in the gradient.</param>
-    /// <param name="Count">How many; whole blocks but for the end of a weight.</param>
+    /// <param name="Count">Number of elements; whole blocks but for the end of a weight.</param>
     readonly record struct Piece(Codes Mean, Codes MeanSquare, long Block, long Weight, long Gradient, int Count, bool IsDecayed);
 
     /// <summary>Numbers in one byte each.</summary>

@@ -66,7 +66,7 @@ public sealed class GradientWorkers : IDisposable
     /// <summary>Sums loss and gradient over <paramref name="batch"/>, starting from zero.</summary>
     /// <param name="batch">The sequences of one update.</param>
     /// <param name="terms">The objectives.</param>
-    /// <param name="noise">What dropout and NEFTune draw from; without it there is neither.</param>
+    /// <param name="noise">Seeds that dropout and NEFTune draw from; without them there is neither.</param>
     public LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, IReadOnlyList<ObjectiveTerm> terms, UpdateNoise? noise = null)
     {
         if (_weights.Adapter is { } adapter)

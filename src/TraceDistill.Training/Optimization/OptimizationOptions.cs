@@ -212,7 +212,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     internal int StepsFor(BatchPlan? plan) => NumTrainEpochs is { } epochs && plan is not null ? plan.UpdatesOf(epochs) : MaxSteps;
 
     /// <summary>Factor of decoupled weight decay.</summary>
-    /// <param name="isDecayed">Whether a weight is a matrix: vectors are exempt.</param>
+    /// <param name="isDecayed">True where a weight is a matrix: vectors are exempt.</param>
     internal float DecayFactor(bool isDecayed, double learningRate) => isDecayed ? (float)(1 - learningRate * WeightDecay) : 1f;
 
     /// <summary>Tokens of one update.</summary>

@@ -12,8 +12,8 @@ namespace TraceDistill.Training.Optimization;
 /// <param name="Weight">The first one's place among the weights.</param>
 /// <param name="Gradient">Its place in the gradient.</param>
 /// <param name="Moment">Its place in <see cref="Moments"/>.</param>
-/// <param name="Count">How many.</param>
-/// <param name="IsDecayed">Whether weight decay is theirs: vectors are exempt.</param>
+/// <param name="Count">Number of elements.</param>
+/// <param name="IsDecayed">True where weight decay is theirs: vectors are exempt.</param>
 readonly record struct Stretch(long Weight, long Gradient, long Moment, long Count, bool IsDecayed)
 {
     /// <summary>Weights of a stretch in libtorch's operations, whose temporary tensors take 64 megabytes each.</summary>

@@ -101,7 +101,7 @@ sealed class Chart : IDisposable
         );
     }
 
-    /// <param name="description">What the chart shows, for those who do not see it.</param>
+    /// <param name="description">Description of the chart for those who do not see it.</param>
     public Html Render(string description)
     {
         var svg = ChartSvg.Adopt(_plot.GetSvgXml(_width, _height), description);

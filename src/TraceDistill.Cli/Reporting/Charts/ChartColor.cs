@@ -8,7 +8,7 @@ namespace TraceDistill.Cli.Reporting.Charts;
 /// </summary>
 /// <param name="Variable">The CSS variable.</param>
 /// <param name="StandIn">A colour that occurs nowhere else.</param>
-/// <param name="IsDashed">Whether lines of it are dashed, which the drawing itself cannot say: Skia writes no dashes into SVG.</param>
+/// <param name="IsDashed">True where lines of it are dashed, which the drawing itself cannot say: Skia writes no dashes into SVG.</param>
 readonly record struct ChartColor(string Variable, string StandIn, bool IsDashed = false)
 {
     const int SeriesCount = 8;

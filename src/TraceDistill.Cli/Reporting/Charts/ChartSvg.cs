@@ -10,8 +10,8 @@ static class ChartSvg
         StringComparer.OrdinalIgnoreCase
     );
 
-    /// <param name="svg">What ScottPlot drew.</param>
-    /// <param name="description">What the drawing shows, for those who do not see it.</param>
+    /// <param name="svg">Drawing by ScottPlot.</param>
+    /// <param name="description">Description of the drawing for those who do not see it.</param>
     public static XElement Adopt(string svg, string description)
     {
         var root = XDocument.Parse(svg).Root!;

@@ -4,7 +4,7 @@ using TraceDistill.Evaluation.Statistics;
 namespace TraceDistill.Cli.Reporting.Charts;
 
 /// <summary>One difference to draw.</summary>
-/// <param name="Label">What is compared.</param>
+/// <param name="Label">Name of the comparison.</param>
 /// <param name="Difference">In shares.</param>
 /// <param name="Interval">Null where a single value says nothing of its spread.</param>
 /// <param name="Singles">The differences it is the mean of, drawn beside it; may be empty.</param>

@@ -8,7 +8,7 @@ static class LossChart
 {
     const int PointsDrawn = 240;
 
-    /// <param name="title">What the metric is, in words.</param>
+    /// <param name="title">The metric's name in words.</param>
     public static Html Draw(
         string metric,
         string title,

@@ -8,7 +8,7 @@ namespace TraceDistill.Cli.Reporting.Reading;
 /// <param name="Seed">The seed they share; empty where seeds do not vary.</param>
 /// <param name="First">Accuracy of the first model.</param>
 /// <param name="Second">Accuracy of the second model.</param>
-/// <param name="IsOfSoftTargets">Whether the two differ in nothing but soft targets, which the first had.</param>
+/// <param name="IsOfSoftTargets">True where the two differ in nothing but soft targets, which the first had.</param>
 sealed record AblationPair(string Condition, string Seed, double First, double Second, bool IsOfSoftTargets)
 {
     public double Difference => First - Second;

@@ -32,5 +32,5 @@ sealed record TraceFacts
 
 /// <param name="Tokens">Completion tokens.</param>
 /// <param name="Verdict"><c>correct</c>, <c>incorrect</c> or <c>unverified</c>.</param>
-/// <param name="IsTruncated">Whether the token limit ended it.</param>
+/// <param name="IsTruncated">True where the token limit ended it.</param>
 readonly record struct TraceLength(int Tokens, string Verdict, bool IsTruncated);

@@ -7,7 +7,7 @@ namespace TraceDistill.Cli.Reporting.Sections;
 /// <summary>Every model with every figure that was measured of it.</summary>
 static class ResultsSection
 {
-    /// <param name="Under">What stands in small print below the value, such as an interval.</param>
+    /// <param name="Under">Small print below the value, such as an interval.</param>
     sealed record Column(string Head, string Meaning, Func<ModelFacts, string?> Value, Func<ModelFacts, string?>? Under = null);
 
     static readonly Column[] Columns =

@@ -6,7 +6,7 @@ namespace TraceDistill.Cli.Reporting.Sections;
 /// <summary>One part of the report.</summary>
 /// <param name="Id">Where the table of contents points.</param>
 /// <param name="Title">Its heading.</param>
-/// <param name="Body">What follows the heading.</param>
+/// <param name="Body">Content below the heading.</param>
 sealed record Section(string Id, string Title, Html Body)
 {
     /// <summary>Note on what a run does not have, and how to have it.</summary>

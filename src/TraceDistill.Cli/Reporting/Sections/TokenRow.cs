@@ -6,7 +6,7 @@ namespace TraceDistill.Cli.Reporting.Sections;
 /// <param name="Entropy">Of the top-k and the tail as one bucket, in nats.</param>
 /// <param name="Tail">Probability outside the top-k.</param>
 /// <param name="Logprob">Of the token drawn.</param>
-/// <param name="IsTop">Whether the token drawn is the most probable one.</param>
+/// <param name="IsTop">True where the token drawn is the most probable one.</param>
 readonly record struct TokenRow(double Entropy, double Tail, double Logprob, bool IsTop)
 {
     public static TokenRow Of(TokenLogprobs logprobs, int token)

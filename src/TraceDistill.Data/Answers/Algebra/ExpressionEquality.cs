@@ -47,7 +47,7 @@ static class ExpressionEquality
     /// <summary>Returns whether one is the other times a number other than zero.</summary>
     /// <param name="first">Not constant.</param>
     /// <param name="second">Not constant.</param>
-    /// <param name="isPositive">Whether that number must be positive.</param>
+    /// <param name="isPositive">True where that number must be positive.</param>
     public static bool? AreProportional(Expression first, Expression second, bool isPositive)
     {
         if (!first.Variables().ToHashSet().SetEquals(second.Variables()))

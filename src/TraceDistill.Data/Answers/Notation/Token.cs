@@ -26,7 +26,7 @@ enum TokenKind
 }
 
 /// <summary>One piece of an answer.</summary>
-/// <param name="IsSpaced">Whether white space stands before it.</param>
+/// <param name="IsSpaced">True where white space stands before it.</param>
 readonly record struct Token(TokenKind Kind, string Text, bool IsSpaced = false)
 {
     public bool Is(string symbol) => Kind == TokenKind.Symbol && Text == symbol;

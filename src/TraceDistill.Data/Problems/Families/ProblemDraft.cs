@@ -2,7 +2,7 @@ namespace TraceDistill.Data.Problems.Families;
 
 /// <summary>A generated problem before it gets its id.</summary>
 /// <param name="Key">
-/// What is asked, without the wording: the operands in canonical order. Two texts that ask the same thing
+/// The question without the wording: the operands in canonical order. Two texts that ask the same thing
 /// have the same key, so that a split by key cannot be crossed by rephrasing or by swapping operands.
 /// </param>
 /// <param name="Text">The question.</param>

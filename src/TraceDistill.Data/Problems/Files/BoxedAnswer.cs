@@ -5,7 +5,7 @@ static class BoxedAnswer
 {
     const string Command = @"\boxed";
 
-    /// <returns>What is in the box; null where there is none, or it is blank or not closed.</returns>
+    /// <returns>The box's content; null where there is none, or it is blank or not closed.</returns>
     /// <remarks>Of <c>\boxed 2$</c>, which MATH has too, all up to the dollar sign.</remarks>
     public static string? Find(string text)
     {

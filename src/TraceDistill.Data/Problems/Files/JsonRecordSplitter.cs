@@ -8,7 +8,7 @@ namespace TraceDistill.Data.Problems.Files;
 /// array or no JSON Lines, at the ends of the values. Memory is bounded by the longest record allowed.
 /// </summary>
 /// <param name="path">The file, for messages.</param>
-/// <param name="mayBeLines">Whether each line is a record, unless the file begins as an array.</param>
+/// <param name="mayBeLines">True where each line is a record, unless the file begins as an array.</param>
 sealed class JsonRecordSplitter(string path, bool mayBeLines)
 {
     /// <summary>

@@ -27,7 +27,7 @@ public static class ProblemReader
 
     /// <inheritdoc cref="ReadAsync(string, CancellationToken)"/>
     /// <param name="path">The file.</param>
-    /// <param name="options">What its fields are called.</param>
+    /// <param name="options">Names of its fields.</param>
     /// <param name="counts">Counts what is read; null where they are not wanted.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     public static IAsyncEnumerable<Problem> ReadAsync(

@@ -2,7 +2,7 @@ namespace TraceDistill.Data.Problems.Files;
 
 /// <summary>Where a record stands, put into words only where a message needs them.</summary>
 /// <param name="Path">The file.</param>
-/// <param name="Unit">What is counted: <c>line</c> or <c>row</c>.</param>
+/// <param name="Unit">Name of the things counted: <c>line</c> or <c>row</c>.</param>
 /// <param name="Number">Which one, from 1.</param>
 readonly record struct RowPlace(string Path, string Unit, int Number)
 {

@@ -18,7 +18,7 @@ static class SoftTargetRow
         return filling < 0 ? ids.Length : filling;
     }
 
-    /// <returns>What is wrong with row <paramref name="t"/>, such as "repeats id 7"; null where nothing is.</returns>
+    /// <returns>The fault of row <paramref name="t"/>, such as "repeats id 7"; null where nothing is.</returns>
     public static string? Problem(TokenLogprobs logprobs, int t, int vocabularySize)
     {
         var k = logprobs.K;

@@ -57,6 +57,6 @@ static class ParquetStructures
                 .ToDictionary(field => int.Parse(field[0]), field => ThriftField.Parse(field[1]))
     );
 
-    /// <returns>What the field holds, or null for one that the format has gained since.</returns>
+    /// <returns>The field's structure, or null for one that the format has gained since.</returns>
     public static ThriftField? Find(string structure, int field) => Fields[structure].GetValueOrDefault(field);
 }

@@ -20,7 +20,7 @@ enum ThriftType : byte
 /// <summary>Content of a structure's field.</summary>
 /// <param name="Type">Its type; <see cref="ThriftType.True"/> for either truth value.</param>
 /// <param name="Struct">The structure's name; null where it is none.</param>
-/// <param name="Element">What the items of a list are; null where it is none.</param>
+/// <param name="Element">Type of a list's items; null where it is none.</param>
 sealed record ThriftField(ThriftType Type, string? Struct = null, ThriftField? Element = null)
 {
     /// <param name="text"><c>i32</c>, <c>Statistics</c> for a structure, <c>[i32]</c> for a list.</param>

@@ -136,7 +136,7 @@ static class SentenceReader
     static readonly Regex ListItem = new(@"^(?:[-•+]\s|\*\s|\d+[.)]\s|\||#)", Linear);
 
     /// <param name="before">The text above the sentence.</param>
-    /// <param name="isStated">Whether the words ahead of the sentence call it the answer.</param>
+    /// <param name="isStated">True where the words ahead of the sentence call it the answer.</param>
     /// <returns>Null where the sentence has no value.</returns>
     public static Finding? Read(string sentence, string before, bool isStated)
     {

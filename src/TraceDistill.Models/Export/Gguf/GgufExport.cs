@@ -12,9 +12,9 @@ public static class GgufExport
 {
     static readonly string[] PhiTokens = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
 
-    /// <param name="source">What to export.</param>
+    /// <param name="source">Model to export.</param>
     /// <param name="path">The file; whole or not at all.</param>
-    /// <param name="name">What the file calls the model.</param>
+    /// <param name="name">The model's name in the file.</param>
     /// <param name="quantization">How weights are stored.</param>
     /// <exception cref="InvalidInputException">The model is none, or GGUF cannot hold it.</exception>
     public static GgufSummary Run(

@@ -10,7 +10,7 @@ static class ModelMetadata
 
     /// <param name="metadata">Gets them.</param>
     /// <param name="configuration">The network.</param>
-    /// <param name="name">What the file calls the model.</param>
+    /// <param name="name">The model's name in the file.</param>
     /// <param name="quantization">How its weights are stored.</param>
     /// <param name="file">The configuration's, for messages.</param>
     /// <exception cref="InvalidInputException">llama.cpp does not run such a network.</exception>

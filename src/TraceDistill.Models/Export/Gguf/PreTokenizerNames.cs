@@ -24,7 +24,7 @@ static class PreTokenizerNames
     ];
 
     /// <param name="tokenizer">A byte-level one.</param>
-    /// <param name="file">What messages call it.</param>
+    /// <param name="file">Its name in error messages.</param>
     /// <exception cref="InvalidInputException">llama.cpp cuts text in no such way.</exception>
     public static string Of(TokenizerListing tokenizer, string file) => Find(tokenizer, file).Name;
 

@@ -5,7 +5,7 @@ namespace TraceDistill.Models.Export.Gguf;
 
 /// <summary>Writes weights as a GGUF file has them, on all processors.</summary>
 /// <param name="weights">Of the model directory.</param>
-/// <param name="factors">What tensors without a source hold, by name.</param>
+/// <param name="factors">Values of tensors without a source, by name.</param>
 sealed class TensorEncoder(WeightReader weights, IReadOnlyDictionary<string, float[]> factors, CancellationToken cancellationToken)
 {
     /// <summary>A multiple of every block's size, and work enough for a processor.</summary>

@@ -33,7 +33,7 @@ sealed class ExpressionParser(TokenReader reader)
     }
 
     /// <param name="conditional">
-    /// Whether <c>a if b else c</c> is allowed; in a <c>for</c>, <c>if</c> starts the loop's own condition.
+    /// True where <c>a if b else c</c> is allowed; in a <c>for</c>, <c>if</c> starts the loop's own condition.
     /// </param>
     public Expression Parse(bool conditional = true)
     {

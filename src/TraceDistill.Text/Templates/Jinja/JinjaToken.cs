@@ -31,7 +31,7 @@ enum JinjaTokenKind
     End,
 }
 
-/// <param name="Kind">What it is.</param>
+/// <param name="Kind">Kind of token.</param>
 /// <param name="Text">The name, operator or number as written; the value of a string or text.</param>
 /// <param name="Offset">Where it starts in the source.</param>
 readonly record struct JinjaToken(JinjaTokenKind Kind, string Text, int Offset)

@@ -8,8 +8,8 @@ namespace TraceDistill.Text.Templates.Jinja;
 /// <param name="indent">Spaces a level, or negative for one line.</param>
 /// <param name="itemSeparator">Between items.</param>
 /// <param name="keySeparator">Between a key and its value.</param>
-/// <param name="ensureAscii">Whether other characters are escaped.</param>
-/// <param name="sortKeys">Whether keys are put in order.</param>
+/// <param name="ensureAscii">True where other characters are escaped.</param>
+/// <param name="sortKeys">True where keys are put in order.</param>
 sealed class PythonJson(JinjaContext context, int indent, string itemSeparator, string keySeparator, bool ensureAscii, bool sortKeys)
 {
     readonly StringBuilder _json = new();

@@ -12,9 +12,9 @@ namespace TraceDistill.Text.Tokenizers.Normalizers;
 
 /// <summary>One step of a normalizer.</summary>
 /// <param name="Type">Its name in tokenizer.json, such as <c>NFC</c>, <c>Prepend</c> or <c>Replace</c>.</param>
-/// <param name="Pattern">What <c>Replace</c> looks for.</param>
-/// <param name="Content">What comes before the text or in the place of <paramref name="Pattern"/>.</param>
-/// <param name="IsRegex">Whether <paramref name="Pattern"/> is a regular expression.</param>
+/// <param name="Pattern">Text or expression that <c>Replace</c> looks for.</param>
+/// <param name="Content">Text that comes before the input or in the place of <paramref name="Pattern"/>.</param>
+/// <param name="IsRegex">True where <paramref name="Pattern"/> is a regular expression.</param>
 public sealed record NormalizerStep(string Type, string? Pattern = null, string? Content = null, bool IsRegex = false);
 
 /// <summary>Changes to text before it is cut: the <c>normalizer</c> field of tokenizer.json.</summary>

@@ -5,8 +5,8 @@ namespace TraceDistill.Text.Tokenizers.Pieces;
 /// <summary>
 /// Turns one piece of text into tokens: from the cache, whole from the vocabulary, or by merging its symbols. For one thread at a time.
 /// </summary>
-/// <param name="merges">What merges into what.</param>
-/// <param name="symbols">What merging begins with.</param>
+/// <param name="merges">Pairs of symbols and the symbol that each merges into.</param>
+/// <param name="symbols">Symbols that merging begins with.</param>
 /// <param name="wholePieces">Pieces that are tokens without a look at the merges; null where there are none.</param>
 sealed class PieceEncoder(MergeTable merges, ISymbols symbols, Dictionary<string, int>? wholePieces)
 {

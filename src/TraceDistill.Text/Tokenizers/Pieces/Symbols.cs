@@ -94,7 +94,7 @@ sealed class CharacterSymbols : ISymbols
 
     /// <param name="vocabulary">Spellings and ids.</param>
     /// <param name="unknown">The unknown token; null where there is none.</param>
-    /// <param name="fusesUnknown">Whether unknown characters side by side are one unknown token.</param>
+    /// <param name="fusesUnknown">True where unknown characters side by side are one unknown token.</param>
     public CharacterSymbols(IReadOnlyDictionary<string, int> vocabulary, int? unknown, bool fusesUnknown)
     {
         (_unknown, _fusesUnknown) = (unknown, fusesUnknown);

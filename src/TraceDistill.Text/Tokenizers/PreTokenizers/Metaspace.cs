@@ -13,7 +13,7 @@ sealed class Metaspace(char mark, MetaspacePrepending prepends)
     public MetaspacePrepending Prepends => prepends;
 
     /// <param name="text">A stretch between added tokens.</param>
-    /// <param name="isStart">Whether the whole text begins with it.</param>
+    /// <param name="isStart">True where the whole text begins with it.</param>
     /// <param name="alignment">Records what was changed; null where that is not wanted.</param>
     /// <param name="buffer">Receives the result.</param>
     public ReadOnlySpan<char> Apply(ReadOnlySpan<char> text, bool isStart, TextAlignment? alignment, List<char> buffer)

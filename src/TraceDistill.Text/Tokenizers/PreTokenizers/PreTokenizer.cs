@@ -20,8 +20,8 @@ sealed class PreTokenizer
     readonly Lazy<(StandIns StandIns, ISplitter[] Splitters)> _shadowed;
 
     /// <param name="splitters">The steps.</param>
-    /// <param name="addPrefixSpace">Whether text that does not start with a space gets one.</param>
-    /// <param name="metaspace">What becomes of spaces; null: they stay.</param>
+    /// <param name="addPrefixSpace">True where text that does not start with a space gets one.</param>
+    /// <param name="metaspace">Treatment of spaces; null: they stay.</param>
     /// <param name="spelledSplitters">Steps behind ByteLevel, which see pieces in its alphabet.</param>
     public PreTokenizer(
         IReadOnlyList<ISplitter> splitters,
@@ -75,7 +75,7 @@ sealed class PreTokenizer
 
     /// <summary>Puts spaces, and what stands for them, where they are wanted in a text that is not empty.</summary>
     /// <param name="text">A stretch between added tokens.</param>
-    /// <param name="isStart">Whether the whole text begins with it.</param>
+    /// <param name="isStart">True where the whole text begins with it.</param>
     /// <param name="alignment">Records what was changed; null where that is not wanted.</param>
     /// <param name="buffer">May receive the result, which lasts as long as its content does.</param>
     public ReadOnlySpan<char> Prepare(ReadOnlySpan<char> text, bool isStart, TextAlignment? alignment, List<char> buffer)

@@ -18,8 +18,8 @@ static class PreTokenizerParser
         + @"|[^\p{L}\p{M}\p{Nl}\p{Nd}\p{Pc}\u200C\u200D\u24B6-\u24E9\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}\s]+";
 
     /// <param name="field">Null where text is not cut at all, which a byte-level vocabulary does not allow.</param>
-    /// <param name="isByteLevel">Whether the vocabulary is spelled in bytes, which wants a ByteLevel step.</param>
-    /// <param name="isSpelled">Whether the normalizer has one.</param>
+    /// <param name="isByteLevel">True where the vocabulary is spelled in bytes, which wants a ByteLevel step.</param>
+    /// <param name="isSpelled">True where the normalizer has one.</param>
     public static PreTokenizer Read(JsonField? field, bool isByteLevel, bool isSpelled)
     {
         List<ISplitter> splitters = [],

@@ -41,9 +41,9 @@ public enum SplitBehavior
 }
 
 /// <summary>A step that cuts at the matches of a regular expression, as tokenizer.json has it.</summary>
-/// <param name="Pattern">What to look for.</param>
-/// <param name="Behavior">What becomes of it.</param>
-/// <param name="IsInverted">Whether what lies between the matches is what is looked for.</param>
+/// <param name="Pattern">Regular expression to look for.</param>
+/// <param name="Behavior">Treatment of what it finds.</param>
+/// <param name="IsInverted">True where what lies between the matches is what is looked for.</param>
 public sealed record SplitRule(string Pattern, SplitBehavior Behavior, bool IsInverted);
 
 /// <summary>Cuts at the matches of a regular expression.</summary>
@@ -54,9 +54,9 @@ sealed class RegexSplitter : ISplitter
 
     readonly Regex _regex;
 
-    /// <param name="pattern">What to look for.</param>
-    /// <param name="behavior">What becomes of it.</param>
-    /// <param name="isInverted">Whether what lies between the matches is what is looked for.</param>
+    /// <param name="pattern">Regular expression to look for.</param>
+    /// <param name="behavior">Treatment of what it finds.</param>
+    /// <param name="isInverted">True where what lies between the matches is what is looked for.</param>
     /// <exception cref="ArgumentException">The pattern is malformed, or .NET reads it otherwise than Hugging Face's engine.</exception>
     public RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false)
         : this(new SplitRule(pattern, behavior, isInverted), OnigurumaPattern.Parse(pattern), _ => "") { }

@@ -63,7 +63,7 @@ sealed class TextAlignment
     /// after it that it says it does, or was inserted. Hugging Face's tokenizers report it where the one that it replaces was.
     /// </summary>
     /// <param name="before">The text.</param>
-    /// <param name="after">What it became.</param>
+    /// <param name="after">Its characters after the change.</param>
     /// <param name="skipped">Characters at the beginning that were removed.</param>
     public void Recompose(ReadOnlySpan<char> before, IEnumerable<ComposedRune> after, int skipped = 0)
     {
@@ -106,7 +106,7 @@ sealed class TextAlignment
 }
 
 /// <summary>Where a UTF-16 unit came from, in UTF-16 units of the original text.</summary>
-/// <param name="Reported">What Hugging Face's tokenizers say: whole characters.</param>
+/// <param name="Reported">Offsets as Hugging Face's tokenizers report them: whole characters.</param>
 /// <param name="Share">The part of the original that the unit's character, and no other, stands for.</param>
 readonly record struct Origin(TextSpan Reported, TextSpan Share)
 {
