@@ -48,7 +48,7 @@ public static class CorrectTraces
     /// <param name="options">With <see cref="GenerateOptions.OnlyCorrect"/>.</param>
     /// <param name="output">The output folder.</param>
     /// <param name="collected">The collection's summary.</param>
-    /// <param name="observer">Told what is left out.</param>
+    /// <param name="observer">Takes messages on what is left out.</param>
     /// <param name="cancellationToken">Stops and leaves what stands published.</param>
     public static async Task<CollectSummary> PublishAsync(
         GenerateOptions options,

@@ -21,8 +21,8 @@ public sealed record EvaluationPlan(
 )
 {
     /// <summary>True where an evaluation follows a step.</summary>
-    /// <param name="step">Updates made.</param>
-    /// <param name="last">Updates of the whole training.</param>
+    /// <param name="step">Steps made.</param>
+    /// <param name="last">Steps of the whole training.</param>
     public bool IsDue(long step, long last) => step > 0 && (step == last || step % Steps == 0);
 }
 

@@ -54,7 +54,7 @@ static class FrozenSelection
                 var hint = nearest is null
                     ? $"names are like {string.Join(", ", parameters.Names.Take(3))}"
                     : $"did you mean \"{nearest}\"?";
-                throw new InvalidInputException($"frozen_parameters: no weight's name has \"{pattern}\" in it; {hint}");
+                throw new InvalidInputException($"frozen_parameters: no parameter's name has \"{pattern}\" in it; {hint}");
             }
 
             frozen.UnionWith(found);
@@ -62,6 +62,6 @@ static class FrozenSelection
 
         return frozen.Count < parameters.Names.Count()
             ? frozen
-            : throw new InvalidInputException("frozen_parameters: every weight of the model is frozen, and nothing is left to train");
+            : throw new InvalidInputException("frozen_parameters: every parameter of the model is frozen; leave some trainable");
     }
 }

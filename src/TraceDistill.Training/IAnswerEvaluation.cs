@@ -10,7 +10,7 @@ public interface IAnswerEvaluation
     int Count { get; }
 
     /// <summary>Looks, before anything is trained, whether every prompt leaves room for an answer.</summary>
-    /// <param name="modelDirectory">The student before the first update.</param>
+    /// <param name="modelDirectory">The student before the first step.</param>
     /// <param name="cancellationToken">Stops looking.</param>
     /// <exception cref="Text.Errors.InvalidInputException">One does not.</exception>
     Task EnsureFitAsync(string modelDirectory, CancellationToken cancellationToken);

@@ -2,10 +2,10 @@ using TraceDistill.Training.Objectives;
 
 namespace TraceDistill.Training;
 
-/// <summary>Means over the trained tokens of one update.</summary>
+/// <summary>Means over the trained tokens of one optimizer step.</summary>
 /// <param name="Totals">Sums.</param>
 /// <param name="GradientNorm">Norm of the mean gradient before clipping.</param>
-/// <param name="LearningRate">Learning rate of the update.</param>
+/// <param name="LearningRate">Learning rate of the step.</param>
 /// <param name="BatchTokens">Tokens processed, prompts included.</param>
 public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm, double LearningRate, long BatchTokens)
 {

@@ -88,8 +88,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <value>0: no minimum.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
     [Description(
-        "Another vocabulary: least fraction of tokens with soft targets, and of the probability in them, that has to "
-            + "be left; with less nothing is trained"
+        "Least soft-target coverage after alignment, for a teacher with another vocabulary: a fraction of the tokens and of the "
+            + "probability; training with less is refused"
     )]
     public double KdMinAlignment { get; init; }
 
@@ -123,7 +123,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("Longest sequence in tokens; longer ones are left out and counted")]
     public int? MaxLength { get; init; }
 
-    /// <value>Null: the model's own weights are trained.</value>
+    /// <value>Null: the model's own weights are the trainable parameters.</value>
     [Range(1, 65_536, ErrorMessage = "must be from 1 to 65536")]
     [Description("Rank of LoRA adapters, which are trained in place of the model's own weights; full fine-tuning unless given")]
     public int? LoraR { get; init; }
@@ -151,8 +151,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>None.</value>
     [Description(
-        "Regular expressions over the names of weights, such as embed_tokens or layers\\.[0-3]\\.; what one of them "
-            + "finds is not trained"
+        "Regular expressions over the names of parameters, such as embed_tokens or layers\\.[0-3]\\.; "
+            + "those that match are frozen, the others are the trainable parameters"
     )]
     public IReadOnlyList<string> FrozenParameters { get; init; } = [];
 
@@ -189,7 +189,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("Longest answer to eval_problems in tokens; as long as the traces could be unless given")]
     public int? EvalMaxTokens { get; init; }
 
-    /// <value>200 updates.</value>
+    /// <value>200 steps.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("Steps between evaluations on held-out traces and problems; the last step has one too")]
     public int EvalSteps { get; init; } = 200;
@@ -373,7 +373,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         if (LoraR is not null && Architecture is not null && InitFrom is null)
         {
             yield return new ValidationResult(
-                "adapters go beside weights that know something: give student, or init_from with architecture",
+                "adapters (lora_r) need pretrained weights: give student, or init_from with architecture",
                 [nameof(LoraR)]
             );
         }
@@ -389,7 +389,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         if (LoraR is not null && MasterDtype != MasterDtype.Float32)
         {
             yield return new ValidationResult(
-                "is for weights that are trained whole; adapters (lora_r) are small and stay in float32",
+                "applies to full fine-tuning; trainable parameters of adapters (lora_r) are few and stay in float32",
                 [nameof(MasterDtype)]
             );
         }

@@ -211,7 +211,7 @@ public sealed class Trainer(
 
         var isSpike = options.SpikeFactor > 0 && _progress.Losses >= SpikeWarmup && metrics.Loss > options.SpikeFactor * _progress.MeanLoss;
         return isSpike
-            ? string.Create(CultureInfo.InvariantCulture, $"{figures}, the mean of the last updates is {_progress.MeanLoss}")
+            ? string.Create(CultureInfo.InvariantCulture, $"{figures}, the mean loss of the last steps is {_progress.MeanLoss}")
             : null;
     }
 

@@ -6,7 +6,7 @@ public record struct TrainingProgress
     /// <summary>Batches gone through, those that were left out included.</summary>
     public long Step { get; set; }
 
-    /// <summary>Mean loss of the last update, nats.</summary>
+    /// <summary>Mean loss of the last step, nats.</summary>
     public double Loss { get; set; }
 
     /// <summary>Moving average of the loss, by which a spike is known.</summary>

@@ -35,9 +35,9 @@ public sealed class FrozenSelectionTests : TrainStageCase
     }
 
     [Theory]
-    [InlineData("embed_tokns", "frozen_parameters: no weight's name has \"embed_tokns\" in it; did you mean \"embed_tokens\"?")]
-    [InlineData("^layers", "frozen_parameters: no weight's name has \"^layers\" in it; did you mean \"layers\"?")]
-    [InlineData("model", "frozen_parameters: every weight of the model is frozen, and nothing is left to train")]
+    [InlineData("embed_tokns", "frozen_parameters: no parameter's name has \"embed_tokns\" in it; did you mean \"embed_tokens\"?")]
+    [InlineData("^layers", "frozen_parameters: no parameter's name has \"^layers\" in it; did you mean \"layers\"?")]
+    [InlineData("model", "frozen_parameters: every parameter of the model is frozen; leave some trainable")]
     public async Task RunAsync_FrozenParametersThatCannotBe_AreRefusedByName(string pattern, string message)
     {
         await Folder.WriteAsync([Folder.Create(1)]);

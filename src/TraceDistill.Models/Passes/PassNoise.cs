@@ -4,7 +4,7 @@ namespace TraceDistill.Models.Passes;
 
 /// <summary>
 /// The random numbers of one pass, a stream for each row and purpose: a pure function of seed,
-/// update, sequence and position, whatever thread and micro-batch a token falls to, so that the
+/// step, sequence and position, whatever thread and micro-batch a token falls to, so that the
 /// backward pass draws what the forward pass drew and a resumed run what it would have drawn.
 /// </summary>
 sealed class PassNoise
@@ -16,8 +16,8 @@ sealed class PassNoise
     /// <summary>Size of the noise on embeddings; 0 for none.</summary>
     public double NeftuneAlpha { get; }
 
-    /// <param name="update">Of which the pass is a part.</param>
-    /// <param name="sequences">Index in the update's batch of each sequence of the pass.</param>
+    /// <param name="update">The optimizer step of which the pass is a part.</param>
+    /// <param name="sequences">Index in the step's batch of each sequence of the pass.</param>
     /// <param name="lengths">Tokens of each.</param>
     /// <returns>A row for each token.</returns>
     public static PassNoise Create(UpdateNoise update, IReadOnlyList<int> sequences, IReadOnlyList<int> lengths)
@@ -44,8 +44,8 @@ sealed class PassNoise
     static ulong Mix(ulong part) => new SplitMix64(part).Next();
 }
 
-/// <summary>Seeds that an update's dropout and NEFTune draw from.</summary>
+/// <summary>Seeds that a step's dropout and NEFTune draw from.</summary>
 /// <param name="Seed">The run's.</param>
-/// <param name="Step">The update's number.</param>
+/// <param name="Step">The optimizer step's number.</param>
 /// <param name="NeftuneAlpha">Size of the noise on embeddings; 0 for none.</param>
 public readonly record struct UpdateNoise(long Seed, long Step, double NeftuneAlpha);

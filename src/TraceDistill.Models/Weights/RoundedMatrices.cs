@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace TraceDistill.Models.Weights;
 
 /// <summary>
-/// The matrices of a model in bfloat16, as products read them: copies of float32 weights, made once an update
+/// The matrices of a model in bfloat16, as products read them: copies of float32 weights, made once a step
 /// and not once a product, or the very weights of a model that is stored so. May be shared by several threads.
 /// </summary>
 public sealed class RoundedMatrices : IDisposable

@@ -26,7 +26,7 @@ public static class BatchStage
     /// <summary>Writes a request for each trace that is wanted and not there yet.</summary>
     /// <param name="options">With <see cref="GenerateOptions.BatchOut"/>.</param>
     /// <param name="directory">Where the traces are, and are to be.</param>
-    /// <param name="observer">Told how many there are.</param>
+    /// <param name="observer">Takes the number of them.</param>
     /// <param name="cancellationToken">Ends writing; no file is left.</param>
     /// <exception cref="InvalidInputException">The options, the prompt, the problems, the folder or the file are wrong.</exception>
     public static async Task<BatchSummary> WriteAsync(

@@ -14,7 +14,7 @@ namespace TraceDistill.Teachers.Budget;
 /// <param name="maxCost">Most cost, in the currency of the price; null without a limit.</param>
 /// <param name="price">The dearest price of the endpoints.</param>
 /// <param name="spent">Usage so far.</param>
-/// <param name="settled">Told after each request that is over.</param>
+/// <param name="settled">Invoked after each request that is over.</param>
 sealed class CollectionBudget(
     long? maxTokens,
     double? maxCost,

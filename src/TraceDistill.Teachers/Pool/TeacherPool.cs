@@ -35,7 +35,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     /// <param name="endpoints">One at least; all serve the same model.</param>
     /// <param name="options">Limits and patience.</param>
     /// <param name="time">The clock of delays and timeouts.</param>
-    /// <param name="observer">Told when an endpoint keeps failing, and what is waited for where it takes long.</param>
+    /// <param name="observer">Takes messages on endpoints that keep failing and on long waits.</param>
     /// <param name="random">Uniform numbers in [0, 1) for the jitter of delays; null takes the process's own.</param>
     /// <param name="stop">From then on nothing more is sent; what is in flight goes on.</param>
     public TeacherPool(

@@ -10,7 +10,7 @@ static class SoftTargetPolicy
     /// <param name="teacher">Generator of the traces.</param>
     /// <param name="capabilities">Its capabilities as found out.</param>
     /// <param name="isRequired">True where a run without soft targets is refused.</param>
-    /// <param name="observer">Told that text alone is collected.</param>
+    /// <param name="observer">Takes the message that text alone is collected.</param>
     /// <returns>
     /// The teacher; asked for text alone where it has no more, and given up where most answers come without soft targets that are required.
     /// </returns>

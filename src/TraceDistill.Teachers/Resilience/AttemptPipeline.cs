@@ -18,8 +18,8 @@ sealed class AttemptPipeline
     /// True where there are other endpoints: then five failures in a row within ten seconds open it too.
     /// An endpoint that fails at once has always room for more, and would draw all requests to it.
     /// </param>
-    /// <param name="opened">Told why the breaker opened.</param>
-    /// <param name="closed">Told when it is closed again.</param>
+    /// <param name="opened">Invoked with the reason when the breaker opens.</param>
+    /// <param name="closed">Invoked when it is closed again.</param>
     public AttemptPipeline(ResilienceOptions options, TimeProvider time, bool isOneOfMany, Action<Exception?> opened, Action closed)
     {
         var builder = new ResiliencePipelineBuilder { TimeProvider = time }.AddCircuitBreaker(

@@ -15,7 +15,7 @@ sealed class TeacherPipeline
     /// <param name="options">Limits and delays.</param>
     /// <param name="time">The clock of delays, timeouts and the breaker.</param>
     /// <param name="random">Uniform numbers in [0, 1) for the jitter.</param>
-    /// <param name="observer">Told what is waited for where it takes long.</param>
+    /// <param name="observer">Takes messages on long waits.</param>
     public TeacherPipeline(ResilienceOptions options, TimeProvider time, Func<double> random, IRunObserver observer)
     {
         _retries = new ResiliencePipelineBuilder { TimeProvider = time }

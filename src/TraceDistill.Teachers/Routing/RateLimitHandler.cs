@@ -5,7 +5,7 @@ namespace TraceDistill.Teachers.Routing;
 /// <summary>Looks at every response's headers for what is left of the account's rate limits.</summary>
 /// <param name="inner">Sends the request.</param>
 /// <param name="time">The clock that moments in headers are compared with.</param>
-/// <param name="exhausted">Told how long nothing is left.</param>
+/// <param name="exhausted">Invoked with the time for which nothing is left.</param>
 sealed class RateLimitHandler(HttpMessageHandler inner, TimeProvider time, Action<TimeSpan> exhausted) : DelegatingHandler(inner)
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)

@@ -24,7 +24,7 @@ namespace TraceDistill.Training.Distillation;
 /// <summary>Trains a student on traces: shards → aligned tokens → packed batches → loss → checkpoint → model directory.</summary>
 public static class TrainStage
 {
-    /// <summary>Where the weights before the first update are kept, as a model directory: the untrained student.</summary>
+    /// <summary>Where the weights before the first step are kept, as a model directory: the untrained student.</summary>
     public const string InitialDirectory = "initial";
 
     /// <summary>Folder beside the shards that holds the teacher's tokenizer, where collection could have it.</summary>
@@ -115,8 +115,8 @@ public static class TrainStage
             {
                 observer.Message(
                     FormattableString.Invariant(
-                        $"the teacher has another vocabulary: {left.Positions:P1} of {left.Tokens:N0} trained tokens have soft targets, "
-                    ) + FormattableString.Invariant($"with {left.Mass:P1} of the probability that it reported for them")
+                        $"soft-target coverage after alignment: {left.Positions:P1} of {left.Tokens:N0} trained tokens, "
+                    ) + FormattableString.Invariant($"with {left.Mass:P1} of the probability reported for them")
                 );
             }
 
@@ -270,7 +270,7 @@ public static class TrainStage
         return (int)Math.Min(int.MaxValue, Math.Max(ModelArchitecture.LeastPositions, (needed + Multiple - 1) / Multiple * Multiple));
     }
 
-    /// <summary>The student before the first update, and what of it is trained.</summary>
+    /// <summary>The student before the first step, and what of it is trained.</summary>
     static TrainedWeights Begin(TrainOptions options, Tokenizer tokenizer, int positions)
     {
         if (options.LoraR is { } rank)

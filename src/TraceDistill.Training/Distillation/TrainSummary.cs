@@ -3,10 +3,10 @@ namespace TraceDistill.Training.Distillation;
 /// <summary>Result of <c>train</c>.</summary>
 public sealed record TrainSummary
 {
-    /// <summary>Number of weights.</summary>
+    /// <summary>Number of parameters.</summary>
     public required long Parameters { get; init; }
 
-    /// <summary>Number of trained weights; those of adapters are not among <see cref="Parameters"/>.</summary>
+    /// <summary>Number of trainable parameters; those of adapters are not among <see cref="Parameters"/>.</summary>
     public required long TrainedParameters { get; init; }
 
     /// <summary>Sequences learned from.</summary>
@@ -21,10 +21,10 @@ public sealed record TrainSummary
     /// <summary>Sequences left out because they are longer than the student's positions.</summary>
     public required int TooLong { get; init; }
 
-    /// <summary>Updates.</summary>
+    /// <summary>Number of optimizer steps.</summary>
     public required long Steps { get; init; }
 
-    /// <summary>Mean loss of the last update, nats.</summary>
+    /// <summary>Mean loss of the last step, nats.</summary>
     public required double Loss { get; init; }
 
     /// <summary>Share of trained tokens with soft targets, for a teacher with another vocabulary; null where both share one.</summary>

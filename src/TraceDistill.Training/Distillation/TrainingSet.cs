@@ -262,7 +262,7 @@ sealed class TrainingSet : IDisposable
         {
             var share = FormattableString.Invariant($"{left.Positions:P1} of the tokens and {left.Mass:P1} of the probability");
             throw new InvalidInputException(
-                FormattableString.Invariant($"{path}: of the teacher's soft targets {share} are left in the student's vocabulary, ")
+                FormattableString.Invariant($"{path}: soft-target coverage after alignment is {share}, ")
                     + FormattableString.Invariant($"less than kd_min_alignment {options.KdMinAlignment}: ")
                     + "take a student with a closer tokenizer, or lower it"
             );

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>One update of <see cref="AdamW"/> in float32 on the CPU.</summary>
+/// <summary>One step of <see cref="AdamW"/> in float32 on the CPU.</summary>
 /// <param name="Beta1">Decay of the mean.</param>
 /// <param name="Beta2">Decay of the mean square.</param>
 /// <param name="Epsilon">Added to the root of the mean square.</param>

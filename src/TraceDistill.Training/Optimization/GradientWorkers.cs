@@ -56,7 +56,7 @@ public sealed class GradientWorkers : IDisposable
         _lanes.Add(NewLane());
     }
 
-    /// <summary>Lanes, and so gradients, of an update of so many tokens, at most.</summary>
+    /// <summary>Lanes, and so gradients, of a step of so many tokens, at most.</summary>
     internal static int LanesOf(long trained, int updateTokens, int microBatchTokens, bool isOnCpu) =>
         !isOnCpu ? 1 : Math.Min(MostLanesOf(trained), MicroBatches.Even((updateTokens + (long)microBatchTokens - 1) / microBatchTokens));
 
@@ -64,7 +64,7 @@ public sealed class GradientWorkers : IDisposable
     public FloatBuffer Gradient => _lanes[0].Gradient;
 
     /// <summary>Sums loss and gradient over <paramref name="batch"/>, starting from zero.</summary>
-    /// <param name="batch">The sequences of one update.</param>
+    /// <param name="batch">The sequences of one optimizer step.</param>
     /// <param name="terms">The objectives.</param>
     /// <param name="noise">Seeds that dropout and NEFTune draw from; without them there is neither.</param>
     public LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, IReadOnlyList<ObjectiveTerm> terms, UpdateNoise? noise = null)
@@ -138,7 +138,7 @@ public sealed class GradientWorkers : IDisposable
 
         public LossTotals Totals { get; private set; } = new(0, [], 0, 0);
 
-        /// <param name="all">The sequences of the update.</param>
+        /// <param name="all">The sequences of the optimizer step.</param>
         /// <param name="pieces">Indices of this lane's, a pass at a time.</param>
         public void Run(
             IReadOnlyList<TraceTokens> all,

@@ -8,23 +8,23 @@ public enum LrSchedulerType
     Constant,
 
     /// <summary>
-    /// Constant until the last <c>lr_decay_ratio</c> of the updates, then linear: the length of a run can be decided late.
+    /// Constant until the last <c>lr_decay_ratio</c> of the steps, then linear: the length of a run can be decided late.
     /// </summary>
     WarmupStableDecay,
 }
 
 /// <summary>
-/// Linear warm-up whose last update is at the peak, then decay to <paramref name="MinLrRatio"/> of the peak at the last update. A
-/// decay to 0 would waste that update: it reaches 0 one update later, as in Transformers' <c>get_linear_schedule_with_warmup</c>.
+/// Linear warm-up whose last step is at the peak, then decay to <paramref name="MinLrRatio"/> of the peak at the last step. A
+/// decay to 0 would waste that step: it reaches 0 one step later, as in Transformers' <c>get_linear_schedule_with_warmup</c>.
 /// </summary>
 /// <param name="LearningRate">Peak.</param>
-/// <param name="WarmupSteps">Updates spent warming up.</param>
-/// <param name="MinLrRatio">Last value as a share of the peak.</param>
-/// <param name="DecayRatio">Share of all updates in which <see cref="LrSchedulerType.WarmupStableDecay"/> decays.</param>
+/// <param name="WarmupSteps">Steps used for warmup.</param>
+/// <param name="MinLrRatio">Last value as a fraction of the peak.</param>
+/// <param name="DecayRatio">Fraction of all steps in which <see cref="LrSchedulerType.WarmupStableDecay"/> decays.</param>
 /// <param name="Type">Shape of the decay.</param>
 public sealed record LearningRateSchedule(double LearningRate, long WarmupSteps, double MinLrRatio, double DecayRatio, LrSchedulerType Type)
 {
-    /// <summary>Learning rate of update <paramref name="step"/> of <paramref name="steps"/>, counted from 0.</summary>
+    /// <summary>Learning rate of step <paramref name="step"/> of <paramref name="steps"/>, counted from 0.</summary>
     public double ValueAt(long step, long steps)
     {
         if (step < WarmupSteps)
@@ -42,7 +42,7 @@ public sealed record LearningRateSchedule(double LearningRate, long WarmupSteps,
         return LearningRate * (MinLrRatio + (1 - MinLrRatio) * share);
     }
 
-    /// <summary>The part of the decay that lies behind an update, 0 to 1.</summary>
+    /// <summary>The part of the decay that lies behind a step, 0 to 1.</summary>
     double Progress(long step, long steps)
     {
         var start =

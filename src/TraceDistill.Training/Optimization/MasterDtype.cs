@@ -2,13 +2,13 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>Numbers that trained weights and moments are held in between updates.</summary>
+/// <summary>Precision of trainable parameters and moments between steps.</summary>
 public enum MasterDtype
 {
     Float32,
 
     /// <summary>
-    /// Half of the memory; what an update comes to is rounded to one of the two nearest numbers
+    /// Half of the memory; what a step comes to is rounded to one of the two nearest numbers
     /// at random (<see cref="StochasticRounding"/>).
     /// </summary>
     BFloat16,

@@ -2,7 +2,7 @@ using TraceDistill.Training.Batching;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>Cuts the sequences of an update into micro-batches of about one size.</summary>
+/// <summary>Cuts the sequences of an optimizer step into micro-batches of about one size.</summary>
 static class MicroBatches
 {
     /// <summary>The power of two up to which the number of micro-batches is one.</summary>

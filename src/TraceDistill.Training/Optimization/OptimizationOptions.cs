@@ -7,7 +7,7 @@ using TraceDistill.Training.Batching;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>Ways to go on after an update that would spoil the weights.</summary>
+/// <summary>Ways to go on after a step that would spoil the weights.</summary>
 public enum DivergencePolicy
 {
     /// <summary>The training ends with an error.</summary>
@@ -49,7 +49,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     [Description("Decoupled weight decay of muon's matrices; weight_decay is adamw's")]
     public double MuonWeightDecay { get; init; }
 
-    /// <value>1,000 updates.</value>
+    /// <value>1,000 steps.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("Number of optimizer steps")]
     public int MaxSteps { get; init; } = 1_000;
@@ -66,7 +66,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
 
     /// <value>1.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Batches accumulated per optimizer step")]
+    [Description("Batches of batch_tokens accumulated per optimizer step")]
     public int GradientAccumulationSteps { get; init; } = 1;
 
     /// <summary>Tokens of one forward pass; smaller stays in cache, and the gradient does not depend on it beyond rounding.</summary>
@@ -150,7 +150,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     [Description("Seed of initial weights, of the order of sequences, and of noise and dropout")]
     public long Seed { get; init; }
 
-    /// <value>200 updates.</value>
+    /// <value>200 steps.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("Steps between checkpoints")]
     public int SaveSteps { get; init; } = 200;
@@ -176,10 +176,10 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
 
     /// <value>0: only what is no number counts.</value>
     [Range(0.0, double.MaxValue, ErrorMessage = "must not be negative")]
-    [Description("A loss so many times the mean of the last updates is a spike; 0 is never")]
+    [Description("Factor over the mean loss of the last steps from which a loss is a spike; 0 turns the check off")]
     public double SpikeFactor { get; init; }
 
-    /// <value>10 updates.</value>
+    /// <value>10 steps.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("Steps between entries of the metrics")]
     public int LoggingSteps { get; init; } = 10;
@@ -205,7 +205,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     public ComputeDtype ComputeDtype { get; init; }
 
     /// <value>float32.</value>
-    [Description("Numbers that trained weights and moments are held in: float32, or bfloat16, rounded at random, for half of the memory")]
+    [Description("Precision of trainable parameters and moments: float32, or bfloat16 with stochastic rounding, for half of the memory")]
     public MasterDtype MasterDtype { get; init; }
 
     /// <summary>Number of optimizer steps: <see cref="NumTrainEpochs"/> over the data of a plan, or <see cref="MaxSteps"/>.</summary>
@@ -215,7 +215,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     /// <param name="isDecayed">True where a weight is a matrix: vectors are exempt.</param>
     internal float DecayFactor(bool isDecayed, double learningRate) => isDecayed ? (float)(1 - learningRate * WeightDecay) : 1f;
 
-    /// <summary>Tokens of one update.</summary>
+    /// <summary>Tokens of one optimizer step.</summary>
     internal int UpdateTokens => (int)Math.Min(int.MaxValue, (long)BatchTokens * GradientAccumulationSteps);
 
     /// <summary>Threads to use on this machine.</summary>

@@ -18,7 +18,7 @@ sealed class StochasticRounding : IDisposable
     readonly Generator _random;
 
     /// <param name="seed">Of the training.</param>
-    /// <param name="update">Counts from 1: every update draws anew, and a resumed one the same.</param>
+    /// <param name="update">Counts from 1: every step draws anew, and a resumed one the same.</param>
     public StochasticRounding(long seed, long update, Device device) =>
         _random = new Generator(new SplitMix64(new SplitMix64((ulong)seed).Next() ^ (ulong)update).Next(), device);
 

@@ -7,8 +7,8 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// An exponential moving average of the trained weights, a ← d·a + (1 − d)·w after every update.
-/// In the first updates d is at most (1 + t) / (10 + t), t counted from 1, so that the average
+/// An exponential moving average of the trained weights, a ← d·a + (1 − d)·w after every optimizer step.
+/// In the first steps d is at most (1 + t) / (10 + t), t counted from 1, so that the average
 /// forgets the initial weights soon (as TensorFlow's ExponentialMovingAverage with num_updates).
 /// </summary>
 public sealed class WeightAverage : IDisposable
@@ -31,7 +31,7 @@ public sealed class WeightAverage : IDisposable
         }
     }
 
-    /// <summary>Takes in the weights after update <paramref name="update"/>, counted from 1.</summary>
+    /// <summary>Takes in the weights after step <paramref name="update"/>, counted from 1.</summary>
     public void Add(long update)
     {
         var decay = (float)Math.Min(_decay, (1.0 + update) / (10.0 + update));

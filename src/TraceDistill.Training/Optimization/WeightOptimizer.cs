@@ -62,7 +62,7 @@ public sealed class WeightOptimizer : IDisposable
             _ => 2L * dtype.Bytes() * weights,
         };
 
-    /// <summary>One update.</summary>
+    /// <summary>One optimizer step.</summary>
     /// <param name="gradient">Of the trained weights; used up.</param>
     /// <param name="scale">Multiplies the gradient: normalisation and clipping in one.</param>
     /// <param name="learningRate">Of AdamW and Lion; Muon's is in the same proportion to its own peak.</param>
