@@ -14,19 +14,19 @@ namespace TraceDistill.Evaluation;
 public sealed record EvaluateOptions : ProblemReaderOptions, IDeviceOptions, IValidatableObject
 {
     [InputPath]
-    [Description("Models to evaluate: a name for the report → a model directory, or a map with endpoint and model")]
+    [Description("Models to evaluate: for each name in the report a model directory, or a map with endpoint and model")]
     public IReadOnlyDictionary<string, ModelSource> Models { get; init; } = new Dictionary<string, ModelSource>();
 
     [InputPath(Unless = nameof(Endpoint))]
-    [Description("The one model to evaluate: its directory, or its name at the endpoint")]
+    [Description("Single model to evaluate: its directory, or its name at the endpoint")]
     public string? Model { get; init; }
 
-    [Description("An OpenAI-compatible endpoint to evaluate")]
+    [Description("OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
     public string? Endpoint { get; init; }
 
     /// <value>auto.</value>
     [Operational]
-    [Description("Device for models in directories: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
+    [Description("Device to compute on: cpu, cuda, cuda:N, or auto, a GPU where there is one; used for models in directories")]
     public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
 
     [Operational]
@@ -46,33 +46,35 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     /// </summary>
     /// <value>None: each model is asked as it was trained; <c>Reasoning/Solve</c> where nothing is known of that.</value>
     [KnownPrompt]
-    [Description("Prompt directory, Plugin/Function, for all models; as each was trained unless given")]
+    [Description("Prompt directory, Plugin/Function or any other path; unless given, the one that each model was trained with")]
     public string? Prompt { get; init; }
 
     /// <value>None, or as each model was trained.</value>
-    [Description("System message that goes before everything; as each model was trained unless given")]
+    [Description("System message that goes before everything; unless given, the one that each model was trained with")]
     public string? System { get; init; }
 
     /// <value>None, or as each model was trained.</value>
     [InputPath]
     [Description(
         "File of solved problems, of which some are shown as examples before the problem itself; "
-            + "problem_field and the like hold for it too; as each model was trained unless given"
+            + "problem_field and the other field options apply to it too; unless given, those that each model was trained with"
     )]
     public string? FewShot { get; init; }
 
     /// <value>4.</value>
     [Range(1, 1000, ErrorMessage = "must be from 1 to 1000")]
-    [Description("How many examples of few_shot are shown")]
+    [Description("Number of few_shot examples shown; which ones depends on the problem alone")]
     public int FewShotCount { get; init; } = 4;
 
     /// <value>None, or as each model was trained.</value>
-    [Description("Variables of the chat template, such as { enable_thinking: false }; as each model was trained unless given")]
+    [Description(
+        "Variables of the chat template, such as { enable_thinking: false }; unless given, those that each model was trained with"
+    )]
     public IReadOnlyDictionary<string, JsonElement>? ChatTemplateKwargs { get; init; }
 
     /// <value>None: all of them.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Only the first so many problems")]
+    [Description("Use only the first N problems")]
     public int? Limit { get; init; }
 
     /// <value>0: the greedy answer alone.</value>
@@ -82,17 +84,17 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IDeviceOptions, IVa
 
     /// <value>None: all of them.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("How many problems the samples are drawn for, evenly spaced over the set")]
+    [Description("Number of problems that samples are drawn for, evenly spaced over the set; all unless given")]
     public int? SampledProblems { get; init; }
 
     /// <value>1.0.</value>
     [Range(0.0, 100.0, ErrorMessage = "must be from 0 to 100")]
-    [Description("Temperature of the samples; the greedy answer has none")]
+    [Description("Sampling temperature; the greedy answer has none")]
     public double Temperature { get; init; } = 1.0;
 
     /// <value>1.0, the whole distribution.</value>
     [Range(1e-9, 1.0, ErrorMessage = "must be above 0 and at most 1")]
-    [Description("Top-p (nucleus) of the samples")]
+    [Description("Top-p (nucleus) of the sampling")]
     public double TopP { get; init; } = 1.0;
 
     /// <summary>
@@ -101,13 +103,13 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     /// </summary>
     /// <value>None: as long as the traces that the model was trained on could be; 512 where nothing is known of that.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Longest answer in tokens; as long as the traces that a model was trained on could be unless given")]
+    [Description("Longest answer in tokens; unless given, as long as the traces that the model was trained on could be")]
     public int? MaxTokens { get; init; }
 
     /// <value>32.</value>
     [Operational]
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
-    [Description("Requests in flight at a time")]
+    [Description("Maximum requests in flight")]
     public int Concurrency { get; init; } = 32;
 
     /// <value>0.</value>
@@ -116,12 +118,12 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IDeviceOptions, IVa
 
     /// <value>None: neither is measured.</value>
     [InputPath]
-    [Description("Shards with the teacher's soft targets on problems that no model trained on, for KL and token calibration")]
+    [Description("Folder of trace shards, or one Parquet file, of problems that no model trained on, for KL and token calibration")]
     public string? Traces { get; init; }
 
     /// <value>None: all of them.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Only the first so many of those traces")]
+    [Description("Use only the first N of these traces")]
     public int? TraceLimit { get; init; }
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)

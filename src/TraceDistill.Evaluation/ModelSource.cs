@@ -11,10 +11,10 @@ public sealed record ModelSource : IParsable<ModelSource>, IValidatableObject
     /// <summary>The model directory; null for a model behind an endpoint.</summary>
     public string? Directory { get; private init; }
 
-    [Description("An OpenAI-compatible endpoint")]
+    [Description("OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
     public string? Endpoint { get; init; }
 
-    [Description("The model's name at the endpoint")]
+    [Description("Name of the model at the endpoint")]
     public string? Model { get; init; }
 
     [Description("Environment variable that holds the endpoint's key")]

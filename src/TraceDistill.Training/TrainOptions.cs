@@ -27,7 +27,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public IReadOnlyList<TraceSet> Traces { get; init; } = [];
 
     [InputPath]
-    [Description("Problem file whose worked solutions are learned too, by the hard loss")]
+    [Description("File of problems whose worked solutions are learned too, by the hard loss")]
     public string? Problems { get; init; }
 
     [InputPath]
@@ -39,7 +39,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     [InputPath]
     [Description(
-        "Model directory out of which the first weights of architecture are cut: layers and heads at even distances, "
+        "Model directory from which the initial weights of architecture are cut: layers and heads at even distances, "
             + "the first channels; its tokenizer is taken too"
     )]
     public string? InitFrom { get; init; }
@@ -52,8 +52,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <value>The one that was stored with the traces.</value>
     [InputPath]
     [Description(
-        "Model directory whose tokenizer the traces' token ids are of; otherwise the one stored with the traces. A "
-            + "student with another vocabulary is aligned by bytes"
+        "Model directory whose tokenizer the traces' token ids are of; otherwise the one stored with the traces; "
+            + "a student with another vocabulary is aligned by bytes"
     )]
     public string? TeacherTokenizer { get; init; }
 
@@ -67,7 +67,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>As many as the traces hold.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Soft targets of each token that are used, the most probable ones")]
+    [Description("Soft targets used of each token, the most probable ones")]
     public int? KdTopK { get; init; }
 
     /// <value>tail_bucket.</value>
@@ -80,8 +80,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <value>0.</value>
     [Range(0.0, double.MaxValue, ErrorMessage = "must be at least 0")]
     [Description(
-        "Another vocabulary: weight, within the soft loss, of the distance between sorted probabilities of "
-            + "alternatives that are no tokens of the student"
+        "Weight, within the soft loss, of the distance between sorted probabilities of alternatives that are no tokens of the "
+            + "student, for a teacher with another vocabulary"
     )]
     public double KdUldWeight { get; init; }
 
@@ -95,12 +95,12 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <summary>Rejection sampling, as DeepSeek-R1's distilled models were made with.</summary>
     /// <value>False: all traces that came to an end.</value>
-    [Description("Only traces whose answer was verified as correct")]
+    [Description("Use only traces whose answer was verified as correct")]
     public bool OnlyCorrect { get; init; }
 
     /// <value>All.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Only the first so many traces of each data set")]
+    [Description("Use only the first N traces of each data set")]
     public int? MaxTraces { get; init; }
 
     /// <summary>
@@ -125,7 +125,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>Null: the model's own weights are the trainable parameters.</value>
     [Range(1, 65_536, ErrorMessage = "must be from 1 to 65536")]
-    [Description("Rank of LoRA adapters, which are trained in place of the model's own weights; full fine-tuning unless given")]
+    [Description("Rank of LoRA adapters, which are the trainable parameters in place of the model's own; full fine-tuning unless given")]
     public int? LoraR { get; init; }
 
     /// <value>Null: twice lora_r, so that the share of an adapter, lora_alpha / lora_r, stays 2 at any rank.</value>
@@ -146,7 +146,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public IReadOnlyList<string> LoraTargetModules { get; init; } = [LoraAdapter.AllLinear];
 
     /// <value>False.</value>
-    [Description("DoRA: adapters that learn the size of each row apart from its direction")]
+    [Description("Use DoRA: adapters learn the size of each row apart from its direction")]
     public bool UseDora { get; init; }
 
     /// <value>None.</value>
@@ -175,18 +175,19 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <value>None.</value>
     [InputPath]
     [Description(
-        "Problem file whose problems the student answers while it learns, for eval_accuracy; problem_field and the like hold for it too"
+        "File of problems that the student answers while it learns, for eval_accuracy; "
+            + "problem_field and the other field options apply to it too"
     )]
     public string? EvalProblems { get; init; }
 
     /// <value>All.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Only the first so many of eval_problems")]
+    [Description("Use only the first N of eval_problems")]
     public int? EvalLimit { get; init; }
 
     /// <value>As long as the traces could be; 512 where nothing is known of that.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Longest answer to eval_problems in tokens; as long as the traces could be unless given")]
+    [Description("Longest answer to eval_problems in tokens; unless given, as long as the traces could be")]
     public int? EvalMaxTokens { get; init; }
 
     /// <value>200 steps.</value>
@@ -196,7 +197,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>loss; accuracy where there are eval_problems and no held-out traces.</value>
     [Description(
-        "What decides which weights are the best: loss (kd_alpha · kl + (1 − kd_alpha) · ce with the last step's kd_alpha), "
+        "Metric that decides which weights are the best: loss (kd_alpha · kl + (1 − kd_alpha) · ce with the last step's kd_alpha), "
             + "kl, ce or top1 on held-out traces, or accuracy on eval_problems"
     )]
     public HeldOutMetric? MetricForBestModel { get; init; }
@@ -207,12 +208,12 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>0: never.</value>
     [Range(0, int.MaxValue, ErrorMessage = "must not be negative")]
-    [Description("Evaluations without a better metric_for_best_model after which training stops; 0 is never")]
+    [Description("Evaluations without a better metric_for_best_model after which training stops; 0 turns this off")]
     public int EarlyStoppingPatience { get; init; }
 
     /// <value>0.</value>
     [Range(0.0, double.MaxValue, ErrorMessage = "must not be negative")]
-    [Description("By how much metric_for_best_model has to be better for early_stopping_patience to count it as better")]
+    [Description("Least improvement of metric_for_best_model that counts for early_stopping_patience")]
     public double EarlyStoppingThreshold { get; init; }
 
     /// <summary>The data set whose tokenizer, template and task a student takes over; null where there is none.</summary>
@@ -389,7 +390,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         if (LoraR is not null && MasterDtype != MasterDtype.Float32)
         {
             yield return new ValidationResult(
-                "applies to full fine-tuning; trainable parameters of adapters (lora_r) are few and stay in float32",
+                "applies to full fine-tuning; leave it out, the trainable parameters of adapters (lora_r) stay in float32",
                 [nameof(MasterDtype)]
             );
         }

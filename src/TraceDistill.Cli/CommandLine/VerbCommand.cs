@@ -20,14 +20,14 @@ static class VerbCommand
         var outOption = new Option<string?>("--out")
         {
             HelpName = "PATH",
-            Description = verb.Output == VerbOutput.Required ? "Where to write (required)" : "Where to write",
+            Description = verb.Output == VerbOutput.Required ? "Path to write to (required)" : "Path to write to",
         };
         var configOption = new Option<string?>("--config")
         {
             HelpName = "FILE.yaml",
             Description = "Read options from a YAML file; those given here take precedence",
         };
-        var planOption = new Option<bool>("--plan") { Description = "Tell what there is already and what this would run into, and stop" };
+        var planOption = new Option<bool>("--plan") { Description = RunOptions.PlanHelp };
         var jsonOption = new Option<bool>("--json") { Description = "Print the result as one JSON object on standard output" };
         var keyOption = new Option<string[]>(KeyPermissions.Option)
         {

@@ -9,21 +9,21 @@ namespace TraceDistill.Cli.Commands;
 /// <summary>Options of <c>doctor</c>.</summary>
 sealed record DoctorOptions : IValidatableObject
 {
-    [Description("An OpenAI-compatible endpoint to try, such as http://gpu-01:8000/v1")]
+    [Description("OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
     public string? Endpoint { get; init; }
 
-    [Description("The model's name at the endpoint")]
+    [Description("Name of the model at the endpoint")]
     public string? Model { get; init; }
 
-    [Description("The environment variable that holds the endpoint's key")]
+    [Description("Environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }
 
-    [Description("The file that holds the endpoint's key and nothing else")]
+    [Description("File that holds the endpoint's key and nothing else")]
     public string? ApiKeyFile { get; init; }
 
     /// <value><c>auto</c>: found out.</value>
     [KnownDialect]
-    [Description("Dialect of the endpoint's server, such as vllm")]
+    [Description(KnownDialects.Help)]
     public string Dialect { get; init; } = KnownDialects.Auto;
 
     /// <value>None; the dialect sglang-generate needs it.</value>
@@ -32,17 +32,17 @@ sealed record DoctorOptions : IValidatableObject
     public string? Tokenizer { get; init; }
 
     /// <value>20.</value>
-    [Description("Alternatives a token to ask the endpoint for")]
+    [Description("Alternatives for each token: the soft targets; 0 asks for text alone")]
     public int TopLogprobs { get; init; } = 20;
 
     /// <value>1.0. With another one it is found out whether logprobs follow it.</value>
     [Range(0.0, 100.0, ErrorMessage = "must be from 0 to 100")]
-    [Description("Sampling temperature that a collection would have")]
+    [Description("Sampling temperature; 0 is greedy")]
     public double Temperature { get; init; } = 1.0;
 
     /// <value>1.0.</value>
     [Range(1e-9, 1.0, ErrorMessage = "must be above 0 and at most 1")]
-    [Description("Top-p (nucleus) that a collection would have")]
+    [Description("Top-p (nucleus) of the sampling")]
     public double TopP { get; init; } = 1.0;
 
     /// <value>None.</value>

@@ -15,18 +15,18 @@ sealed record ExportOptions : IValidatableObject
 
     /// <value>None.</value>
     [InputPath]
-    [Description("Folder of a LoRA or DoRA adapter in PEFT's layout, to be merged into the model")]
+    [Description("Folder of a LoRA or DoRA adapter in PEFT's layout, which is merged into the model")]
     public string? Adapter { get; init; }
 
-    [Description("Either huggingface, a folder for transformers, vLLM and the Hub, with a model card, or gguf, one file for llama.cpp")]
+    [Description("Format: huggingface, a folder for transformers, vLLM and the Hub, with a model card, or gguf, one file for llama.cpp")]
     public required ExportFormat Format { get; init; }
 
     /// <value>F16.</value>
-    [Description("How weights are stored in gguf; F16 unless given")]
+    [Description("Quantization of weights in gguf; f16 unless given")]
     public GgufQuantization? Quantization { get; init; }
 
     /// <value>As the model has them.</value>
-    [Description("How weights are stored in huggingface; as they are unless given")]
+    [Description("Dtype of weights in huggingface; the model's own unless given")]
     public TensorDtype? Dtype { get; init; }
 
     /// <value>The model directory's name.</value>

@@ -9,7 +9,7 @@ sealed record InspectOptions
 {
     [Positional]
     [InputPath]
-    [Description("A folder of shards, one .parquet file, or a model directory")]
+    [Description("Folder of trace shards, one Parquet file, or a model directory")]
     public required string Path { get; init; }
 
     [Description("Show the trace with this id, or the first whose id begins with it, token by token")]
@@ -17,7 +17,7 @@ sealed record InspectOptions
 
     [InputPath]
     [Description(
-        "A folder with the tokenizer.json that gives token ids their text, "
+        "Folder with the tokenizer.json that gives token ids their text, "
             + "and with --rendered the student's chat template; otherwise the one stored with the traces"
     )]
     public string? Tokenizer { get; init; }

@@ -18,19 +18,19 @@ sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
     public IReadOnlyList<string> Family { get; init; } = [];
 
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("How many problems; with --from at most so many of each file")]
+    [Description("Number of problems; with --from, the most taken from each file")]
     public int? Count { get; init; }
 
     /// <value>None.</value>
     [FlagOrValue]
-    [Description("How many held-out problems to write beside the others; without a number, all problems are held-out ones")]
+    [Description("Number of held-out problems to write beside the others; without a number, all problems are held-out ones")]
     public HeldOutShare HeldOut { get; init; } = HeldOutShare.None;
 
-    [Description("The same seed gives the same problems")]
+    [Description("Seed of the problems")]
     public int Seed { get; init; }
 
     [InputPath]
-    [Description("Convert these problem files (.jsonl, .json, both also .gz, or .parquet) instead of generating")]
+    [Description("Convert these problem files, JSON Lines, JSON (both also .gz) or Parquet, instead of generating")]
     public IReadOnlyList<string> From { get; init; } = [];
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)

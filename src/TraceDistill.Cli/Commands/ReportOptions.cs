@@ -10,6 +10,6 @@ sealed record ReportOptions
     /// <value>As a stage, the run that it belongs to.</value>
     [Positional]
     [InputPath]
-    [Description("The run directory to report on")]
+    [Description("Run directory to report on")]
     public string? Run { get; init; }
 }

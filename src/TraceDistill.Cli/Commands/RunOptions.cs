@@ -7,23 +7,26 @@ namespace TraceDistill.Cli.Commands;
 /// <summary>Options of <c>run</c>.</summary>
 sealed record RunOptions
 {
+    /// <summary>Description of <c>--plan</c>, which every verb that resumes has too.</summary>
+    public const string PlanHelp = "Print what would be done, what is there already and what would fail, and stop";
+
     [Positional]
-    [Description("The recipe, a YAML file of named stages")]
+    [Description("Recipe, a YAML file of named stages")]
     public required string Recipe { get; init; }
 
-    [Description("Print the plan and stop")]
+    [Description(PlanHelp)]
     public bool Plan { get; init; }
 
-    [Description("Discard traces that a changed recipe no longer asks for; without it they are listed and the run stops")]
+    [Description("Discard traces that the options or problems no longer ask for; without it they are listed and the run stops")]
     public bool Discard { get; init; }
 
-    [Description("Run these stages alone; what they read must be finished")]
+    [Description("Run these stages alone; the stages that they read from must be finished")]
     public IReadOnlyList<string> Only { get; init; } = [];
 
     /// <value>None: what the recipe says, as far as there are cores; else auto.</value>
     [Description(
-        "Stages such as trainings that run at the same time, each in a process with its share of the cores: a number, 1 for one "
-            + "after another, or auto for as many as cores and memory allow; what the recipe says unless given, else auto"
+        "Maximum stages, such as trainings, that run at the same time, each in a process with cores of its own: a number, 1 for one "
+            + "after another, or auto for as many as cores and memory allow; unless given, as the recipe says, else auto"
     )]
     public JobLimit? Jobs { get; init; }
 

@@ -12,19 +12,19 @@ public record ProblemReaderOptions
     /// <value>None: found by the usual names.</value>
     [Description(
         "Field of the problem file that holds the problem; of several, such as Body, Question, "
-            + "the texts are joined by line breaks. Otherwise found by its usual names"
+            + "the texts are joined by line breaks; unless given, found by its usual names"
     )]
     public IReadOnlyList<string> ProblemField { get; init; } = [];
 
     /// <value>None: found by the usual names.</value>
     [Description(
-        "Field that holds the final answer, such as final or reward_model.ground_truth. Otherwise found by its usual names, "
+        "Field that holds the final answer, such as final or reward_model.ground_truth; unless given, found by its usual names "
             + "or in the solution's last \\boxed{}"
     )]
     public string? AnswerField { get; init; }
 
     /// <value>None: found by the usual names.</value>
-    [Description("Field that holds a worked solution. Otherwise solution, or the last turn of a conversation")]
+    [Description("Field that holds a worked solution; unless given, solution, or the last turn of a conversation")]
     public string? SolutionField { get; init; }
 
     /// <value><see cref="DuplicateProblems.Error"/></value>

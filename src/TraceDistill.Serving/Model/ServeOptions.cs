@@ -9,35 +9,35 @@ namespace TraceDistill.Serving.Model;
 public sealed record ServeOptions : IDeviceOptions
 {
     [InputPath]
-    [Description("The model directory, in Hugging Face layout")]
+    [Description("Model directory to serve, in Hugging Face layout")]
     public required string Model { get; init; }
 
-    [Description("The name clients call the model by; by default its directory's")]
+    [Description("Name by which clients call the model; the directory's name unless given")]
     public string? Name { get; init; }
 
-    [Description("The address to listen on; beyond loopback only with an API key")]
+    [Description("Address to listen on; beyond loopback only with an API key")]
     public string Host { get; init; } = "127.0.0.1";
 
-    [Description("The port to listen on; 0 takes a free one")]
+    [Description("Port to listen on; 0 takes a free one")]
     public int Port { get; init; } = 8080;
 
-    [Description("The environment variable that holds the API key clients must send")]
+    [Description("Environment variable that holds the API key that clients must send")]
     public string? ApiKeyEnv { get; init; }
 
-    [Description("Sequences generated at the same time")]
+    [Description("Maximum sequences generated at the same time")]
     public int MaxConcurrent { get; init; } = 64;
 
-    [Description("Sequences that may wait for a place; further requests are refused with status 429")]
+    [Description("Maximum sequences that wait for a place; further requests are refused with status 429")]
     public int QueueLength { get; init; } = 256;
 
     [Description("Maximum alternatives per token that a request may ask for")]
     public int MaxTopLogprobs { get; init; } = 64;
 
-    [Description("Memory for keys and values, in MiB")]
+    [Description("Memory for the KV cache, in MiB")]
     public int CacheMegabytes { get; init; } = 512;
 
     /// <value>4: a million tokens of text.</value>
-    [Description("The largest request accepted, in MiB")]
+    [Description("Largest request accepted, in MiB")]
     public int MaxRequestMegabytes { get; init; } = 4;
 
     /// <value>64.</value>
@@ -46,10 +46,10 @@ public sealed record ServeOptions : IDeviceOptions
 
     /// <value>auto.</value>
     [Operational]
-    [Description("Device that generates: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
+    [Description("Device to compute on: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
     public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
 
-    [Description("Threads that generate; by default one for each processor")]
+    [Description("Threads that generate; one for each processor unless given")]
     public int? Threads { get; init; }
 
     [Description("Seconds that running requests are given to finish when the server is stopped")]

@@ -8,6 +8,11 @@ public static class KnownDialects
     /// <summary>Word with which a recipe has the dialect found out.</summary>
     public const string Auto = "auto";
 
+    /// <summary>Description of the options that name a dialect.</summary>
+    public const string Help =
+        "Dialect of the endpoint's server: auto, openai, azure, vllm, sglang, sglang-generate, llamacpp, deepseek, openrouter, "
+        + "ollama, tgi, tracedistill or compatible";
+
     // Without them vLLM and SGLang take top-k and the like from the model's
     // generation_config.json, and llama.cpp cuts to 40 tokens and min-p 0.05.
     static readonly Dictionary<string, string> WholeDistribution = new()

@@ -16,7 +16,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     [Description("File of problems: JSON Lines, JSON (both also .gz) or Parquet")]
     public required string Problems { get; init; }
 
-    [Description("An OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
+    [Description("OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
     public string? Endpoint { get; init; }
 
     /// <summary>
@@ -30,17 +30,17 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     public IReadOnlyList<EndpointOptions> Endpoints { get; init; } = [];
 
     [InputPath]
-    [Description("A model directory to serve on this machine instead of naming an endpoint")]
+    [Description("Model directory to serve on this machine, in place of an endpoint")]
     public string? Serve { get; init; }
 
     /// <value>auto.</value>
     [Operational]
-    [Description("With serve: device that generates: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
+    [Description("Device to compute on: cpu, cuda, cuda:N, or auto, a GPU where there is one; used with serve only")]
     public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
 
     DeviceChoice? IDeviceOptions.Device => Serve is null ? null : Device;
 
-    [Description("The model's name as the endpoint knows it; not needed with serve")]
+    [Description("Name of the model at the endpoint; not needed with serve")]
     public string? Model { get; init; }
 
     [Operational]
@@ -53,10 +53,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
 
     /// <value><c>auto</c>: found out from the address, the endpoint's list of models and the like.</value>
     [KnownDialect]
-    [Description(
-        "What kind of server the endpoint is: auto, openai, azure, vllm, sglang, sglang-generate, llamacpp, deepseek, openrouter, "
-            + "ollama, tgi, tracedistill or compatible"
-    )]
+    [Description(KnownDialects.Help)]
     public string Dialect { get; init; } = KnownDialects.Auto;
 
     /// <value>None.</value>
@@ -78,8 +75,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     /// </summary>
     /// <value>None: found in the chat template or in the answers themselves.</value>
     [Description(
-        "What the teacher puts around its reasoning, where that is found out wrong: "
-            + "two marks, such as [\"<think>\", \"</think>\"], or harmony"
+        "Marks around the teacher's reasoning, where they are detected wrongly: "
+            + "two, such as [\"<think>\", \"</think>\"], or harmony"
     )]
     public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
 
@@ -99,7 +96,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     public IReadOnlyDictionary<string, double> Prompts { get; init; } = new Dictionary<string, double>();
 
     /// <value>None, or the prompt's own.</value>
-    [Description("System message that goes before everything; for prompts that have none of their own")]
+    [Description("System message that goes before everything, for prompts that have none of their own")]
     public string? System { get; init; }
 
     /// <summary>Each becomes a turn of the prompt's and an answer: the solution, where there is one, and the boxed final answer.</summary>
@@ -107,23 +104,23 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     [InputPath]
     [Description(
         "File of solved problems, of which some are shown as examples before the problem itself; "
-            + "problem_field and the like hold for it too"
+            + "problem_field and the other field options apply to it too"
     )]
     public string? FewShot { get; init; }
 
     /// <value>4.</value>
     [Range(1, 1000, ErrorMessage = "must be from 1 to 1000")]
-    [Description("How many examples are shown; which ones depends on the problem alone")]
+    [Description("Number of few_shot examples shown; which ones depends on the problem alone")]
     public int FewShotCount { get; init; } = 4;
 
     /// <value>20. With 0, text alone is collected, for the hard loss.</value>
     [Range(0, 1000, ErrorMessage = "must be from 0 to 1000")]
-    [Description("Alternatives kept for each token: the soft targets; 0 collects text alone")]
+    [Description("Alternatives for each token: the soft targets; 0 asks for text alone")]
     public int TopLogprobs { get; init; } = 20;
 
     /// <value>1.</value>
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
-    [Description("Traces of each problem")]
+    [Description("Traces for each problem")]
     public int SamplesPerProblem { get; init; } = 1;
 
     /// <value>1.0, the teacher's own distribution.</value>
@@ -197,7 +194,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
 
     /// <value>None: all problems.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Only the first so many problems")]
+    [Description("Use only the first N problems")]
     public int? Limit { get; init; }
 
     /// <summary>
@@ -211,7 +208,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     /// </value>
     [Description(
         "Partition i of N of the problems, as i/N with i from 0 to N-1, so that N machines need no coordination; "
-            + "array jobs of Slurm and Kubernetes are noticed"
+            + "array jobs of Slurm and Kubernetes are detected"
     )]
     public string? Partition { get; init; }
 
@@ -235,7 +232,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     /// <value>False.</value>
     [Operational]
     [Description(
-        "Give up traces that are there and that these options or problems do not ask for; " + "without it they are named and the run ends"
+        "Discard traces that the options or problems no longer ask for; without it they are listed and the run stops"
     )]
     public bool Discard { get; init; }
 
@@ -264,7 +261,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
 
     /// <value>full: a trace that was acknowledged survives the loss of power.</value>
     [Operational]
-    [Description("How often the journal waits for the disk: full, normal (a power loss may cost seconds of work) or off")]
+    [Description("Waiting of the journal for the disk: full, normal (a power loss may cost seconds of work) or off")]
     public JournalSync Synchronous { get; init; } = JournalSync.Full;
 
     /// <summary>
@@ -314,7 +311,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     /// <value>None.</value>
     [Operational]
     [Description(
-        "Write the requests of what is missing to this file, for OpenAI's batch API or vllm run-batch, and stop; "
+        "Write the requests of missing traces to this file, for OpenAI's batch API or vllm run-batch, and stop; "
             + "the endpoint is not called"
     )]
     public string? BatchOut { get; init; }

@@ -56,7 +56,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
 
     /// <value>Null: max_steps counts.</value>
     [Range(1e-9, 1e9, ErrorMessage = "must be above 0")]
-    [Description("Passes over the data, which may be a fraction, in place of max_steps")]
+    [Description("Passes over the data, also a fraction of one, in place of max_steps")]
     public double? NumTrainEpochs { get; init; }
 
     /// <value>8,192 tokens, prompts included.</value>
@@ -78,7 +78,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     /// <summary>Layers keep their inputs alone; the backward pass computes the rest again. No bit of the result depends on it.</summary>
     /// <value>False.</value>
     [Description(
-        "Compute activations again in the backward pass: a quarter to a half slower, a fraction of the memory; "
+        "Recompute activations in the backward pass: a quarter to a half slower, a fraction of the memory; "
             + "for long traces and large students"
     )]
     public bool GradientCheckpointing { get; init; }
@@ -104,7 +104,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
 
     /// <value>0.05.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("Learning rate of the last step as a fraction of the peak; 0: it would be 0 one step later")]
+    [Description("Learning rate of the last step as a fraction of the peak; with 0 it would reach 0 one step later")]
     public double MinLrRatio { get; init; } = 0.05;
 
     /// <value>1.0; 0 turns clipping off.</value>
@@ -129,7 +129,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
 
     /// <value>1e-8.</value>
     [Range(1e-30, 1.0, ErrorMessage = "must be above 0 and at most 1")]
-    [Description("AdamW's epsilon")]
+    [Description("Epsilon of AdamW")]
     public double AdamEpsilon { get; init; } = 1e-8;
 
     /// <summary>
@@ -138,12 +138,12 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     /// </summary>
     /// <value>0: none; 5 is usual.</value>
     [Range(0.0, 1_000.0, ErrorMessage = "must be from 0 to 1000")]
-    [Description("Size of the noise added to embeddings in training (NEFTune); 0 is none, 5 is usual")]
+    [Description("Size of the noise added to embeddings in training (NEFTune); 0 adds none, 5 is usual")]
     public double NeftuneNoiseAlpha { get; init; }
 
     /// <value>0: none; 1e-4 is usual.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("Weight of the z-loss, the squared logarithm of the softmax's normalizer; 0 is none, 1e-4 is usual")]
+    [Description("Weight of the z-loss, the squared logarithm of the softmax's normalizer; 0 turns it off, 1e-4 is usual")]
     public double ZLossWeight { get; init; }
 
     /// <value>0.</value>
@@ -163,20 +163,20 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     /// <value>0: none.</value>
     [Range(0.0, 0.9999999, ErrorMessage = "must be from 0 to below 1")]
     [Description(
-        "Decay of an exponential moving average of the weights, which is then what is evaluated and kept; 0 is none, 0.999 is usual"
+        "Decay of an exponential moving average of the weights, which is then evaluated and kept; 0 turns it off, 0.999 is usual"
     )]
     public double EmaDecay { get; init; }
 
     /// <value>stop.</value>
     [Description(
-        "After a loss or gradient that is no number, or a spike: stop, "
-            + "skip the batch, or rollback to the last checkpoint and go on behind the batch"
+        "Reaction to a loss or gradient that is not finite, or to a spike: stop, "
+            + "skip the batch, or rollback to the last checkpoint and go on after the batch"
     )]
     public DivergencePolicy OnDivergence { get; init; }
 
-    /// <value>0: only what is no number counts.</value>
+    /// <value>0: only losses and gradients that are not finite count.</value>
     [Range(0.0, double.MaxValue, ErrorMessage = "must not be negative")]
-    [Description("Factor over the mean loss of the last steps from which a loss is a spike; 0 turns the check off")]
+    [Description("Multiple of the mean loss of the last steps above which a loss is a spike; 0 turns the check off")]
     public double SpikeFactor { get; init; }
 
     /// <value>10 steps.</value>

@@ -23,7 +23,7 @@ public enum ScheduleKind
 /// <summary>A value that may change over training: a number, or <c>{ schedule: cosine, from: 0.9, to: 0.5 }</c>.</summary>
 public sealed record Schedule : IParsable<Schedule>
 {
-    [Description("How the value changes: constant, linear, cosine or step")]
+    [Description("Course of the value: constant, linear, cosine or step")]
     [JsonPropertyName("schedule")]
     public ScheduleKind Kind { get; init; }
 

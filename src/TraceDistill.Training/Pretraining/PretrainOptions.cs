@@ -13,11 +13,11 @@ public sealed record PretrainOptions : OptimizationOptions, IValidatableObject
     /// <summary>Families of generated problems to learn from, when no file is given.</summary>
     /// <value>All.</value>
     [KnownFamilies]
-    [Description("Families of generated problems to learn from: all, or names; not with problems")]
+    [Description("Families of generated problems to learn from: all, or names; in place of problems")]
     public IReadOnlyList<string> Family { get; init; } = [ProblemGenerator.AllFamilies];
 
     [InputPath]
-    [Description("Problem file with worked solutions to learn from, instead of generated problems")]
+    [Description("File of problems with worked solutions to learn from, in place of generated ones")]
     public string? Problems { get; init; }
 
     [Description("Config of the model")]
@@ -29,7 +29,7 @@ public sealed record PretrainOptions : OptimizationOptions, IValidatableObject
     public int VocabSize { get; init; } = 512;
 
     /// <value>bfloat16.</value>
-    [Description("How the finished weights are stored: float32, float16 or bfloat16")]
+    [Description("Dtype of the finished weights: float32, float16 or bfloat16")]
     public TensorDtype Dtype { get; init; } = TensorDtype.BFloat16;
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)

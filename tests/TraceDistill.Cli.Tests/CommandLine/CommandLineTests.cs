@@ -88,7 +88,7 @@ public sealed class CommandLineTests : IDisposable
         "--weighed",
         "{ path: nowhere, weight: 2 }"
     )]
-    [InlineData("error: RECIPE: is required: the recipe, a YAML file of named stages\n", "run")]
+    [InlineData("error: RECIPE: is required: recipe, a YAML file of named stages\n", "run")]
     public async Task Verb_WrongUsage_IsToldWithExitCode2(string expected, params string[] arguments)
     {
         Assert.Equal(2, await _cli.RunAsync(arguments));
@@ -164,19 +164,63 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(0, await _cli.RunAsync("count", "--help"));
 
         Assert.Matches(@"--to <N>\s+How far to count \[10\]", _cli.Out);
-        Assert.Matches(@"--out <PATH>\s+Where to write \(required\)", _cli.Out);
+        Assert.Matches(@"--out <PATH>\s+Path to write to \(required\)", _cli.Out);
     }
 
     [Fact]
-    public void Help_OfEveryOption_IsASentenceThatBeginsWithACapital()
+    public void Help_OfEveryOption_IsASentenceWithoutSubjectThatBeginsWithACapital()
     {
-        var unlike = Verbs
-            .All.SelectMany(verb => Options(verb.OptionsType, verb.Name))
-            .Where(option => option.Help is not [>= 'A' and <= 'Z', ..] || option.Help.EndsWith('.'));
+        var unlike = EveryOption()
+            .Where(option =>
+                option.Help is not [>= 'A' and <= 'Z', ..]
+                || option.Help.EndsWith('.')
+                || option.Help.Split(' ')[0] is "A" or "An" or "The" or "What" or "Whether" or "How" or "Only" or "Where"
+            )
+            .Select(option => $"{option.Verb} {option.Key}: {option.Help}");
 
         Assert.Empty(unlike.Distinct());
+    }
 
-        static IEnumerable<(string Name, string? Help)> Options(Type type, string name) =>
+    [Theory]
+    [InlineData("endpoint")]
+    [InlineData("api_key_file")]
+    [InlineData("extra_body")]
+    [InlineData("top_logprobs")]
+    [InlineData("top_p")]
+    [InlineData("few_shot_count")]
+    [InlineData("limit")]
+    [InlineData("discard")]
+    [InlineData("problem_field")]
+    [InlineData("duplicates")]
+    public void Help_OfAnOptionOfSeveralVerbs_IsTheSame(string key)
+    {
+        var texts = EveryOption().Where(option => option.Key == key).ToList();
+
+        Assert.True(texts.Count > 1, $"{key}: {texts.Count}");
+        Assert.Single(texts.Select(option => option.Help).Distinct());
+    }
+
+    /// <summary>Some verbs say more of it, behind what all of them say.</summary>
+    [Theory]
+    [InlineData("device", "Device to compute on: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
+    [InlineData("api_key_env", "Environment variable that holds the ")]
+    [InlineData("dialect", "Dialect of the endpoint's server")]
+    [InlineData("temperature", "Sampling temperature; ")]
+    [InlineData("system", "System message that goes before everything")]
+    [InlineData("prompt", "Prompt directory, Plugin/Function or any other path")]
+    public void Help_OfAnOptionOfSeveralVerbs_BeginsAlike(string key, string beginning)
+    {
+        var texts = EveryOption().Where(option => option.Key == key).ToList();
+
+        Assert.True(texts.Count > 1, $"{key}: {texts.Count}");
+        Assert.All(texts, option => Assert.StartsWith(beginning, option.Help, StringComparison.Ordinal));
+    }
+
+    static IEnumerable<(string Verb, string Key, string? Help)> EveryOption()
+    {
+        return Verbs.All.SelectMany(verb => Options(verb.OptionsType, verb.Name));
+
+        static IEnumerable<(string Verb, string Key, string? Help)> Options(Type type, string name) =>
             OptionSchema
                 .Of(type)
                 .Properties.SelectMany(property =>
@@ -184,7 +228,7 @@ public sealed class CommandLineTests : IDisposable
                     var value = Nullable.GetUnderlyingType(property.Type) ?? property.Type;
                     var record = OptionShape.ListItem(value) ?? OptionShape.DictionaryValue(value) ?? value;
                     var nested = OptionShape.IsRecord(record) ? Options(record, $"{name} {property.Key}") : [];
-                    return nested.Prepend(($"{name} {property.Key}", property.Description));
+                    return nested.Prepend((name, property.Key, property.Description));
                 });
     }
 
