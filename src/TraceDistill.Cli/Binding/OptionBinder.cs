@@ -212,8 +212,11 @@ sealed class OptionBinder(ProblemList problems)
         ?? (map.Location == SourceLocation.CommandLine ? new SourceLocation(property.CommandLineName) : map.Location);
 
     /// <summary>The help of a setting, as the second half of a sentence.</summary>
+    /// <summary>The description as the rest of a sentence: its capital stays only where it is that of a name, such as OpenAI.</summary>
     static string Sentence(OptionProperty property) =>
-        property.Description is { } help ? char.ToLowerInvariant(help[0]) + help[1..] : $"give {TypeWords.Expected(property.Type)}";
+        property.Description is not { } help ? $"give {TypeWords.Expected(property.Type)}"
+        : help.Split(' ')[0].Skip(1).Any(char.IsUpper) ? help
+        : char.ToLowerInvariant(help[0]) + help[1..];
 
     static string Join(string path, string key) => path.Length == 0 ? key : $"{path}.{key}";
 }

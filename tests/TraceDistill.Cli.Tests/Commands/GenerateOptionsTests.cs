@@ -84,12 +84,13 @@ public sealed class GenerateOptionsTests
         );
 
     [Theory]
-    [InlineData("weight: 0", "--endpoints: endpoints[0].weight: must be from 0.001 to 1000000")]
-    [InlineData("rmp: 5", "--endpoints: endpoints[0]: unknown key \"rmp\"; did you mean \"rpm\"?")]
-    public void CommandLine_WrongEndpoint_IsNamed(string setting, string expected)
+    [InlineData("weight: 2", "--endpoints: endpoints[0].endpoint: is required: OpenAI-compatible endpoint, such as http://")]
+    [InlineData("endpoint: 'http://a/v1', weight: 0", "--endpoints: endpoints[0].weight: must be from 0.001 to 1000000")]
+    [InlineData("endpoint: 'http://a/v1', rmp: 5", "--endpoints: endpoints[0]: unknown key \"rmp\"; did you mean \"rpm\"?")]
+    public void CommandLine_WrongEndpoint_IsNamed(string endpoint, string expected)
     {
         var error = Assert.Throws<InvalidInputException>(() =>
-            Bind("--problems", "p", "--model", "m", "--endpoints", $"{{ endpoint: 'http://a/v1', {setting} }}")
+            Bind("--problems", "p", "--model", "m", "--endpoints", $"{{ {endpoint} }}")
         );
 
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
