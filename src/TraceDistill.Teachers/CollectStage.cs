@@ -279,7 +279,7 @@ public static class CollectStage
         return capabilities;
     }
 
-    /// <summary>Of partitions that know nothing of each other, each may take its own part of the budget.</summary>
+    /// <summary>Of partitions that know nothing of each other, each may take an equal fraction of the budget.</summary>
     static CollectionBudget BudgetOf(
         GenerateOptions options,
         Partition partition,

@@ -64,17 +64,17 @@ static class DatasetFiles
         foreach (var file in files)
         {
             if (
-                ShardName.ParsePart(Path.GetFileName(file)) is { Parts: var parts }
+                ShardName.ParsePartition(Path.GetFileName(file)) is { Partitions: var partitions }
                 && Enumerable
-                    .Range(0, parts)
-                    .Select(part => ShardName.PartManifest(part, parts))
+                    .Range(0, partitions)
+                    .Select(partition => ShardName.PartitionManifest(partition, partitions))
                     .FirstOrDefault(name => !File.Exists(Path.Combine(directory, name)))
-                    is { } missingPart
+                    is { } missingPartition
             )
             {
                 throw new InvalidInputException(
-                    $"{Path.Combine(directory, missingPart)}: is missing beside "
-                        + $"{Path.GetFileName(file)}; collect this part as well (--partition)"
+                    $"{Path.Combine(directory, missingPartition)}: is missing beside "
+                        + $"{Path.GetFileName(file)}; collect this partition as well (--partition)"
                 );
             }
 

@@ -50,13 +50,13 @@ public sealed record ShardManifest
 
     public required IReadOnlyList<ShardEntry> Shards { get; init; }
 
-    /// <summary>Makes one manifest of those of the parts of a data set, in their order.</summary>
-    /// <param name="parts">At least one, all of the same data set.</param>
-    public static ShardManifest Join(IReadOnlyList<ShardManifest> parts) =>
-        Of(parts[0].Dataset, [.. parts.SelectMany(part => part.Shards)], parts[0].Layout) with
+    /// <summary>Makes one manifest of those of the partitions of a data set, in their order.</summary>
+    /// <param name="partitions">At least one, all of the same data set.</param>
+    public static ShardManifest Join(IReadOnlyList<ShardManifest> partitions) =>
+        Of(partitions[0].Dataset, [.. partitions.SelectMany(partition => partition.Shards)], partitions[0].Layout) with
         {
-            Capabilities = parts[0].Capabilities,
-            Missing = MissingTraces.Sum(parts.Select(part => part.Missing)),
+            Capabilities = partitions[0].Capabilities,
+            Missing = MissingTraces.Sum(partitions.Select(partition => partition.Missing)),
         };
 
     /// <summary>The manifest of shards.</summary>
@@ -88,7 +88,7 @@ public sealed record ShardManifest
     /// <summary>Writes <c>manifest.json</c> into <paramref name="directory"/>, whole or not at all.</summary>
     public void Save(string directory) => Save(directory, FileName);
 
-    /// <summary>Writes the manifest of a part of a data set under a name of its own.</summary>
+    /// <summary>Writes the manifest of a partition of a data set under a name of its own.</summary>
     public void Save(string directory, string fileName, string writer = "") =>
         AtomicFile.WriteAllText(
             Path.Combine(directory, fileName),
@@ -99,7 +99,7 @@ public sealed record ShardManifest
     /// <summary>Returns whether this program reads shards of a format version.</summary>
     internal static bool IsReadable(int formatVersion) => formatVersion is >= 1 and <= CurrentFormatVersion;
 
-    /// <summary>Reads the manifest of a data set, or of a part of one; null where the directory has none.</summary>
+    /// <summary>Reads the manifest of a data set, or of a partition of one; null where the directory has none.</summary>
     /// <exception cref="InvalidInputException">The file is not a manifest, or of a later format.</exception>
     public static ShardManifest? Load(string directory, string fileName = FileName)
     {
@@ -142,15 +142,15 @@ public sealed record ShardManifest
 /// <param name="Allowed">The fraction of all that may be missing.</param>
 public sealed record MissingTraces(long Count, double Allowed)
 {
-    /// <summary>Traces missing from several parts together; null where nothing is.</summary>
-    public static MissingTraces? Sum(IEnumerable<MissingTraces?> parts) =>
-        parts.Aggregate(
-            (sum, part) =>
-                (sum, part) switch
+    /// <summary>Traces missing from several partitions together; null where nothing is.</summary>
+    public static MissingTraces? Sum(IEnumerable<MissingTraces?> partitions) =>
+        partitions.Aggregate(
+            (sum, one) =>
+                (sum, one) switch
                 {
-                    (null, _) => part,
+                    (null, _) => one,
                     (_, null) => sum,
-                    _ => new MissingTraces(sum.Count + part.Count, Math.Max(sum.Allowed, part.Allowed)),
+                    _ => new MissingTraces(sum.Count + one.Count, Math.Max(sum.Allowed, one.Allowed)),
                 }
         );
 }

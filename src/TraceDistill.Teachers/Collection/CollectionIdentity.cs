@@ -59,7 +59,7 @@ sealed class CollectionIdentity
     }
 
     /// <param name="directory">The folder of the traces.</param>
-    /// <param name="writer">Tells processes that collect shares of the same at once apart, as in file names.</param>
+    /// <param name="writer">Tells processes that collect partitions of the same at once apart, as in file names.</param>
     public void Save(string directory, string writer)
     {
         if (!(Load(directory)?._values.SequenceEqual(_values) ?? false))

@@ -26,7 +26,7 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
     {
         var folder = new OutputFolder(directory, Partition.Whole);
         var copy = Directory.CreateTempSubdirectory("tracedistill-").FullName;
-        await using var earlier = await EarlierDivision.OpenAsync(
+        await using var earlier = await EarlierPartition.OpenAsync(
             folder,
             ShardManifest.Load(directory),
             Path.Combine(copy, "journal"),

@@ -9,20 +9,20 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
-/// Traces that one share of an earlier division left in a folder, published or not; only read, by several processes at once perhaps.
+/// Traces that one partition of an earlier partitioning left in a folder, published or not; only read, perhaps by several processes.
 /// </summary>
 /// <remarks>
 /// A journal is read from a copy: it knows one user only, and where there may be several the
 /// log needs shared memory, which a network's disk has not.
 /// </remarks>
-sealed class EarlierDivision : IAsyncDisposable
+sealed class EarlierPartition : IAsyncDisposable
 {
     readonly OutputFolder _folder;
     readonly string _copyFolder;
     readonly TraceJournal? _journal;
     readonly List<StoredShard> _shards = []; // a later one's traces take the place of an earlier one's
 
-    EarlierDivision(OutputFolder folder, string copyFolder, TraceJournal? journal) =>
+    EarlierPartition(OutputFolder folder, string copyFolder, TraceJournal? journal) =>
         (_folder, _copyFolder, _journal) = (folder, copyFolder, journal);
 
     /// <summary>Facts that its traces have in common; null where it has none.</summary>
@@ -30,12 +30,12 @@ sealed class EarlierDivision : IAsyncDisposable
 
     public TeacherCapabilities? Capabilities { get; private set; }
 
-    /// <param name="folder">The folder as the earlier division saw it.</param>
+    /// <param name="folder">The folder as the earlier partitioning has it.</param>
     /// <param name="manifest">The manifest that it published; null for none.</param>
     /// <param name="copyFolder">Where the journal is copied to; made, and removed in the end.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">What is there is damaged.</exception>
-    public static async Task<EarlierDivision> OpenAsync(
+    public static async Task<EarlierPartition> OpenAsync(
         OutputFolder folder,
         ShardManifest? manifest,
         string copyFolder,
@@ -43,7 +43,7 @@ sealed class EarlierDivision : IAsyncDisposable
     )
     {
         var journal = folder.HasJournal ? OpenCopy(folder, copyFolder) : null;
-        var earlier = new EarlierDivision(folder, copyFolder, journal)
+        var earlier = new EarlierPartition(folder, copyFolder, journal)
         {
             Dataset = journal?.Dataset ?? manifest?.Dataset,
             Capabilities = journal?.Capabilities ?? manifest?.Capabilities,

@@ -8,18 +8,18 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>Where a collection, or one share of it, lies and what its files are called.</summary>
-/// <param name="Path">The folder. Processes that collect other shares may write to it at the same time.</param>
-/// <param name="Partition">The share.</param>
+/// <summary>Where a collection, or one partition of it, lies and what its files are called.</summary>
+/// <param name="Path">The folder. Processes that collect other partitions may write to it at the same time.</param>
+/// <param name="Partition">The partition.</param>
 sealed partial record OutputFolder(string Path, Partition Partition)
 {
-    /// <summary>The pattern of the names that <see cref="UsageFile"/> has in any share.</summary>
+    /// <summary>The pattern of the names that <see cref="UsageFile"/> has in any partition.</summary>
     public const string UsageFiles = ".usage*.json";
 
     bool IsWhole => Partition.Count == 1;
 
-    /// <summary>The manifest that says that this share is complete; of the whole, the data set's own.</summary>
-    public string ManifestName => IsWhole ? ShardManifest.FileName : ShardName.PartManifest(Partition.Index, Partition.Count);
+    /// <summary>The manifest that says that this partition is complete; of the whole, the data set's own.</summary>
+    public string ManifestName => IsWhole ? ShardManifest.FileName : ShardName.PartitionManifest(Partition.Index, Partition.Count);
 
     /// <summary>Begins the names of shards that belong to the journal until they are published.</summary>
     string WorkingPrefix => System.IO.Path.GetFileNameWithoutExtension(JournalName) + ".";
@@ -27,11 +27,11 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     /// <summary>Holds what was taken of the teacher; hidden, because it is no part of the data set.</summary>
     public string UsageFile => File(IsWhole ? ".usage.json" : $".usage-{Partition.Index}-of-{Partition.Count}.json");
 
-    /// <summary>Keeps out processes that collect the same share, or do anything else with the folder.</summary>
+    /// <summary>Keeps out processes that collect the same partition, or do anything else with the folder.</summary>
     /// <exception cref="ExternalFailureException">There is one.</exception>
     public FolderLock TakeLock() => IsWhole ? FolderLock.Take(Path) : FolderLock.TakePart(Path, LockName);
 
-    /// <summary>Locked by the process that collects this share.</summary>
+    /// <summary>Locked by the process that collects this partition.</summary>
     string LockName => IsWhole ? FolderLock.FileName : $".lock-{Partition.Index}-of-{Partition.Count}";
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
@@ -52,7 +52,7 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
     }
 
-    /// <summary>Where journals of earlier divisions are copied to while they are read.</summary>
+    /// <summary>Where journals of earlier partitionings are copied to while they are read.</summary>
     public string CopyFolder => File(IsWhole ? ".earlier" : $".earlier-{Partition.Index}-of-{Partition.Count}");
 
     public string JournalName => TraceJournal.FileNameOf(Partition);
@@ -71,29 +71,29 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     public string PublishedName(int index, int count) =>
         IsWhole ? ShardName.Published(index, count) : ShardName.Published(Partition.Index, Partition.Count, index);
 
-    /// <summary>Returns whether a file of this name is a published shard of this share.</summary>
+    /// <summary>Returns whether a file of this name is a published shard of this partition.</summary>
     public bool IsPublished(string name) =>
         IsWhole
             ? ShardName.Parse(name) is not null
-            : ShardName.ParsePart(name) is { } part && (part.Part, part.Parts) == (Partition.Index, Partition.Count);
+            : ShardName.ParsePartition(name) is { } parsed && (parsed.Partition, parsed.Partitions) == (Partition.Index, Partition.Count);
 
-    /// <summary>Returns whether a file of this name is a shard of this share that is not published yet.</summary>
+    /// <summary>Returns whether a file of this name is a shard of this partition that is not published yet.</summary>
     public bool IsWorking(string name) => name.StartsWith(WorkingPrefix, StringComparison.Ordinal);
 
-    /// <summary>The manifest that tells what stands published for this share: its own, or, before it has one, that of the whole.</summary>
+    /// <summary>The manifest of what stands published for this partition: its own, or, before it has one, that of the whole.</summary>
     public string ManifestInForce() => HasManifest ? ManifestName : ShardManifest.FileName;
 
-    /// <summary>True where this share stands published.</summary>
+    /// <summary>True where this partition stands published.</summary>
     public bool HasManifest => System.IO.File.Exists(File(ManifestName));
 
-    /// <summary>Returns whether a data set of this folder is the work of processes that divide it as this one does.</summary>
-    public bool IsOfThisDivision(ShardManifest manifest) => manifest.Shards.All(shard => IsOfThisDivision(shard.File));
+    /// <summary>Returns whether a data set of this folder was written in this partitioning.</summary>
+    public bool IsOfThisPartitioning(ShardManifest manifest) => manifest.Shards.All(shard => IsOfThisPartitioning(shard.File));
 
-    /// <summary>Returns whether the whole stands published, by processes that divide it as this one does.</summary>
-    public bool IsJoined() => ShardManifest.Load(Path) is { } manifest && IsOfThisDivision(manifest);
+    /// <summary>Returns whether the whole stands published, in this partitioning.</summary>
+    public bool IsJoined() => ShardManifest.Load(Path) is { } manifest && IsOfThisPartitioning(manifest);
 
-    /// <summary>Returns whether what stands published is for this share to replace: not so where another division published it.</summary>
-    /// <exception cref="InvalidInputException">It is this share's, and yet its manifest is missing.</exception>
+    /// <summary>Returns whether this partition may replace what stands published: not where another partitioning published it.</summary>
+    /// <exception cref="InvalidInputException">It is this partition's, and yet its manifest is missing.</exception>
     public bool IsOwn(PublishedTraces published)
     {
         if (IsWhole || published.Manifest is not { } manifest || HasManifest)
@@ -102,8 +102,8 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
 
         // With a journal, its publication was cut short after its manifest was deleted, and
-        // another share has written the whole anew in between.
-        return IsOfThisDivision(manifest) && !HasJournal
+        // another partition has written the whole anew in between.
+        return IsOfThisPartitioning(manifest) && !HasJournal
             ? throw new InvalidInputException(
                 $"{File(ManifestName)}: is missing, though {ShardManifest.FileName} lists {Partition.Count} partitions; "
                     + "restore it, or go on without --partition"
@@ -112,13 +112,13 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     }
 
     /// <summary>
-    /// Traces that other divisions of the collection have published or journalled here, each share as a folder of its own.
+    /// Traces that other partitionings of the collection have published or journalled here, each partition as a folder of its own.
     /// </summary>
-    public IReadOnlyList<OutputFolder> OtherDivisions() =>
+    public IReadOnlyList<OutputFolder> EarlierPartitions() =>
         [
             .. Directory
                 .EnumerateFiles(Path)
-                .Select(file => DivisionPattern().Match(System.IO.Path.GetFileName(file)))
+                .Select(file => PartitionPattern().Match(System.IO.Path.GetFileName(file)))
                 .Where(match =>
                     match.Success && PartitionOf(match).Count != Partition.Count && !(match.Value == ShardManifest.FileName && IsJoined())
                 )
@@ -127,14 +127,14 @@ sealed partial record OutputFolder(string Path, Partition Partition)
                 .OrderBy(other => (other.Partition.Count, other.Partition.Index)),
         ];
 
-    /// <summary>Locks held by other processes, those of other shares among them.</summary>
-    public IEnumerable<(string Name, bool IsOfThisDivision)> OtherLocks() =>
+    /// <summary>Locks held by other processes, those of other partitions among them.</summary>
+    public IEnumerable<(string Name, bool IsOfThisPartitioning)> OtherLocks() =>
         from name in Directory.EnumerateFiles(Path, FolderLock.FileName + "*").Select(file => System.IO.Path.GetFileName(file))
         where name != LockName && FolderLock.IsHeld(Path, name)
         select (name, name.EndsWith($"-of-{Partition.Count}", StringComparison.Ordinal));
 
-    /// <summary>Deletes the manifest of the whole if processes that divide it as this one does have written it.</summary>
-    public void DeleteManifestOfThisDivision()
+    /// <summary>Deletes the manifest of the whole if it was written in this partitioning.</summary>
+    public void DeleteManifestOfThisPartitioning()
     {
         if (IsJoined())
         {
@@ -143,7 +143,7 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     }
 
     /// <summary>
-    /// Deletes all traces that are here, in whatever division, and what was said of them. What they took of their teacher stays counted.
+    /// Deletes all traces that are here, in any partitioning, and what was said of them. What they took of their teacher stays counted.
     /// </summary>
     /// <exception cref="ExternalFailureException">Other processes are at work here.</exception>
     public void DeleteAll()
@@ -160,14 +160,14 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         foreach (
             var file in Directory
                 .EnumerateFiles(Path)
-                .OrderBy(file => DivisionPattern().IsMatch(System.IO.Path.GetFileName(file)) ? 0 : 1)
+                .OrderBy(file => PartitionPattern().IsMatch(System.IO.Path.GetFileName(file)) ? 0 : 1)
                 .ToList()
         )
         {
             var found = System.IO.Path.GetFileName(file);
-            var isShard = ShardName.Parse(found) is not null || ShardName.ParsePart(found) is not null || WorkPattern().IsMatch(found);
+            var isShard = ShardName.Parse(found) is not null || ShardName.ParsePartition(found) is not null || WorkPattern().IsMatch(found);
             var isJournal = TraceJournal.FileSuffixes.Any(suffix =>
-                found.EndsWith(suffix, StringComparison.Ordinal) && DivisionPattern().IsMatch(found[..^suffix.Length])
+                found.EndsWith(suffix, StringComparison.Ordinal) && PartitionPattern().IsMatch(found[..^suffix.Length])
             );
             if (isShard || isJournal || found == CollectionIdentity.FileName)
             {
@@ -176,7 +176,7 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
     }
 
-    public void DeletePartManifest()
+    public void DeletePartitionManifest()
     {
         if (!IsWhole)
         {
@@ -184,15 +184,15 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
     }
 
-    /// <summary>Deletes shards of other divisions, published or not.</summary>
-    public void DeleteShardsOfOtherDivisions()
+    /// <summary>Deletes shards of other partitionings, published or not.</summary>
+    public void DeleteShardsOfOtherPartitionings()
     {
         foreach (var file in Directory.EnumerateFiles(Path))
         {
             var name = System.IO.Path.GetFileName(file);
-            var isShard = ShardName.Parse(name) is not null || ShardName.ParsePart(name) is not null;
+            var isShard = ShardName.Parse(name) is not null || ShardName.ParsePartition(name) is not null;
             if (
-                (isShard && !IsOfThisDivision(name))
+                (isShard && !IsOfThisPartitioning(name))
                 || (WorkPattern().Match(name) is { Success: true } match && PartitionOf(match).Count != Partition.Count)
             )
             {
@@ -201,7 +201,7 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
     }
 
-    /// <summary>Publishes the manifest of this share and, where it was the last one missing, that of the whole.</summary>
+    /// <summary>Publishes the manifest of this partition and, where it was the last one missing, that of the whole.</summary>
     public async Task SaveManifestAsync(ShardManifest manifest, CancellationToken cancellationToken)
     {
         if (IsWhole)
@@ -211,29 +211,29 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
 
         manifest.Save(Path, ManifestName);
-        await JoinPartsAsync(cancellationToken);
+        await JoinPartitionsAsync(cancellationToken);
     }
 
     /// <summary>
-    /// Publishes the whole where all shares are complete, and hold all of a data set that an earlier
-    /// division published. Whoever finds that does it; that several do it at once is harmless.
+    /// Publishes the whole where all partitions are complete, and hold all of a data set that an earlier
+    /// partitioning published. Whoever finds that does it; that several do it at once is harmless.
     /// </summary>
-    /// <exception cref="InvalidInputException">The shares were collected in different ways.</exception>
-    public async Task JoinPartsAsync(CancellationToken cancellationToken)
+    /// <exception cref="InvalidInputException">The partitions were collected in different ways.</exception>
+    public async Task JoinPartitionsAsync(CancellationToken cancellationToken)
     {
-        // Another process may replace its part meanwhile and, having written the whole before
+        // Another process may replace its partition meanwhile and, having written the whole before
         // this one, be overwritten with the old: so look again.
         IReadOnlyList<ShardEntry>? written = null;
         while (
             !IsWhole
-            && ReadParts() is { } parts
-            && ShardManifest.Join(parts) is var whole
+            && ReadPartitions() is { } partitions
+            && ShardManifest.Join(partitions) is var whole
             && !(written?.SequenceEqual(whole.Shards) ?? false)
         )
         {
             if (
                 ShardManifest.Load(Path) is { } earlier
-                && !IsOfThisDivision(earlier)
+                && !IsOfThisPartitioning(earlier)
                 && !(await Repartitioning.KeysAsync(this, whole, cancellationToken)).IsSupersetOf(
                     await Repartitioning.KeysAsync(this, earlier, cancellationToken)
                 )
@@ -246,29 +246,29 @@ sealed partial record OutputFolder(string Path, Partition Partition)
             written = whole.Shards;
         }
 
-        if (written is not null && ReadParts() is null)
+        if (written is not null && ReadPartitions() is null)
         {
             System.IO.File.Delete(File(ShardManifest.FileName));
         }
     }
 
-    /// <summary>The manifests of all shares, or null where one is missing.</summary>
-    List<ShardManifest>? ReadParts()
+    /// <summary>The manifests of all partitions, or null where one is missing.</summary>
+    List<ShardManifest>? ReadPartitions()
     {
-        var parts = new List<ShardManifest>();
+        var partitions = new List<ShardManifest>();
         for (var i = 0; i < Partition.Count; i++)
         {
-            var name = ShardName.PartManifest(i, Partition.Count);
-            if (ShardManifest.Load(Path, name) is not { } part)
+            var name = ShardName.PartitionManifest(i, Partition.Count);
+            if (ShardManifest.Load(Path, name) is not { } partition)
             {
                 return null;
             }
 
-            parts.Add(part);
-            DatasetDifference.Ensure(File(name), part.Dataset, parts[0].Dataset);
+            partitions.Add(partition);
+            DatasetDifference.Ensure(File(name), partition.Dataset, partitions[0].Dataset);
         }
 
-        return parts;
+        return partitions;
     }
 
     /// <summary>Deletes what a killed process had not finished: shards that the journal does not know.</summary>
@@ -284,8 +284,8 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
     }
 
-    bool IsOfThisDivision(string shard) =>
-        IsWhole ? ShardName.Parse(shard) is not null : ShardName.ParsePart(shard)?.Parts == Partition.Count;
+    bool IsOfThisPartitioning(string shard) =>
+        IsWhole ? ShardName.Parse(shard) is not null : ShardName.ParsePartition(shard)?.Partitions == Partition.Count;
 
     static Partition PartitionOf(Match match) =>
         match.Groups[1].Success ? new Partition(Number(match, 1), Number(match, 2)) : Partition.Whole;
@@ -297,7 +297,7 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         RegexOptions.None,
         matchTimeoutMilliseconds: 10_000
     )]
-    private static partial Regex DivisionPattern();
+    private static partial Regex PartitionPattern();
 
     [GeneratedRegex(@"^journal(?:-(\d{1,5})-of-(\d{1,5}))?\.\d+\.shard(?:\.tmp)?$", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex WorkPattern();

@@ -4,7 +4,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>Finds out from a job's environment which share of a collection this process has.</summary>
+/// <summary>Finds out from a job's environment which partition of a collection this process has.</summary>
 static class PartitionEnvironment
 {
     const string SlurmId = "SLURM_ARRAY_TASK_ID";
@@ -16,10 +16,10 @@ static class PartitionEnvironment
 
     /// <param name="read">Reads a variable; null where it is not set.</param>
     /// <param name="partitions">
-    /// Number of shares in place of what the environment says, which in a Kubernetes Indexed Job is nothing.
+    /// Number of partitions in place of what the environment says, which in a Kubernetes Indexed Job is nothing.
     /// </param>
-    /// <returns>The share and the variable that tells it; null outside of an array job.</returns>
-    /// <exception cref="InvalidInputException">The variables contradict each other, or the number of shares is not known.</exception>
+    /// <returns>The partition and the variable that tells it; null outside of an array job.</returns>
+    /// <exception cref="InvalidInputException">The variables contradict each other, or the number of partitions is not known.</exception>
     public static (Partition Partition, string Variable)? Find(Func<string, string?> read, int? partitions)
     {
         var (slurm, kubernetes) = (Number(SlurmId), Number(KubernetesIndex));

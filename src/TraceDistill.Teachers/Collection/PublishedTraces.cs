@@ -8,7 +8,7 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Shards">Its shards.</param>
 sealed record PublishedTraces(ShardManifest? Manifest, IReadOnlyList<StoredShard> Shards)
 {
-    /// <summary>Reads what stands for a share: what it published, or, before it has published anything, the whole.</summary>
+    /// <summary>Reads what stands for a partition: what it published, or, before it has published anything, the whole.</summary>
     /// <param name="folder">The output folder.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The folder holds shards that no manifest vouches for, or a shard is damaged.</exception>
@@ -21,7 +21,7 @@ sealed record PublishedTraces(ShardManifest? Manifest, IReadOnlyList<StoredShard
         }
 
         // With a journal they are leftovers of a publication that was cut short, and the journal has their traces.
-        var isExplained = folder.HasJournal || folder.OtherDivisions().Count > 0;
+        var isExplained = folder.HasJournal || folder.EarlierPartitions().Count > 0;
         return isExplained || !Directory.EnumerateFiles(folder.Path).Any(file => folder.IsPublished(Path.GetFileName(file)))
             ? new PublishedTraces(null, [])
             : throw new InvalidInputException(

@@ -6,22 +6,22 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
-/// Goes on in a folder whose collection was divided in another way before: into another number of shares, or
-/// not at all. Each process copies what belongs to its share now into its journal, so nothing is asked for
-/// twice. What the earlier division left stays as it is until all of it stands in the data set of the new one.
+/// Goes on in a folder whose collection had another partitioning before: another number of partitions, or none.
+/// Each process copies what belongs to its partition now into its journal, so nothing is asked for twice.
+/// What the earlier partitioning left stays as it is until all of it stands in the data set of the new one.
 /// </summary>
 static class Repartitioning
 {
     const int MostUnsettled = 256; // as many as the journal commits at once
 
-    /// <summary>Copies those traces of this share that it does not have yet.</summary>
-    /// <param name="folder">The folder as it is divided now.</param>
+    /// <summary>Copies those traces of this partition that it does not have yet.</summary>
+    /// <param name="folder">The folder in its partitioning of now.</param>
     /// <param name="journal">Where they go.</param>
     /// <param name="present">The traces that it has.</param>
     /// <param name="cancellationToken">Stops between traces; what was copied stays.</param>
     /// <returns>The number of traces copied.</returns>
     /// <exception cref="InvalidInputException">What is there is damaged, or was collected in another way.</exception>
-    /// <exception cref="ExternalFailureException">A process of another division is at work in the folder.</exception>
+    /// <exception cref="ExternalFailureException">A process of another partitioning is at work in the folder.</exception>
     public static async Task<long> AdoptAsync(
         OutputFolder folder,
         TraceJournal journal,
@@ -29,16 +29,16 @@ static class Repartitioning
         CancellationToken cancellationToken
     )
     {
-        if (folder.OtherLocks().FirstOrDefault(other => !other.IsOfThisDivision).Name is { } name)
+        if (folder.OtherLocks().FirstOrDefault(other => !other.IsOfThisPartitioning).Name is { } name)
         {
             throw new ExternalFailureException(
-                $"{folder.Path}: another run is using this folder ({name}) and divides "
-                    + "it in another way; wait for it, or name another folder with --out"
+                $"{folder.Path}: another run is using this folder ({name}) with "
+                    + "another partitioning; wait for it, or name another folder with --out"
             );
         }
 
         var (keys, adopted, unsettled) = (present.ToHashSet(), 0L, new List<Task>());
-        foreach (var other in folder.OtherDivisions())
+        foreach (var other in folder.EarlierPartitions())
         {
             await using var earlier = await OpenAsync(folder, other, cancellationToken);
             if (earlier.Dataset is { } dataset)
@@ -68,19 +68,19 @@ static class Repartitioning
     }
 
     /// <summary>
-    /// Deletes what earlier divisions left and the data set that stands now holds. Does nothing while other processes
-    /// are at work in the folder, which may still be reading it: the next one that finds its share complete does it.
+    /// Deletes what earlier partitionings left and the data set that stands now holds. Does nothing while other processes
+    /// are at work in the folder, which may still be reading it: the next one that finds its partition complete does it.
     /// </summary>
     /// <exception cref="InvalidInputException">What is there is damaged.</exception>
     public static async Task DeleteLeftoversAsync(OutputFolder folder, CancellationToken cancellationToken)
     {
-        if (folder.OtherLocks().Any() || ShardManifest.Load(folder.Path) is not { } manifest || !folder.IsOfThisDivision(manifest))
+        if (folder.OtherLocks().Any() || ShardManifest.Load(folder.Path) is not { } manifest || !folder.IsOfThisPartitioning(manifest))
         {
             return;
         }
 
         HashSet<TraceKey>? known = null;
-        foreach (var other in folder.OtherDivisions())
+        foreach (var other in folder.EarlierPartitions())
         {
             known ??= await KeysAsync(folder, manifest, cancellationToken);
             bool isKnown;
@@ -91,14 +91,14 @@ static class Repartitioning
 
             if (isKnown)
             {
-                other.DeletePartManifest();
+                other.DeletePartitionManifest();
                 other.DeleteJournal();
             }
         }
 
-        if (folder.OtherDivisions().Count == 0)
+        if (folder.EarlierPartitions().Count == 0)
         {
-            folder.DeleteShardsOfOtherDivisions();
+            folder.DeleteShardsOfOtherPartitionings();
         }
     }
 
@@ -114,12 +114,12 @@ static class Repartitioning
             ),
         ];
 
-    static Task<EarlierDivision> OpenAsync(OutputFolder folder, OutputFolder other, CancellationToken cancellationToken)
+    static Task<EarlierPartition> OpenAsync(OutputFolder folder, OutputFolder other, CancellationToken cancellationToken)
     {
         var manifest = ShardManifest.Load(other.Path, other.ManifestName);
-        return EarlierDivision.OpenAsync(
+        return EarlierPartition.OpenAsync(
             other,
-            manifest is not null && folder.IsOfThisDivision(manifest) ? null : manifest,
+            manifest is not null && folder.IsOfThisPartitioning(manifest) ? null : manifest,
             folder.CopyFolder,
             cancellationToken
         );

@@ -89,7 +89,7 @@ sealed class ShardPublisher(
         }
 
         // Another shard's name may only be given away once that one has been moved; and what
-        // another division published is not this one's to move.
+        // another partitioning published is not this one's to move.
         shard = inventory.Shards[index];
         var isFree =
             folder.IsWorking(shard.Name)
@@ -101,12 +101,12 @@ sealed class ShardPublisher(
     async Task<PublishedTraces> PublishAsync(IReadOnlyList<JournalShard> shards, CancellationToken cancellationToken)
     {
         // While a data set is being replaced it has no manifest, so a reader never takes a mixture of old and new for whole. That of the
-        // whole goes first, lest it be taken for this share's own, and again, because another share may have written it anew in between.
+        // whole goes first, lest it be taken for this partition's own, and again: another partition may have written it anew in between.
         step("delete the manifest");
-        // One of another division stays in force until the new whole takes its place.
-        folder.DeleteManifestOfThisDivision();
-        folder.DeletePartManifest();
-        folder.DeleteManifestOfThisDivision();
+        // One of another partitioning stays in force until the new whole takes its place.
+        folder.DeleteManifestOfThisPartitioning();
+        folder.DeletePartitionManifest();
+        folder.DeleteManifestOfThisPartitioning();
         DirectorySync.Flush(folder.Path);
         foreach (var shard in shards.Where(shard => shard.Entry.File != shard.Published))
         {

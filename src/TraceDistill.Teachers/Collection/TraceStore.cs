@@ -43,7 +43,7 @@ sealed class TraceStore : IAsyncDisposable
     /// <summary>Capabilities that their teacher's endpoint was seen to have; null where that was not said.</summary>
     public TeacherCapabilities? Capabilities => _journal?.Capabilities ?? Published.Manifest?.Capabilities;
 
-    /// <summary>Traces taken over on opening from a collection of this folder that was divided in another way.</summary>
+    /// <summary>Traces taken over on opening from a collection of this folder in another partitioning.</summary>
     public long Adopted { get; private init; }
 
     /// <summary>Traces given up on opening, as the user allowed; null for nothing.</summary>
@@ -60,7 +60,7 @@ sealed class TraceStore : IAsyncDisposable
     public Action<string> Step { get; set; } = _ => { };
 
     /// <param name="folder">An existing folder.</param>
-    /// <param name="planning">Works out the traces wanted of a share, while what is there is looked at.</param>
+    /// <param name="planning">Works out the traces wanted of a partition, while what is there is looked at.</param>
     /// <param name="options">How traces are kept.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">What the folder holds is damaged or does not go with this collection.</exception>
@@ -100,8 +100,8 @@ sealed class TraceStore : IAsyncDisposable
             var isComplete = published.Manifest is not null && inventory.Wanted == 0 && journal is null;
             if (isComplete && !folder.HasManifest)
             {
-                // Another division's data set serves as it is only where no share wants anything
-                // of it; else each has to take its part over.
+                // Another partitioning's data set serves as it is only where no partition wants anything
+                // of it; else each has to take its own over.
                 isComplete =
                     (
                         await TakeInventoryAsync(folder, options, await planning(Partition.Whole), published, journal, cancellationToken)
@@ -112,7 +112,7 @@ sealed class TraceStore : IAsyncDisposable
             {
                 await CompleteWholeAsync(folder, cancellationToken);
             }
-            else if (folder.OtherDivisions().Count > 0 || !folder.IsOwn(published))
+            else if (folder.EarlierPartitions().Count > 0 || !folder.IsOwn(published))
             {
                 published = folder.IsOwn(published) ? published : new PublishedTraces(null, []);
                 journal ??= folder.OpenJournal(dataset: null, options.Synchronous);
@@ -124,7 +124,7 @@ sealed class TraceStore : IAsyncDisposable
                 inventory = await TakeInventoryAsync(folder, options, plan, published, journal, cancellationToken);
             }
 
-            // A share that finds all of another division's data set serving looks at more than its own.
+            // A partition that finds all of another partitioning's data set serving looks at more than its own.
             if (options.Identity is not null && (folder.HasManifest || !isComplete) && inventory.LeftOver() is { Count: > 0 } leftOver)
             {
                 discarded = await LeftOver.OfPlanAsync(
@@ -172,12 +172,12 @@ sealed class TraceStore : IAsyncDisposable
         }
     }
 
-    /// <summary>Does what remains to be done once a share is published, as far as the others allow.</summary>
+    /// <summary>Does what remains to be done once a partition is published, as far as the others allow.</summary>
     static async Task CompleteWholeAsync(OutputFolder folder, CancellationToken cancellationToken)
     {
         if (!folder.IsJoined())
         {
-            await folder.JoinPartsAsync(cancellationToken);
+            await folder.JoinPartitionsAsync(cancellationToken);
         }
 
         await Repartitioning.DeleteLeftoversAsync(folder, cancellationToken);
@@ -189,7 +189,7 @@ sealed class TraceStore : IAsyncDisposable
     /// </summary>
     static string? DifferenceOfOptions(OutputFolder folder, StoreOptions options, PublishedTraces published, TraceJournal? journal)
     {
-        if (options.Identity is not { } now || (published.Manifest is null && journal is null && folder.OtherDivisions().Count == 0))
+        if (options.Identity is not { } now || (published.Manifest is null && journal is null && folder.EarlierPartitions().Count == 0))
         {
             return null;
         }
@@ -307,7 +307,7 @@ sealed class TraceStore : IAsyncDisposable
         var published = await new ShardPublisher(_folder, Inventory, journal, Capabilities, missing, _options.Layout, Step).PublishAsync(
             cancellationToken
         );
-        Step("delete what earlier divisions left");
+        Step("delete what earlier partitionings left");
         await Repartitioning.DeleteLeftoversAsync(_folder, cancellationToken);
         return published;
     }

@@ -8,11 +8,11 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Teachers.Journal;
 
 /// <summary>
-/// One of N equal shares of a problem set, by hash of the problem's id: N processes that know only their own number cover the set without
-/// overlap, whatever its order.
+/// One of N equal partitions of a problem set, by hash of the problem's id: N processes that know only their own number cover the set
+/// without overlap, whatever its order.
 /// </summary>
 /// <param name="Index">From 0 to <paramref name="Count"/> − 1.</param>
-/// <param name="Count">Number of shares.</param>
+/// <param name="Count">Number of partitions.</param>
 public readonly record struct Partition(int Index, int Count)
 {
     /// <summary>All of it.</summary>

@@ -72,7 +72,7 @@ sealed class TraceJournal : IAsyncDisposable
     /// <summary>Suffixes that the names of a journal's files add to its own.</summary>
     public static IReadOnlyList<string> FileSuffixes { get; } = ["-wal", "-shm", ""];
 
-    /// <summary><c>journal.db</c>, or <c>journal-i-of-N.db</c> for a share of a collection.</summary>
+    /// <summary><c>journal.db</c>, or <c>journal-i-of-N.db</c> for a partition of a collection.</summary>
     public static string FileNameOf(Partition partition) =>
         partition.Count == 1 ? "journal.db" : $"journal-{partition.Index}-of-{partition.Count}.db";
 
@@ -81,7 +81,7 @@ sealed class TraceJournal : IAsyncDisposable
     /// <summary>Opens or creates the journal of a folder and keeps other processes out of it.</summary>
     /// <param name="directory">An existing folder.</param>
     /// <param name="dataset">As for <see cref="Describe"/>; null leaves it to be said later.</param>
-    /// <param name="partition">The share that is collected; null is the whole.</param>
+    /// <param name="partition">The partition that is collected; null is the whole.</param>
     /// <param name="synchronous">When to wait for the disk.</param>
     /// <exception cref="InvalidInputException">The folder cannot be written, is in use, or holds a journal of other traces.</exception>
     public static TraceJournal Open(

@@ -75,8 +75,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     /// </summary>
     /// <value>None: found in the chat template or in the answers themselves.</value>
     [Description(
-        "Marks around the teacher's reasoning, where they are detected wrongly: "
-            + "two, such as [\"<think>\", \"</think>\"], or harmony"
+        "Marks around the teacher's reasoning, where they are detected wrongly: " + "two, such as [\"<think>\", \"</think>\"], or harmony"
     )]
     public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
 
@@ -172,7 +171,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     /// on its way counts as many tokens as came of it, where it was streamed, else as 95 % of the others stay within (a quarter of
     /// max_tokens before there are
     /// others), one that is given up because the run is stopped as the others on average; what is on its way when the process is killed
-    /// counts nothing. Where the problems are divided, each share has its own part of the budget.
+    /// counts nothing. Where there are partitions, each has an equal fraction of the budget.
     /// </summary>
     /// <value>None.</value>
     [Operational]
@@ -198,13 +197,12 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     public int? Limit { get; init; }
 
     /// <summary>
-    /// The shares may go into one folder or each into its own; in one folder, whoever finds the last of them complete makes one data set of
-    /// all.
+    /// The partitions may go into one folder or each into its own; in one folder, whoever finds the last of them complete makes one data
+    /// set of all.
     /// </summary>
     /// <value>
-    /// None: the share that a Slurm array (<c>SLURM_ARRAY_TASK_ID</c>) or a Kubernetes Indexed Job (<c>JOB_COMPLETION_INDEX</c>) gives this
-    /// process,
-    /// else the whole.
+    /// None: the partition that a Slurm array (<c>SLURM_ARRAY_TASK_ID</c>) or a Kubernetes Indexed Job (<c>JOB_COMPLETION_INDEX</c>)
+    /// gives this process, else the whole.
     /// </value>
     [Description(
         "Partition i of N of the problems, as i/N with i from 0 to N-1, so that N machines need no coordination; "
@@ -231,9 +229,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     /// </summary>
     /// <value>False.</value>
     [Operational]
-    [Description(
-        "Discard traces that the options or problems no longer ask for; without it they are listed and the run stops"
-    )]
+    [Description("Discard traces that the options or problems no longer ask for; without it they are listed and the run stops")]
     public bool Discard { get; init; }
 
     /// <value>As many as make half a gigabyte if all are as long as max_tokens, and at most 65,536.</value>

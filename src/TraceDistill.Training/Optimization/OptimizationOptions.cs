@@ -162,9 +162,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
 
     /// <value>0: none.</value>
     [Range(0.0, 0.9999999, ErrorMessage = "must be from 0 to below 1")]
-    [Description(
-        "Decay of an exponential moving average of the weights, which is then evaluated and kept; 0 turns it off, 0.999 is usual"
-    )]
+    [Description("Decay of an exponential moving average of the weights, which is then evaluated and kept; 0 turns it off, 0.999 is usual")]
     public double EmaDecay { get; init; }
 
     /// <value>stop.</value>

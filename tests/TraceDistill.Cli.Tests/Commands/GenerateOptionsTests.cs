@@ -89,9 +89,7 @@ public sealed class GenerateOptionsTests
     [InlineData("endpoint: 'http://a/v1', rmp: 5", "--endpoints: endpoints[0]: unknown key \"rmp\"; did you mean \"rpm\"?")]
     public void CommandLine_WrongEndpoint_IsNamed(string endpoint, string expected)
     {
-        var error = Assert.Throws<InvalidInputException>(() =>
-            Bind("--problems", "p", "--model", "m", "--endpoints", $"{{ {endpoint} }}")
-        );
+        var error = Assert.Throws<InvalidInputException>(() => Bind("--problems", "p", "--model", "m", "--endpoints", $"{{ {endpoint} }}"));
 
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }

@@ -166,14 +166,14 @@ public sealed class BudgetedCollectionTests
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         using var run = new CollectionRun(problems: 60);
-        foreach (var share in (int[])[0, 1])
+        foreach (var index in (int[])[0, 1])
         {
             var summary = await run.RunAsync(server, options =>
                 options with
                 {
                     MaxTokensTotal = 1600,
                     MaxTokens = 60,
-                    Partition = $"{share}/2",
+                    Partition = $"{index}/2",
                 }
             );
             Assert.Equal("budget", summary.StoppedBy);

@@ -8,7 +8,7 @@ using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;
 
-/// <summary>Several processes collect into one folder, each its share.</summary>
+/// <summary>Several processes collect into one folder, each its partition.</summary>
 public sealed class PartitionedCollectionTests
 {
     [Fact]
@@ -98,7 +98,7 @@ public sealed class PartitionedCollectionTests
     [InlineData("JOB_COMPLETION_INDEX=4", 5, "4/5")]
     [InlineData("SLURM_ARRAY_TASK_ID=4", 5, "4/5")]
     [InlineData("HOME=x SLURM_ARRAY_TASK_ID=", null, null)]
-    public void Find_JobEnvironments_TellTheShare(string variables, int? partitions, string? expected) =>
+    public void Find_JobEnvironments_TellThePartition(string variables, int? partitions, string? expected) =>
         Assert.Equal(
             expected,
             PartitionEnvironment.Find(Variables(variables), partitions) is { } found

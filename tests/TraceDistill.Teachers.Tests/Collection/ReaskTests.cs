@@ -52,7 +52,7 @@ public sealed class ReaskTests
     [InlineData(1, 2)]
     [InlineData(2, 1)]
     [InlineData(2, 3)]
-    public async Task RunAsync_FlawIsThereInAnotherDivision_IsAskedForAgain(int before, int now)
+    public async Task RunAsync_FlawIsThereInAnotherPartitioning_IsAskedForAgain(int before, int now)
     {
         using var run = new StoreRun(problems: 20);
         var teacher = new CountingTeacher(request =>

@@ -9,12 +9,12 @@ using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;
 
-/// <summary>A collection that goes on in another number of shares than before.</summary>
+/// <summary>A collection that goes on in another number of partitions than before.</summary>
 public sealed class RepartitioningTests
 {
     const int Problems = 17;
 
-    public static TheoryData<int, int> Divisions =>
+    public static TheoryData<int, int> Partitionings =>
         new()
         {
             { 1, 2 },
@@ -24,8 +24,8 @@ public sealed class RepartitioningTests
         };
 
     [Theory]
-    [MemberData(nameof(Divisions))]
-    public async Task RunAsync_HalfOfItPublishedAndJournalledInAnotherDivision_AsksForTheRestAlone(int before, int now)
+    [MemberData(nameof(Partitionings))]
+    public async Task RunAsync_HalfOfItPublishedAndJournalledInAnotherPartitioning_AsksForTheRestAlone(int before, int now)
     {
         using var expected = await CollectAsync(now);
         using var run = new StoreRun(Problems);
@@ -33,7 +33,7 @@ public sealed class RepartitioningTests
         await LeaveHalfAsync(run, teacher, before);
         Assert.InRange(teacher.Asked.Count, 1, Problems - 1);
 
-        await RunSharesAsync(run, teacher, now);
+        await RunPartitionsAsync(run, teacher, now);
 
         Assert.Equal(Problems, teacher.Asked.Count);
         Assert.All(teacher.Asked, asked => Assert.Equal(1, asked.Value));
@@ -41,27 +41,27 @@ public sealed class RepartitioningTests
     }
 
     [Theory]
-    [MemberData(nameof(Divisions))]
-    public async Task RunAsync_CompleteInAnotherDivision_DoesNothingUntilMoreIsWanted(int before, int now)
+    [MemberData(nameof(Partitionings))]
+    public async Task RunAsync_CompleteInAnotherPartitioning_DoesNothingUntilMoreIsWanted(int before, int now)
     {
         using var expected = await CollectAsync(now, samples: 2);
         using var run = new StoreRun(Problems);
         var teacher = new CountingTeacher();
-        await RunSharesAsync(run, teacher, before);
+        await RunPartitionsAsync(run, teacher, before);
         var files = run.Files();
 
-        await RunSharesAsync(run, teacher, now);
+        await RunPartitionsAsync(run, teacher, now);
         Assert.Equal(files, run.Files());
 
-        await RunSharesAsync(run, teacher, now, samples: 2);
+        await RunPartitionsAsync(run, teacher, now, samples: 2);
         Assert.Equal(2 * Problems, teacher.Asked.Count);
         Assert.All(teacher.Asked, asked => Assert.Equal(1, asked.Value));
         Assert.Equal(expected.Files(), run.Files());
     }
 
     [Theory]
-    [MemberData(nameof(Divisions))]
-    public async Task RunAsync_EndedBeforeAnyStepOfAnyShare_GoesOnToTheSameFilesInEitherDivision(int before, int now)
+    [MemberData(nameof(Partitionings))]
+    public async Task RunAsync_EndedBeforeAnyStepOfAnyPartition_GoesOnToTheSameFilesInEitherPartitioning(int before, int now)
     {
         using var expected = await CollectAsync(now, samples: 2);
         using var expectedBefore = await CollectAsync(before, samples: 2);
@@ -72,11 +72,11 @@ public sealed class RepartitioningTests
             {
                 using var run = new StoreRun(Problems);
                 var teacher = new CountingTeacher();
-                await RunSharesAsync(run, teacher, before);
+                await RunPartitionsAsync(run, teacher, before);
                 var left = survived;
                 try
                 {
-                    await RunSharesAsync(run, teacher, now, samples: 2, step: _ =>
+                    await RunPartitionsAsync(run, teacher, now, samples: 2, step: _ =>
                     {
                         if (left-- == 0)
                         {
@@ -90,13 +90,13 @@ public sealed class RepartitioningTests
                     wasKilled = true;
                 }
 
-                await RunSharesAsync(run, teacher, next, samples: 2);
-                await RunSharesAsync(run, teacher, next, samples: 2);
+                await RunPartitionsAsync(run, teacher, next, samples: 2);
+                await RunPartitionsAsync(run, teacher, next, samples: 2);
 
                 Assert.All(teacher.Asked, asked => Assert.Equal(1, asked.Value));
                 Assert.Equal(2 * Problems, (await run.TracesAsync()).Select(trace => trace.Id).Distinct().Count());
 
-                // Killed when the new division was complete, it has nothing left to be done by the old one.
+                // Killed when the new partitioning was complete, it has nothing left to be done by the old one.
                 var isLeftAsItWas =
                     next == before
                     && ShardManifest.Load(run.Out)!.Shards.All(shard => expected.Files().Any(file => file.Name == shard.File));
@@ -114,20 +114,20 @@ public sealed class RepartitioningTests
     {
         using var run = new StoreRun(Problems);
         var teacher = new CountingTeacher();
-        await RunSharesAsync(run, teacher, 1, samples: 3);
+        await RunPartitionsAsync(run, teacher, 1, samples: 3);
         run.WriteProblems(Problems + 5);
 
-        await RunSharesAsync(run, teacher, 4, samples: 2);
+        await RunPartitionsAsync(run, teacher, 4, samples: 2);
 
         Assert.Equal((3 * Problems) + 10, (await run.TracesAsync()).Select(trace => trace.Id).Distinct().Count());
         Assert.Equal((3 * Problems) + 10, teacher.Asked.Count);
     }
 
     [Fact]
-    public async Task OpenAsync_WhileARunOfAnotherDivisionIsAtWork_SaysSo()
+    public async Task OpenAsync_WhileARunOfAnotherPartitioningIsAtWork_SaysSo()
     {
         using var run = new StoreRun(Problems);
-        await RunSharesAsync(run, new CountingTeacher(), 2);
+        await RunPartitionsAsync(run, new CountingTeacher(), 2);
         await using var atWork = await run.OpenAsync(samples: 2, partition: new Partition(1, 2));
 
         var error = await Assert.ThrowsAsync<ExternalFailureException>(() => run.OpenAsync(samples: 2, partition: new Partition(0, 3)));
@@ -136,7 +136,7 @@ public sealed class RepartitioningTests
     }
 
     [Fact]
-    public async Task OpenAsync_DamagedJournalOfAnotherDivision_NamesIt()
+    public async Task OpenAsync_DamagedJournalOfAnotherPartitioning_NamesIt()
     {
         using var run = new StoreRun(Problems);
         await LeaveHalfAsync(run, new CountingTeacher(), 1);
@@ -153,18 +153,18 @@ public sealed class RepartitioningTests
     public async Task OpenAsync_PartManifestIsMissing_SaysWhatToDo()
     {
         using var run = new StoreRun(Problems);
-        await RunSharesAsync(run, new CountingTeacher(), 2);
+        await RunPartitionsAsync(run, new CountingTeacher(), 2);
         File.Delete(Path.Combine(run.Out, "part-1-of-2.manifest.json"));
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.OpenAsync(samples: 2, partition: new Partition(1, 2)));
         Assert.Contains("part-1-of-2.manifest.json", error.Message);
-        await RunSharesAsync(run, new CountingTeacher(), 1, samples: 2);
+        await RunPartitionsAsync(run, new CountingTeacher(), 1, samples: 2);
 
         Assert.Equal(2 * Problems, (await run.TracesAsync()).Count);
     }
 
     [Fact]
-    public async Task RunAsync_SharesOfTheNewDivisionAtOnce_TakeOverWhatIsTheirs()
+    public async Task RunAsync_PartitionsOfTheNewPartitioningAtOnce_TakeOverWhatIsTheirs()
     {
         using var run = new StoreRun(Problems);
         var teacher = new CountingTeacher();
@@ -177,32 +177,38 @@ public sealed class RepartitioningTests
         Assert.Equal(Problems, ShardManifest.Load(run.Out)!.Rows);
     }
 
-    static async Task<StoreRun> CollectAsync(int shares, int samples = 1)
+    static async Task<StoreRun> CollectAsync(int partitions, int samples = 1)
     {
         var run = new StoreRun(Problems);
-        await RunSharesAsync(run, new CountingTeacher(), shares, samples);
+        await RunPartitionsAsync(run, new CountingTeacher(), partitions, samples);
         return run;
     }
 
-    static async Task RunSharesAsync(StoreRun run, CountingTeacher teacher, int shares, int samples = 1, Action<string>? step = null)
+    static async Task RunPartitionsAsync(
+        StoreRun run,
+        CountingTeacher teacher,
+        int partitions,
+        int samples = 1,
+        Action<string>? step = null
+    )
     {
-        for (var index = 0; index < shares; index++)
+        for (var index = 0; index < partitions; index++)
         {
-            await run.RunAsync(teacher, samples, step: step, partition: new Partition(index, shares));
+            await run.RunAsync(teacher, samples, step: step, partition: new Partition(index, partitions));
         }
     }
 
-    /// <summary>Leaves shares that are published, and the last one with rows and a shard in its journal.</summary>
-    static async Task LeaveHalfAsync(StoreRun run, CountingTeacher teacher, int shares)
+    /// <summary>Leaves partitions that are published, and the last one with rows and a shard in its journal.</summary>
+    static async Task LeaveHalfAsync(StoreRun run, CountingTeacher teacher, int partitions)
     {
-        var last = shares / 2;
+        var last = partitions / 2;
         for (var index = 0; index < last; index++)
         {
-            await run.RunAsync(teacher, partition: new Partition(index, shares));
+            await run.RunAsync(teacher, partition: new Partition(index, partitions));
         }
 
-        var mortal = new MortalTeacher(teacher, answers: shares == 1 ? 11 : 2);
-        await Assert.ThrowsAsync<EndOfProcess>(() => run.RunAsync(mortal, partition: new Partition(last, shares)));
+        var mortal = new MortalTeacher(teacher, answers: partitions == 1 ? 11 : 2);
+        await Assert.ThrowsAsync<EndOfProcess>(() => run.RunAsync(mortal, partition: new Partition(last, partitions)));
     }
 
     /// <summary>Ends its process once it has given a number of answers.</summary>

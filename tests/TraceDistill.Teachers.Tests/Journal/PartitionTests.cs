@@ -10,11 +10,11 @@ public sealed class PartitionTests
     [Fact]
     public void Contains_AllShares_HoldEachProblemOnceAndAboutEquallyMany()
     {
-        var shares = Enumerable.Range(0, 8).Select(i => new Partition(i, 8)).ToArray();
+        var partitions = Enumerable.Range(0, 8).Select(i => new Partition(i, 8)).ToArray();
         var counts = new int[8];
         foreach (var id in Enumerable.Range(0, 8000).Select(i => $"problem-{i}"))
         {
-            counts[Assert.Single(Enumerable.Range(0, 8), i => shares[i].Contains(id))]++;
+            counts[Assert.Single(Enumerable.Range(0, 8), i => partitions[i].Contains(id))]++;
         }
 
         // Binomial with mean 1000 and deviation 30.

@@ -62,9 +62,9 @@ sealed class StoreRun : IDisposable
             TestTeacher.Token
         );
 
-        Task<CollectionPlan> PlanAsync(Partition share) =>
+        Task<CollectionPlan> PlanAsync(Partition planned) =>
             CollectionPlan.CreateAsync(
-                new ProblemSource(_folder.File("problems.jsonl"), Limit: null, share),
+                new ProblemSource(_folder.File("problems.jsonl"), Limit: null, planned),
                 prompts,
                 "teacher",
                 new SamplingSettings { TopLogprobs = 1 },
