@@ -29,7 +29,7 @@ static class GradingBenchmark
                 }
             );
 
-        /// <summary>Whether the verdict costs something: a wrong answer to train on, or a right one that is not used.</summary>
+        /// <summary>True where the verdict costs something: a wrong answer to train on, or a right one that is not used.</summary>
         public bool IsMiss => IsEqual != (Verdict == Verdict.Correct);
     }
 

@@ -15,7 +15,7 @@ namespace TraceDistill.Benchmarks;
 /// <summary>Tokens per second of the generation engine and of llama.cpp, one after the other on the same weights, round by round.</summary>
 static class LlamaCppBenchmark
 {
-    /// <summary>What each sequence takes in.</summary>
+    /// <summary>Prompt of each sequence.</summary>
     static readonly int[] Prompt = [.. Enumerable.Range(1, 40)];
 
     public static async Task<int> RunAsync(Arguments arguments)

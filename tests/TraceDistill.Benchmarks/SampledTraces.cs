@@ -5,7 +5,7 @@ using TraceDistill.Inference.Sequences;
 
 namespace TraceDistill.Benchmarks;
 
-/// <summary>What a model says when nothing is asked: real tokens and real logprobs for the storage benchmark.</summary>
+/// <summary>Text of a model without a prompt: real tokens and real logprobs for the storage benchmark.</summary>
 static class SampledTraces
 {
     public static async Task<(List<Trace> Traces, DatasetDescription Dataset)> CreateAsync(

@@ -71,7 +71,7 @@ public class GenerationEngineTests
     [MemberData(nameof(DecoderShapes.All), MemberType = typeof(DecoderShapes))]
     public Task GenerateAsync_EveryFamily_EqualsTheUncachedForwardPass(string shape) => CheckAsync(shape, Small);
 
-    /// <summary>What a GPU computes with.</summary>
+    /// <summary>The decoder, with which a GPU computes.</summary>
     [Theory]
     [MemberData(nameof(DecoderShapes.All), MemberType = typeof(DecoderShapes))]
     public Task GenerateAsync_EveryFamilyByTheDecoder_EqualsTheUncachedForwardPass(string shape) =>

@@ -13,7 +13,7 @@ namespace TraceDistill.Models.Tests;
 [Trait("Category", "Numeric")]
 public class TrainedWeightsTests
 {
-    /// <summary>What is frozen, and of which shape.</summary>
+    /// <summary>Shapes of models, and patterns of their frozen parameters.</summary>
     public static TheoryData<string, string> Frozen =>
         new()
         {

@@ -21,8 +21,8 @@ public static class Replies
 
     /// <summary>A teacher's answer, in the form of one kind of server; equal requests get equal bytes.</summary>
     /// <param name="form">How it is written.</param>
-    /// <param name="teacher">What is said; null adds numbers up.</param>
-    /// <param name="faults">What goes wrong; null for nothing.</param>
+    /// <param name="teacher">Answers to give; null adds numbers up.</param>
+    /// <param name="faults">Faults to show; null for none.</param>
     public static Func<HttpContext, string, Task> Teach(
         WireForm form,
         Func<TeacherRequest, TeacherAnswer>? teacher = null,

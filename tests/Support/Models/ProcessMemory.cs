@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace TraceDistill.Tests.Support;
 
-/// <summary>What the process holds once everything that can be collected is.</summary>
+/// <summary>Memory of the process once everything that can be collected is.</summary>
 static partial class ProcessMemory
 {
     public static long Resident()

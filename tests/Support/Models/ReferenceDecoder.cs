@@ -3,7 +3,7 @@ using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Tests.Support;
 
-/// <summary>What an uncached float64 forward pass over the whole sequence says of each position.</summary>
+/// <summary>Logits of an uncached float64 forward pass over the whole sequence, for each position.</summary>
 sealed class ReferenceDecoder(ModelParameters parameters)
 {
     /// <summary>[T][V] logits of every position.</summary>

@@ -33,7 +33,7 @@ sealed class ReferenceLlama
         Add(adapter);
     }
 
-    /// <summary>What dropout makes of the input of the named layer's adapter.</summary>
+    /// <summary>Dropout of the input of the named layer's adapter.</summary>
     public Func<string, Tensor, Tensor> Drop { get; init; } = (_, input) => input;
 
     /// <summary>[d/2] in place of the plain ones.</summary>

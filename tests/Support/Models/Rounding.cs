@@ -25,7 +25,7 @@ static class Rounding
     /// <summary>As above, there and back again.</summary>
     public static double OfBackward(ModelConfiguration shape, int tokens) => Of(2 * Operations(shape, tokens));
 
-    /// <summary>Whether two results are as close as a tolerance allows, relative to the largest of what is expected.</summary>
+    /// <summary>Returns whether two results are as close as a tolerance allows, relative to the largest of what is expected.</summary>
     public static void Close(Tensor expected, Tensor actual, double tolerance) =>
         Xunit.Assert.InRange(
             (actual.to(ScalarType.Float64) - expected).abs().max().item<double>(),

@@ -41,7 +41,7 @@ sealed class HuggingFaceTokenizer : IDisposable
 
     public string DecodeWithoutSpecialTokens(int[] ids) => _published.Decode(MemoryMarshal.Cast<int, uint>(ids).ToArray());
 
-    /// <summary>What the normalizer makes of a text, by a tokenizer of <see cref="OfNormalizer"/>.</summary>
+    /// <summary>Normalized text, by a tokenizer of <see cref="OfNormalizer"/>.</summary>
     public string Normalize(string text) => Encoding.UTF8.GetString(Array.ConvertAll(_plain.Encode(text), id => (byte)id));
 
     public void Dispose()

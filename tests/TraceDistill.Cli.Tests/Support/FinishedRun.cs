@@ -15,7 +15,7 @@ public sealed class FinishedRun : IAsyncLifetime
 
     public string Folder => _cli.RunDirectory;
 
-    /// <summary>What the last command said on standard error.</summary>
+    /// <summary>Standard error of the last command.</summary>
     public string Error => _cli.Error;
 
     public async ValueTask InitializeAsync()

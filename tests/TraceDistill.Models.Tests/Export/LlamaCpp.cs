@@ -70,7 +70,7 @@ static class LlamaCpp
     }
 }
 
-/// <summary>What to ask of one file.</summary>
+/// <summary>Request about one file.</summary>
 sealed record LlamaCppRequest
 {
     public required string File { get; init; }
@@ -89,7 +89,7 @@ sealed record LlamaCppRequest
 
     public int Tokens { get; init; }
 
-    /// <summary>What a user says.</summary>
+    /// <summary>A user's message.</summary>
     public string? Chat { get; init; }
 }
 

@@ -50,7 +50,7 @@ sealed class LlamaCppModel : IDisposable
     public int[] Tokenize(string text) =>
         [.. _weights.Tokenize(text, add_bos: false, special: true, Encoding.UTF8).Select(token => (int)token)];
 
-    /// <summary>What a function makes of the logits [V] after each of the ids.</summary>
+    /// <summary>Results of a function of the logits [V] after each of the ids.</summary>
     public T[] Evaluate<T>(int[] ids, Func<ReadOnlySpan<float>, T> read)
     {
         Take(ids, from: 0);

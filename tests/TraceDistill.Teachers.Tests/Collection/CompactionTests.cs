@@ -96,7 +96,7 @@ public sealed class CompactionTests
 
     /// <param name="problems">Problems at the start.</param>
     /// <param name="expected">The files in the end.</param>
-    /// <param name="before">What happened before, uninterrupted.</param>
+    /// <param name="before">Work done before, uninterrupted.</param>
     /// <param name="samples">Samples of each problem.</param>
     static async Task KillBeforeEachStepAsync(
         int problems,

@@ -99,7 +99,7 @@ public sealed class KilledCollectionTests
         Assert.False(TraceJournal.ExistsIn(run.Out));
     }
 
-    /// <summary>What the killed process does; run by <see cref="CollectAndKillAsync"/> alone.</summary>
+    /// <summary>Work of the killed process; run by <see cref="CollectAndKillAsync"/> alone.</summary>
     [Fact(Explicit = true)]
     public async Task CollectForAnotherTest()
     {

@@ -38,7 +38,7 @@ public sealed class SoakTests
         Assert.InRange(outcome.Requests, 130, 400);
     }
 
-    /// <summary>What the killed process does; run by the soak alone.</summary>
+    /// <summary>Work of the killed process; run by the soak alone.</summary>
     [Fact(Explicit = true)]
     public async Task CollectForTheSoak()
     {

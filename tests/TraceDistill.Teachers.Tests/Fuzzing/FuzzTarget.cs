@@ -4,10 +4,10 @@ using Xunit;
 namespace TraceDistill.Teachers.Tests.Fuzzing;
 
 /// <summary>Something that reads bytes from outside, and good bytes for it.</summary>
-/// <param name="Name">What is read.</param>
+/// <param name="Name">Name of the reader.</param>
 /// <param name="Inputs">Good bytes.</param>
 /// <param name="Read">Reads bytes, good or bad. What it throws is a crash, unless it is of the kinds that are documented.</param>
-/// <param name="IsDocumented">Whether an exception is one of them.</param>
+/// <param name="IsDocumented">Returns whether an exception is one of them.</param>
 /// <param name="MostBytes">Memory that one input may cost, beyond a multiple of its length.</param>
 sealed record FuzzTarget(
     string Name,

@@ -173,7 +173,7 @@ public sealed class TeacherChatClientTests
         Assert.Equal("add", calls.RootElement[0].GetProperty("function").GetProperty("name").GetString());
     }
 
-    /// <summary>Whether a server tells the reasoning apart or leaves its marks in the text, the pieces make up the whole.</summary>
+    /// <summary>The pieces make up the whole, with servers that tell the reasoning apart and with those that leave its marks.</summary>
     [Theory]
     [MemberData(nameof(StreamingForms))]
     public async Task GetStreamingResponseAsync_Pieces_MakeUpTheWholeResponse(string form)

@@ -84,7 +84,7 @@ sealed class CollectionRun : IDisposable
                 return document.RootElement.GetProperty("seed").GetInt64();
             });
 
-    /// <summary>Whether a request is a probe's question.</summary>
+    /// <summary>Returns whether a request is a probe's question.</summary>
     public static bool IsProbe(string request) => request.Contains("12 + 34", StringComparison.Ordinal);
 
     public void Dispose() => _folder.Dispose();

@@ -9,7 +9,7 @@ namespace TraceDistill.TestServer.Faults;
 /// </summary>
 /// <param name="share">Share of the responses that are faulty, from 0 to 1.</param>
 /// <param name="seed">Another seed, other faults.</param>
-/// <param name="faults">What may go wrong, each as likely as the others.</param>
+/// <param name="faults">Possible faults, each as likely as the others.</param>
 public sealed class FaultPlan(double share, ulong seed, params Fault[] faults)
 {
     readonly ConcurrentDictionary<ulong, ulong> _asked = new();

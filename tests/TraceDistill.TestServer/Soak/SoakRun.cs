@@ -15,7 +15,7 @@ public sealed class SoakRun(SoakOptions options, string folder)
     // Some samples fail for good under faults that no repetition helps against: the next process asks for them again.
     const int MostRuns = 200;
 
-    /// <summary>How many processes are killed while they publish, beside those killed while they collect.</summary>
+    /// <summary>Number of processes killed while they publish, beside those killed while they collect.</summary>
     public const int MostKillsInPublication = 4;
 
     static readonly TimeSpan LongestDelay = TimeSpan.FromMilliseconds(40);
@@ -26,7 +26,7 @@ public sealed class SoakRun(SoakOptions options, string folder)
     /// <summary>Where the collector writes.</summary>
     public string Out => Path.Combine(folder, "traces");
 
-    /// <returns>What was found, every promise that was broken included.</returns>
+    /// <returns>Findings, every promise that was broken included.</returns>
     public async Task<SoakOutcome> RunAsync(CancellationToken cancellationToken)
     {
         var problems = Path.Combine(folder, "problems.jsonl");
@@ -139,5 +139,5 @@ public sealed class SoakRun(SoakOptions options, string folder)
 
 /// <summary>One request that the server saw.</summary>
 /// <param name="TraceId">The trace that it asks for.</param>
-/// <param name="WasCommitted">Whether that trace was on disk before the process that asked was started.</param>
+/// <param name="WasCommitted">True where that trace was on disk before the process that asked was started.</param>
 public readonly record struct SoakRequest(string TraceId, bool WasCommitted);

@@ -4,8 +4,8 @@ namespace TraceDistill.TestServer.Teaching;
 
 /// <summary>A teacher's generation, before a server puts it into its own form.</summary>
 /// <param name="Text">All of it, with the think tags that were generated.</param>
-/// <param name="Reasoning">What is thought; empty where nothing is.</param>
-/// <param name="Answer">What is said after it.</param>
+/// <param name="Reasoning">Reasoning; empty where there is none.</param>
+/// <param name="Answer">Answer after it.</param>
 /// <param name="Tokens">Every token drawn, the tags of the reasoning and the end of the sequence included.</param>
 /// <param name="PromptTokenIds">The rendered prompt.</param>
 /// <param name="FinishReason"><c>stop</c> or <c>length</c>.</param>

@@ -10,7 +10,7 @@ sealed class StudentFiles : IDisposable
 {
     readonly TemporaryDirectory _directory = new();
 
-    /// <param name="openedReasoning">What the template ends its prompts with, as templates do that open the reasoning themselves.</param>
+    /// <param name="openedReasoning">Text that ends the template's prompts, as in templates that open the reasoning themselves.</param>
     /// <param name="config">tokenizer_config.json.</param>
     public StudentFiles(string openedReasoning = "", string config = """{"eos_token":"<|end|>"}""")
     {

@@ -24,7 +24,7 @@ sealed class TraceFolder : IDisposable
     public Tokenizer Tokenizer { get; }
 
     /// <summary>Makes a folder with a tokenizer and a chat template.</summary>
-    /// <param name="turnEnd">What the template writes behind each turn; nothing unless given.</param>
+    /// <param name="turnEnd">Text that the template writes behind each turn; none unless given.</param>
     public string WriteTokenizer(string name, string corpus, int size, string end, string? turnEnd = null)
     {
         var directory = Directory.CreateDirectory(_directory.File(name)).FullName;
