@@ -32,8 +32,13 @@ sealed class Muon : IUpdateRule
         _orthogonalizers = [.. _shares.Select(share => new NewtonSchulz([.. share.Select(trained.Weights.ShapeOf)]))];
     }
 
-    /// <summary>Returns whether a weight is Muon's: a matrix of a layer, not an embedding or output projection.</summary>
-    public static bool Takes(string name) => name.EndsWith("_proj.weight", StringComparison.Ordinal);
+    /// <summary>
+    /// Returns whether a weight is Muon's: every matrix of a layer, experts and their router included, as in Moonlight (Liu et al., arXiv
+    /// 2502.16982) and GLM-4.5 (arXiv 2508.06471), which leave embeddings, output projection, norms and biases to AdamW.
+    /// </summary>
+    /// <param name="name">In Hugging Face's naming.</param>
+    /// <param name="shape">Of the weight.</param>
+    public static bool Takes(string name, long[] shape) => shape.Length == 2 && name.StartsWith("model.layers.", StringComparison.Ordinal);
 
     /// <param name="gradient">Of the trained weights; used up.</param>
     /// <param name="scale">Multiplies the gradient.</param>

@@ -33,7 +33,7 @@ public sealed class WeightOptimizer : IDisposable
     {
         (_options, _trained) = (options, trained);
         string[] names = [.. trained.Names];
-        string[] muons = [.. names.Where(name => options.Optim == OptimizerKind.Muon && Muon.Takes(name))];
+        string[] muons = [.. names.Where(name => options.Optim == OptimizerKind.Muon && Muon.Takes(name, trained.Weights.ShapeOf(name)))];
         if (muons.Length > 0)
         {
             _rules.Add((new Muon(options, trained, muons), options.MuonLearningRate / options.LearningRate));

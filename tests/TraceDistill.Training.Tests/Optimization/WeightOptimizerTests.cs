@@ -180,6 +180,42 @@ public class WeightOptimizerTests
         );
     }
 
+    /// <summary>AdamW's first step is as long for every element, whatever its gradient; Muon's is not.</summary>
+    [Theory]
+    [MemberData(nameof(DecoderShapes.All), MemberType = typeof(DecoderShapes))]
+    public void Step_MuonOfAnyFamily_TakesExactlyTheMatricesOfTheLayers(string shape)
+    {
+        const float Rate = 1e-2f;
+        using var parameters = DecoderShapes.Parameters(shape, seed: 1);
+        var former = parameters.Flat.Span.ToArray();
+        using var gradient = new FloatBuffer(parameters.Count);
+        var random = new Random(2);
+        foreach (ref var slope in gradient.Span)
+        {
+            slope = (float)(0.1 + random.NextDouble());
+        }
+
+        var options = new OptimizationOptions { Optim = OptimizerKind.Muon, WeightDecay = 0 };
+        using var optimizer = new DeviceOptimizer(options, TrainedWeights.All(parameters));
+
+        optimizer.Step(gradient, 1, Rate, 1);
+
+        Assert.Equal(
+            parameters.Names.Where(name =>
+                parameters.ShapeOf(name).Length == 2 && name is not ("model.embed_tokens.weight" or "lm_head.weight")
+            ),
+            parameters.Names.Where(name =>
+            {
+                var start = (int)parameters.OffsetOf(name);
+                return parameters
+                    .Values(name)
+                    .ToArray()
+                    .Index()
+                    .Any(weight => Math.Abs(former[start + weight.Index] - weight.Item - Rate) > Rate / 10);
+            })
+        );
+    }
+
     /// <summary>Algorithm 2 of arXiv 2302.06675, in float64.</summary>
     [Fact]
     public void Step_Lion_FollowsItsFormula()
