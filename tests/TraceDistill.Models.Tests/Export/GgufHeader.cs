@@ -1,8 +1,9 @@
 using System.Text;
+using Xunit;
 
 namespace TraceDistill.Models.Tests.Export;
 
-/// <summary>Reads the list of tensors at the head of a GGUF file.</summary>
+/// <summary>Reads the head of a GGUF file: the list of tensors, and flags among its keys.</summary>
 static class GgufHeader
 {
     static readonly int[] Sizes = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8]; // of the format's types of values; 8 is text, 9 an array
@@ -19,6 +20,20 @@ static class GgufHeader
         }
 
         return [.. Enumerable.Range(0, (int)tensors).Select(_ => Tensor(reader))];
+    }
+
+    /// <summary>A key's value of type bool.</summary>
+    public static bool Flag(string path, string key)
+    {
+        using var reader = new BinaryReader(File.OpenRead(path));
+        reader.ReadBytes(24); // magic, version and both counts
+        while (Text(reader) != key)
+        {
+            Skip(reader, reader.ReadInt32());
+        }
+
+        Assert.Equal(7, reader.ReadInt32());
+        return reader.ReadBoolean();
     }
 
     static (string, int) Tensor(BinaryReader reader)

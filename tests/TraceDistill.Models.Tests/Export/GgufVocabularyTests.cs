@@ -122,6 +122,41 @@ public sealed class GgufVocabularyTests : IDisposable
         );
     }
 
+    /// <summary>A model that names no end has none to put after a text, nor has its tokenizer.</summary>
+    [Theory]
+    [InlineData(false, false, false)]
+    [InlineData(true, false, false)]
+    [InlineData(true, true, true)]
+    public void Run_EndOfSequence_IsAddedWhereTheTokenizerAddsTheModels(bool isNamed, bool isAdded, bool expected)
+    {
+        SampleModel.Write(_folder.Path, SampleModel.Shape);
+        if (!isNamed)
+        {
+            File.Delete(_folder.File("generation_config.json"));
+            File.Delete(_folder.File("tokenizer_config.json"));
+        }
+
+        if (isAdded)
+        {
+            var end = Tokenizer.Load(_folder.Path).EndOfSequenceIds.First();
+            SampleModel.Edit(_folder.Path, tokenizer =>
+            {
+                var token = $"{tokenizer["added_tokens"]!.AsArray().Single(added => (int)added!["id"]! == end)!["content"]}";
+                tokenizer["post_processor"] = JsonNode.Parse(
+                    $$$$"""
+                    {"type":"TemplateProcessing","pair":[],
+                    "single":[{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"{{{{token}}}}","type_id":0}}],
+                    "special_tokens":{"{{{{token}}}}":{"id":"{{{{token}}}}","ids":[{{{{end}}}}],"tokens":["{{{{token}}}}"]}}}
+                    """
+                );
+            });
+        }
+
+        Export(_folder.Path, "model.gguf");
+
+        Assert.Equal(expected, GgufHeader.Flag(_folder.File("model.gguf"), "tokenizer.ggml.add_eos_token"));
+    }
+
     /// <summary>What Mistral's newer files say: a mark at the start alone, and only where there is none.</summary>
     [Fact]
     public void Run_MarksAtTheStartAlone_AreNotedWhereLlamaCppPutsMore()

@@ -109,7 +109,7 @@ sealed class VocabularyMetadata
         AddId("unknown", _tokenizer.UnknownId);
         AddId("padding", _tokenizer.PaddingId);
         _metadata.Add("tokenizer.ggml.add_bos_token", prefix.Count == 1);
-        _metadata.Add("tokenizer.ggml.add_eos_token", ends.Take(1).SequenceEqual(suffix));
+        _metadata.Add("tokenizer.ggml.add_eos_token", suffix.Count > 0 && ends.Take(1).SequenceEqual(suffix));
     }
 
     void AddId(string role, int? id)
