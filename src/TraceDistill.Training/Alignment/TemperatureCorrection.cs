@@ -104,33 +104,31 @@ public sealed class TemperatureCorrection
             sum += Math.Exp(_temperature * (logprob - largest));
         }
 
-        var (mass, ranks) = (Math.Exp(TailMass.Logprob(row)), _vocabularySize - row.Length);
+        // In logarithms: at a low temperature q_n itself is below the smallest number that is not zero.
+        double mass = TailMass.Logprob(row);
+        var ranks = _vocabularySize - row.Length;
         if (!double.IsNegativeInfinity(drawn))
         {
             sum += Math.Exp(_temperature * (drawn - largest));
-            (mass, ranks) = (mass - Math.Exp(drawn), ranks - 1);
+            (mass, ranks) = (drawn < mass ? mass + Math.Log(1 - Math.Exp(drawn - mass)) : double.NegativeInfinity, ranks - 1);
         }
 
-        if (mass > 0 && ranks > 0)
+        if (!double.IsNegativeInfinity(mass) && ranks > 0)
         {
-            sum += Math.Exp(_temperature * (row[^1] - largest)) * Tail(mass / Math.Exp(row[^1]), row.Length, ranks);
+            // No token of the tail is likelier than the last alternative: where its mass says so, that is rounding.
+            var inLast = Math.Exp(Math.Min(mass - row[^1], Math.Log(ranks)));
+            sum += Math.Exp(_temperature * (row[^1] - largest)) * Tail(inLast, row.Length, ranks);
         }
 
         return (_temperature * largest) + Math.Log(sum);
     }
 
     /// <summary>Σ (q_r/q_n)^T over the tail.</summary>
-    /// <param name="mass">The tail's mass, in q_n.</param>
+    /// <param name="mass">The tail's mass, in q_n; at most <paramref name="ranks"/>.</param>
     /// <param name="n">Alternatives before it.</param>
     /// <param name="ranks">Tokens in it.</param>
     double Tail(double mass, int n, int ranks)
     {
-        if (mass >= ranks)
-        {
-            // More than the last alternative's probability each: rounding. Spread evenly.
-            return ranks * Math.Pow(mass / ranks, _temperature);
-        }
-
         double low = 0,
             high = Steepest / Math.Log((n + 1.0) / n);
         for (var i = 0; i < Halvings; i++)

@@ -107,6 +107,69 @@ public class TemperatureCorrectionTests
         Assert.True(after < before / 10, $"{after} against {before}");
     }
 
+    /// <summary>Exp(−750) is zero in float64, and 7.5 is no more than what lies between a best token and the twentieth.</summary>
+    [Fact]
+    public void Apply_TemperatureNearZero_KeepsTheRatiosAndADistribution()
+    {
+        float[] top = [-1e-6f, .. Enumerable.Range(1, 19).Select(i => -50f * i)];
+
+        var corrected = Apply(top, 0.01, vocabulary: 1000, drawn: 0);
+
+        // Nothing is known of the 980 others but that each is no likelier than the last of the twenty.
+        var sum = top.Sum(logprob => Math.Exp(0.01 * logprob)) + (980 * Math.Exp(0.01 * top[^1]));
+        Assert.All(top.Zip(corrected.TopLogprobs), pair => Assert.Equal((0.01 * pair.First) - Math.Log(sum), pair.Second, 1e-5));
+    }
+
+    /// <summary>
+    /// The definition, term by term: the tail q_r = q_n (r/n)^(−s) with the largest s ≥ 0 that has its mass. Rows are as servers
+    /// compute them, in float32, so that at low temperatures rounding decides what mass is left.
+    /// </summary>
+    [Fact]
+    public void Apply_RandomRowsOfAnyTemperature_FollowsTheDefinitionAndGivesADistribution()
+    {
+        const int Vocabulary = 200;
+        var random = new Random(6);
+        var (compared, vanishing) = (0, 0);
+        for (var round = 0; round < 400; round++)
+        {
+            var temperature = 0.005 * Math.Pow(400, random.NextDouble());
+            var slope = 1 + (4 * random.NextDouble());
+            var logits = Enumerable.Range(1, Vocabulary).Select(rank => random.NextDouble() - (slope * Math.Log(rank)));
+            float[] scaled = [.. logits.OrderDescending().Select(logit => (float)(logit / temperature))];
+            var normalizer = (float)(scaled[0] + Math.Log(scaled.Sum(value => Math.Exp(value - scaled[0]))));
+            normalizer += Math.Abs(normalizer) * random.Next(3) * MathF.ScaleB(1, -23);
+            float[] reported = [.. scaled.Select(value => Math.Min(0, value - normalizer))];
+            var (k, drawn) = (random.Next(1, 21), random.Next(40));
+            var top = reported[..k];
+
+            var corrected = new TemperatureCorrection(temperature, Vocabulary).Apply(
+                new TokenLogprobs
+                {
+                    K = k,
+                    TokenIds = [drawn],
+                    Logprobs = [reported[drawn]],
+                    TopIds = [.. Enumerable.Range(0, k)],
+                    TopLogprobs = top,
+                }
+            );
+
+            float[] told = drawn < k ? top : [.. top, reported[drawn]];
+            float[] found = drawn < k ? corrected.TopLogprobs : [.. corrected.TopLogprobs, corrected.Logprobs[0]];
+            Assert.All(found, logprob => Assert.InRange(logprob, float.MinValue, 1e-6f));
+            Assert.InRange(found.Sum(logprob => Math.Exp(logprob)), 1e-12, 1 + 1e-6);
+            var mass = 1 - told.Sum(logprob => Math.Exp(logprob));
+            if (Math.Abs(mass) > 1e-9)
+            {
+                var expected = LogPartition(temperature, told, k, mass, Vocabulary - told.Length);
+                // The sum of ranks by an integral is off by less than this.
+                Assert.All(told.Zip(found), pair => Assert.Equal((temperature * pair.First) - expected, pair.Second, 2e-3));
+                (compared, vanishing) = (compared + 1, vanishing + (Math.Exp(top[^1]) == 0 ? 1 : 0));
+            }
+        }
+
+        Assert.True(compared > 200 && vanishing > 10, $"{compared} compared, {vanishing} with a last alternative that vanishes");
+    }
+
     [Theory]
     [InlineData(LogprobKind.Raw, 0.6, false)]
     [InlineData(LogprobKind.Processed, 1, false)]
@@ -144,6 +207,32 @@ public class TemperatureCorrectionTests
 
         Assert.Equal([0f, 0f], corrected.Logprobs);
         Assert.Equal([float.NegativeInfinity, float.NegativeInfinity, 0, float.NegativeInfinity], corrected.TopLogprobs);
+    }
+
+    static double LogPartition(double temperature, float[] told, int n, double mass, int ranks)
+    {
+        List<double> terms = [.. told.Select(logprob => temperature * logprob)];
+        if (mass > 0)
+        {
+            double[] ratios = [.. Enumerable.Range(n + 1, ranks).Select(rank => Math.Log((double)rank / n))];
+            double Tail(double s) => told[n - 1] + LogSum([.. ratios.Select(ratio => -s * ratio)]);
+            var (low, high) = (0.0, 1e5);
+            for (var i = 0; i < 60; i++)
+            {
+                var middle = (low + high) / 2;
+                (low, high) = Tail(middle) > Math.Log(mass) ? (middle, high) : (low, middle);
+            }
+
+            terms.AddRange(ratios.Select(ratio => temperature * (told[n - 1] - (low * ratio))));
+        }
+
+        return LogSum([.. terms]);
+    }
+
+    static double LogSum(double[] terms)
+    {
+        var largest = terms.Max();
+        return largest + Math.Log(terms.Sum(term => Math.Exp(term - largest)));
     }
 
     static double Divergence(double[] p, double[] q)
