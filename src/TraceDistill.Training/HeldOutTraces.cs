@@ -80,11 +80,11 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
         head.Visit(hidden, batch, (_, student, targets) =>
         {
             // Without soft targets the teacher's token is the drawn one, which then is the only one that is named.
-            var teachers = student.Reported.gather(1, targets.Reported.argmax(1, keepdim: true)).squeeze(1);
+            var agrees = student.IsBest(targets.Reported.argmax(1, keepdim: true));
             sums = new Sums(
                 sums.Hard - student.Drawn.sum().item<double>(),
                 sums.Soft + Divergence.Loss(student, targets).dot(targets.HasSoft).item<double>(),
-                sums.Agreed + teachers.ge(student.Best).sum().item<long>(),
+                sums.Agreed + agrees.sum().item<long>(),
                 sums.Tokens + targets.Rows,
                 sums.SoftTokens + targets.SoftTokens
             );

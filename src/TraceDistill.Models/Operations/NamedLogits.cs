@@ -1,3 +1,4 @@
+using TorchSharp;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
@@ -53,6 +54,14 @@ sealed record NamedLogits(Tensor Ids, Tensor Outcomes, Tensor Exponentials, Tens
             )
         );
         return new NamedLogits(ids, outcomes, logits, maxima, sums);
+    }
+
+    /// <summary>[R] of float64: the largest logits of the others, −∞ where there are none.</summary>
+    public Tensor LargestOthers()
+    {
+        // The largest of them is 1 in their sum.
+        using Scalar half = 0.5;
+        return Maxima.to(ScalarType.Float64).NegativeInfinityWhere(Sums.lt(half));
     }
 
     /// <summary>The gradient of all logits from that of the outcomes; ∂(log Σ e^z)/∂zᵢ = Eᵢ / Σ E.</summary>

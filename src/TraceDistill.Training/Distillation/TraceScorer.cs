@@ -72,12 +72,12 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
         _head.Visit(hidden, batch, (first, student, targets) =>
         {
             var (divergence, drawn) = (Values(Divergence.Loss(student, targets)), Values(student.Drawn));
-            var best = Values(student.Best);
+            var (best, isBest) = (Values(student.Best), student.DrawnIsBest.cpu().data<bool>().ToArray());
             for (var row = 0; row < targets.Rows; row++)
             {
                 if (told.Contains(first + row))
                 {
-                    scores.Add(new TokenScore(divergence[row], drawn[row], Math.Exp(best[row]), drawn[row] >= best[row]));
+                    scores.Add(new TokenScore(divergence[row], drawn[row], Math.Exp(best[row]), isBest[row]));
                 }
             }
         });

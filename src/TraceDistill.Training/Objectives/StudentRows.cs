@@ -16,24 +16,24 @@ namespace TraceDistill.Training.Objectives;
 public sealed class StudentRows
 {
     readonly NamedLogits _logits;
-    readonly Tensor _outcomes;
+    readonly Tensor _outcomes,
+        _drawnLogits;
     readonly List<(Tensor Ids, Tensor Logits)> _named = [];
 
     /// <param name="logits">[R, V] in float32; used up.</param>
     /// <param name="targets">The tokens that are named.</param>
     public StudentRows(Tensor logits, TargetRows targets)
     {
-        Tensor drawn;
         using (no_grad())
         {
-            drawn = Name(targets.Drawn, logits.gather(1, targets.Drawn)); // [R, 1]
+            _drawnLogits = Name(targets.Drawn, logits.gather(1, targets.Drawn)); // [R, 1]
             _logits = NamedLogits.Split(logits, targets.Ids, targets.IsPresent);
             _outcomes = _logits.Outcomes.requires_grad_(true); // [R, K + 1]
         }
 
         LogProbabilities = _outcomes.log_softmax(1);
         LogPartition = _outcomes.select(1, K) - Tail;
-        Drawn = drawn.squeeze(1) - LogPartition;
+        Drawn = _drawnLogits.squeeze(1) - LogPartition;
     }
 
     /// <summary>
@@ -59,7 +59,17 @@ public sealed class StudentRows
         get
         {
             using var noGrad = no_grad();
-            return maximum(Reported.amax([1]), _logits.Maxima.to(ScalarType.Float64) - LogPartition);
+            return BestLogits() - LogPartition;
+        }
+    }
+
+    /// <summary>[R] of bool: whether no token is likelier than the drawn one.</summary>
+    public Tensor DrawnIsBest
+    {
+        get
+        {
+            using var noGrad = no_grad();
+            return _drawnLogits.squeeze(1).ge(BestLogits());
         }
     }
 
@@ -96,6 +106,21 @@ public sealed class StudentRows
 
         return gradient;
     }
+
+    /// <summary>Returns whether no token is likelier than one that the teacher reported.</summary>
+    /// <param name="columns">[R, 1] of int64: its place among those that are reported.</param>
+    /// <returns>[R] of bool.</returns>
+    public Tensor IsBest(Tensor columns)
+    {
+        using var noGrad = no_grad();
+        return _outcomes.gather(1, columns).squeeze(1).ge(BestLogits());
+    }
+
+    /// <summary>
+    /// [R] the largest logits. Compare these, which are float32's own numbers, and not log-probabilities: those of one token differ by
+    /// rounding where they are computed in two ways.
+    /// </summary>
+    Tensor BestLogits() => maximum(_outcomes.narrow(1, 0, K).amax([1]), _logits.LargestOthers());
 
     /// <summary>Makes a leaf of some tokens' logits.</summary>
     Tensor Name(Tensor ids, Tensor logits)

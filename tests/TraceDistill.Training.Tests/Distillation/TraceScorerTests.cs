@@ -1,5 +1,6 @@
 using TorchSharp;
 using TraceDistill.Data.Generation;
+using TraceDistill.Data.Traces;
 using TraceDistill.Models;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
@@ -67,6 +68,58 @@ public sealed class TraceScorerTests
             Assert.Equal(Math.Log(q[ids[t]]), scores[t].SampledLogprob, tolerance);
             Assert.Equal(q.Max(), scores[t].TopProbability, tolerance);
             Assert.Equal(Array.IndexOf(q, q.Max()) == ids[t], scores[t].TopIsSampled);
+        }
+    }
+
+    /// <summary>Two tokens of three are what the reference model finds likeliest, and every other one is among the reported.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(8)]
+    [InlineData(20)]
+    public void Score_TokensThatAreTheLikeliest_AgreeAtEveryOne(int k)
+    {
+        const int Tokens = 50;
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var folder = new TraceFolder();
+        using var parameters = SampleSequences.Parameters();
+        var reference = new ReferenceLlama(parameters);
+        var traces = Enumerable.Range(0, 8).Select(Draw).ToList();
+        using var scorer = new TraceScorer(parameters);
+
+        var scores = scorer.Score(traces, TestContext.Current.CancellationToken).ToList();
+
+        Assert.Equal(
+            Enumerable.Repeat(Enumerable.Range(0, Tokens).Select(t => t % 3 != 2), traces.Count),
+            scores.Select(tokens => tokens.Select(token => token.TopIsSampled))
+        );
+
+        Trace Draw(int seed)
+        {
+            List<int> ids = [seed, 3, 1];
+            List<int> top = [];
+            for (var t = 0; t < Tokens; t++)
+            {
+                var logits = reference.Logits([.. ids]).data<double>().ToArray()[^40..];
+                int[] order = [.. Enumerable.Range(0, 40).OrderByDescending(id => logits[id])];
+                var drawn = order[t % 3 == 2 ? 1 : 0];
+                ids.Add(drawn);
+                var others = order.Reverse().Where(id => id != drawn);
+                top.AddRange(t % 2 == 0 ? others.Take(k) : others.Take(k - 1).Append(drawn));
+            }
+
+            return folder.Create(1) with
+            {
+                PromptTokenIds = [.. ids.Take(3)],
+                Logprobs = new TokenLogprobs
+                {
+                    K = k,
+                    TokenIds = [.. ids.Skip(3)],
+                    Logprobs = new float[Tokens],
+                    TopIds = [.. top],
+                    TopLogprobs = [.. top.Select(_ => MathF.Log(0.9f / k))],
+                },
+            };
         }
     }
 

@@ -180,6 +180,43 @@ public class WeightedObjectivesTests
         Assert.DoesNotContain("loss_kd", new StepMetrics(totals, 1, 1, 1).ToValues().Keys);
     }
 
+    /// <summary>Nothing is left outside of a whole vocabulary, and nothing is no logit of zero.</summary>
+    [Theory]
+    [InlineData(3)]
+    [InlineData(V)]
+    public void Best_LogitsBelowZero_IsTheLargestProbability(int k)
+    {
+        using var scope = NewDisposeScope();
+        float[] logits = [.. Logits().Select(logit => logit - 50)];
+        int[] order = [.. Enumerable.Range(0, V).OrderByDescending(id => logits[id])];
+        var (ids, logprobs, tail) = TopOf(logits, k);
+        var targets = TargetRows.Of(
+            new PackedBatch
+            {
+                Ids = [0, 0],
+                Lengths = [2],
+                Rows = [0, 1],
+                Targets = [order[0], order[1]],
+                SoftStarts = [0, k, 2 * k],
+                SoftIds = [.. ids, .. ids],
+                SoftLogprobs = [.. logprobs, .. logprobs],
+                Tails = [tail, tail],
+                UnmatchedStarts = [0, 0, 0],
+                Unmatched = [],
+            },
+            0,
+            2,
+            CPU
+        );
+
+        var student = new StudentRows(tensor(logits).repeat(2, 1), targets);
+
+        var best = ReferenceLoss.Softmax([.. logits.Select(value => (double)value)]).Max();
+        Assert.All(student.Best.data<double>().ToArray(), logprob => Assert.Equal(Math.Log(best), logprob, 1e-5));
+        Assert.Equal([true, false], student.DrawnIsBest.data<bool>().ToArray());
+        Assert.Equal([true, false], student.IsBest(tensor(new long[] { 0, 1 }).unsqueeze(1)).data<bool>().ToArray());
+    }
+
     /// <summary>Replaces a token's logits by the gradient of its loss.</summary>
     static LossTotals Evaluate(
         float[] logits,
