@@ -117,7 +117,12 @@ public sealed class FloatBuffer : IDisposable
     }
 
     /// <summary>Copies elements to the CPU as float32, from <paramref name="start"/> on.</summary>
-    public void Read(long start, Span<float> values)
+    public void Read(long start, Span<float> values) => Read(start, values, Piece);
+
+    /// <param name="start">The first element.</param>
+    /// <param name="values">Receives as many as it has room for.</param>
+    /// <param name="most">Elements that are copied at once.</param>
+    internal void Read(long start, Span<float> values, int most)
     {
         if (IsAddressed)
         {
@@ -125,9 +130,14 @@ public sealed class FloatBuffer : IDisposable
             return;
         }
 
-        using var part = _all.narrow(0, start, values.Length);
-        using var copy = part.to(ScalarType.Float32, CPU);
-        MemoryMarshal.Cast<byte, float>(copy.bytes).CopyTo(values);
+        for (; !values.IsEmpty; start += most)
+        {
+            var count = Math.Min(most, values.Length);
+            using var part = _all.narrow(0, start, count);
+            using var copy = part.to(ScalarType.Float32, CPU);
+            MemoryMarshal.Cast<byte, float>(copy.bytes).CopyTo(values);
+            values = values[count..];
+        }
     }
 
     /// <summary>Shows all memory in order.</summary>

@@ -16,6 +16,9 @@ public sealed class FrozenParameters : IDecoderWeights
     /// <summary>Weights that are read from a file at once.</summary>
     const int StretchElements = 1 << 19;
 
+    /// <summary>Weights that are copied at once: a span counts their bytes in int.</summary>
+    const int CopiedElements = 1 << 28;
+
     readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
     readonly Dictionary<string, TensorDtype> _stored = [];
 
@@ -76,21 +79,35 @@ public sealed class FrozenParameters : IDecoderWeights
 
     public long OffsetOf(string name) => _layout[name].Offset;
 
-    public void Read(string name, long first, Span<float> values)
+    public void Read(string name, long first, Span<float> values) => Read(name, first, values, CopiedElements);
+
+    /// <param name="name">Of the weight.</param>
+    /// <param name="first">The first element.</param>
+    /// <param name="values">Receives as many as it has room for.</param>
+    /// <param name="most">Elements of a matrix that are copied at once.</param>
+    internal void Read(string name, long first, Span<float> values, int most)
     {
         if (!_layout.TryGetValue(name, out var matrix))
         {
             Vectors.Read(name, first, values);
+            return;
         }
-        else if (_memory is { } memory)
+
+        for (var start = matrix.Offset + first; !values.IsEmpty; start += most)
         {
-            Dtype.Decode(MemoryMarshal.AsBytes(memory.Slice(matrix.Offset + first, values.Length)), values);
-        }
-        else
-        {
-            using var part = Matrices.narrow(0, matrix.Offset + first, values.Length);
-            using var copy = part.cpu();
-            Dtype.Decode(copy.bytes, values);
+            var count = Math.Min(most, values.Length);
+            if (_memory is { } memory)
+            {
+                Dtype.Decode(MemoryMarshal.AsBytes(memory.Slice(start, count)), values[..count]);
+            }
+            else
+            {
+                using var part = Matrices.narrow(0, start, count);
+                using var copy = part.cpu();
+                Dtype.Decode(copy.bytes, values[..count]);
+            }
+
+            values = values[count..];
         }
     }
 
