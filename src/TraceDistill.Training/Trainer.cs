@@ -114,7 +114,8 @@ public sealed class Trainer(
             return;
         }
 
-        foreach (var batch in _wait.Watch(batches.From(_progress.Step)).Take(checked((int)(options.MaxSteps - _progress.Step))))
+        var left = checked((int)(options.MaxSteps - _progress.Step));
+        foreach (var batch in _wait.Watch(batches.From(_progress.Step, cancellationToken)).Take(left))
         {
             cancellationToken.ThrowIfCancellationRequested();
             var metrics = Update(batch, settings, checkpoints);
@@ -124,6 +125,12 @@ public sealed class Trainer(
             {
                 return;
             }
+        }
+
+        if (_progress.Step < options.MaxSteps)
+        {
+            // Batches end early where the wait for one is cancelled.
+            cancellationToken.ThrowIfCancellationRequested();
         }
     }
 

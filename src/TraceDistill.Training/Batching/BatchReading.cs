@@ -46,9 +46,21 @@ sealed class BatchReading : IDisposable
     }
 
     /// <summary>Waits for the next batch.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>The batch; null where the wait was cancelled.</returns>
     /// <exception cref="InvalidInputException">What it needs cannot be read.</exception>
-    public IReadOnlyList<TraceTokens> Next() =>
-        _made.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult().GetAwaiter().GetResult();
+    public IReadOnlyList<TraceTokens>? Next(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var batch = _made.Reader.ReadAsync(cancellationToken).AsTask().GetAwaiter().GetResult();
+            return batch.WaitAsync(cancellationToken).GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Stops the threads and waits for their end.</summary>
     public void Dispose()
@@ -120,9 +132,24 @@ sealed class BatchReading : IDisposable
             room.AsTask().GetAwaiter().GetResult();
         }
 
-        _batches.MoveNext();
+        try
+        {
+            _batches.MoveNext();
+            Prepare(batch, _batches.Current);
+        }
+        catch (Exception failure)
+        {
+            // Whoever takes the batch is told; it is in the line already, where nothing else would ever complete it.
+            batch.SetException(failure);
+            throw;
+        }
+    }
+
+    /// <summary>Puts what a batch needs into the line, and its making behind it.</summary>
+    void Prepare(TaskCompletionSource<IReadOnlyList<TraceTokens>> batch, PlannedBatch planned)
+    {
         var sequences = new List<(SequenceGroup Group, Task<TraceTokens?[]> Rows, BatchStep Step)>();
-        foreach (var step in _batches.Current.Steps)
+        foreach (var step in planned.Steps)
         {
             var key = (step.Set, step.Group);
             switch (step.Kind)

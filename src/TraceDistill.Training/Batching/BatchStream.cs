@@ -10,12 +10,12 @@ namespace TraceDistill.Training.Batching;
 /// <param name="threads">Threads; no bit of a batch depends on their number.</param>
 sealed class BatchStream(BatchPlan plan, int threads = 1) : IBatchSource
 {
-    public IEnumerable<IReadOnlyList<TraceTokens>> From(long update)
+    public IEnumerable<IReadOnlyList<TraceTokens>> From(long update, CancellationToken cancellationToken = default)
     {
         using var reading = new BatchReading(plan, update, threads);
-        while (true)
+        while (reading.Next(cancellationToken) is { } batch)
         {
-            yield return reading.Next();
+            yield return batch;
         }
     }
 }

@@ -7,7 +7,8 @@ namespace TraceDistill.Training.Batching;
 /// <param name="batchTokens">A batch is closed before it would exceed this; a longer sequence makes a batch of its own.</param>
 sealed class EndlessBatches(IEnumerable<TraceTokens> sequences, int batchTokens) : IBatchSource
 {
-    public IEnumerable<IReadOnlyList<TraceTokens>> From(long update) => Batches().Skip(checked((int)update));
+    public IEnumerable<IReadOnlyList<TraceTokens>> From(long update, CancellationToken cancellationToken = default) =>
+        Batches().TakeWhile(_ => !cancellationToken.IsCancellationRequested).Skip(checked((int)update));
 
     IEnumerable<IReadOnlyList<TraceTokens>> Batches()
     {

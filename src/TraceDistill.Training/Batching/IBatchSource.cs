@@ -7,7 +7,8 @@ namespace TraceDistill.Training.Batching;
 /// </summary>
 public interface IBatchSource
 {
-    /// <summary>The endless series of batches from one of them on.</summary>
+    /// <summary>The series of batches from one of them on; it ends where <paramref name="cancellationToken"/> says so.</summary>
     /// <param name="update">Number of the first one; a training begins with 0.</param>
-    IEnumerable<IReadOnlyList<TraceTokens>> From(long update);
+    /// <param name="cancellationToken">Ends the wait for a batch too.</param>
+    IEnumerable<IReadOnlyList<TraceTokens>> From(long update, CancellationToken cancellationToken = default);
 }

@@ -213,7 +213,9 @@ sealed class TrainingSet : IDisposable
     {
         if (survey.Fitting > 0)
         {
-            if (traces.Count > 1 && traces.FindIndex(groups => groups.Count == 0) is >= 0 and var empty)
+            // Without weights one set of traces is mixed with the worked solutions, and may be empty.
+            var isEachWanted = traces.Count > 1 || options.Traces.Any(set => set.Weight is not null);
+            if (isEachWanted && traces.FindIndex(groups => groups.Count == 0) is >= 0 and var empty)
             {
                 throw new InvalidInputException(
                     $"{options.Traces[empty].Path}: nothing to train on: its traces are unfinished, "

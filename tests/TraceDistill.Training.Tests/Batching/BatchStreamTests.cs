@@ -22,7 +22,7 @@ public sealed class BatchStreamTests
         var sequences = new NumberedSequences(Lengths, _ => Spin(random.Next(200_000)));
         var plan = Plan(sequences);
 
-        var batches = NumberedSequences.Names(new BatchStream(plan, threads).From(0)).Take(400);
+        var batches = NumberedSequences.Names(new BatchStream(plan, threads).From(0, TestContext.Current.CancellationToken)).Take(400);
 
         Assert.Equal(plan.Batches().Take(400).Select(batch => batch.Sequences.Select(step => (step.Group, step.Row))), batches);
     }
@@ -34,11 +34,18 @@ public sealed class BatchStreamTests
     [InlineData(333)]
     public void From_ALaterUpdate_GoesOnWithTheVeryNextBatch(int update)
     {
-        var whole = NumberedSequences.Names(new BatchStream(Plan(new NumberedSequences(Lengths))).From(0)).Take(update + 100).Skip(update);
+        var whole = NumberedSequences
+            .Names(new BatchStream(Plan(new NumberedSequences(Lengths))).From(0, TestContext.Current.CancellationToken))
+            .Take(update + 100)
+            .Skip(update);
 
         Assert.Equal(
             whole,
-            NumberedSequences.Names(new BatchStream(Plan(new NumberedSequences(Lengths)), threads: 2).From(update)).Take(100)
+            NumberedSequences
+                .Names(
+                    new BatchStream(Plan(new NumberedSequences(Lengths)), threads: 2).From(update, TestContext.Current.CancellationToken)
+                )
+                .Take(100)
         );
     }
 
@@ -50,7 +57,7 @@ public sealed class BatchStreamTests
     {
         var sequences = new NumberedSequences(Lengths);
 
-        _ = new BatchStream(Plan(sequences)).From(1_500).First();
+        _ = new BatchStream(Plan(sequences)).From(1_500, TestContext.Current.CancellationToken).First();
 
         Assert.InRange(sequences.Reads.Count, 4, 10);
     }
@@ -60,7 +67,10 @@ public sealed class BatchStreamTests
     {
         var sequences = new NumberedSequences(Lengths);
 
-        _ = new BatchStream(new BatchPlan([sequences.Set()], 100, seed: 5), threads: 2).From(0).Take(1_000).Count();
+        _ = new BatchStream(new BatchPlan([sequences.Set()], 100, seed: 5), threads: 2)
+            .From(0, TestContext.Current.CancellationToken)
+            .Take(1_000)
+            .Count();
 
         Assert.Equal(Enumerable.Range(0, 20), sequences.Reads.Order());
     }
@@ -70,7 +80,7 @@ public sealed class BatchStreamTests
     public void From_ALargeSet_KeepsTheSequencesOfTheBufferAlone()
     {
         var sequences = new NumberedSequences(Lengths);
-        using var batches = new BatchStream(Plan(sequences), threads: 2).From(0).GetEnumerator();
+        using var batches = new BatchStream(Plan(sequences), threads: 2).From(0, TestContext.Current.CancellationToken).GetEnumerator();
         for (var i = 0; i < 400; i++)
         {
             batches.MoveNext();
@@ -98,13 +108,43 @@ public sealed class BatchStreamTests
             threads: 2
         );
 
-        using var batches = stream.From(0).GetEnumerator();
+        using var batches = stream.From(0, TestContext.Current.CancellationToken).GetEnumerator();
         for (var i = 0; i < first; i++)
         {
             Assert.True(batches.MoveNext());
         }
 
         Assert.Equal("damaged", Assert.Throws<InvalidInputException>(() => batches.MoveNext()).Message);
+    }
+
+    /// <summary>A set of no sequence has no order: whoever waits for a batch is told, and does not wait without end.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void From_APlanThatFails_FailsAtTheBatch(int threads)
+    {
+        var plan = new BatchPlan([new SequenceSet([]), new NumberedSequences(Lengths).Set()], 100, seed: 5);
+        using var batches = new BatchStream(plan, threads).From(0, TestContext.Current.CancellationToken).GetEnumerator();
+
+        Assert.Throws<IndexOutOfRangeException>(() => batches.MoveNext());
+    }
+
+    /// <summary>A folder on another machine may not answer for minutes.</summary>
+    [Fact]
+    public void Next_CancelledWhileAGroupIsRead_WaitsNoLonger()
+    {
+        using var cancellation = new CancellationTokenSource();
+        using var released = new ManualResetEventSlim();
+        var sequences = new NumberedSequences(Lengths, _ =>
+        {
+            cancellation.Cancel();
+            released.Wait(TestContext.Current.CancellationToken);
+        });
+        using var reading = new BatchReading(Plan(sequences), update: 0, threads: 1);
+
+        Assert.Null(reading.Next(cancellation.Token));
+
+        released.Set();
     }
 
     static void Spin(int iterations)

@@ -136,6 +136,27 @@ public sealed class TrainingSetTests : TrainStageCase
         );
     }
 
+    /// <summary>Beside worked solutions there is enough to learn from, and yet a weight for traces of which none is left.</summary>
+    [Fact]
+    public async Task RunAsync_WeightOfTracesOfWhichNoneIsLeft_IsRefusedByName()
+    {
+        await Folder.WriteAsync([Folder.Create(1) with { Verdict = "incorrect" }]);
+        var file = Folder.Out("problems.jsonl");
+        await File.WriteAllLinesAsync(
+            file,
+            Enumerable.Range(1, 6).Select(i => $$"""{"problem": "Twice {{i}}?", "answer": "{{2 * i}}", "solution": "{{i}} and {{i}}"}"""),
+            TestContext.Current.CancellationToken
+        );
+        var options = Options with { OnlyCorrect = true, Problems = file, MaxSteps = 1 };
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(options with { Traces = [new TraceSet { Path = Folder.Path, Weight = 1 }] }, "weighted")
+        );
+
+        Assert.StartsWith($"{Folder.Path}: nothing to train on: ", error.Message);
+        Assert.Equal(6, (await RunAsync(options, "plain")).Sequences);
+    }
+
     [Fact]
     public async Task RunAsync_AllTracesTooLong_SaysWhatToRaise()
     {
