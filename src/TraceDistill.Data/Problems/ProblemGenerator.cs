@@ -58,7 +58,7 @@ public static class ProblemGenerator
     /// <summary>An endless stream for pretraining, the families taking turns; problems may come again with other solutions.</summary>
     /// <inheritdoc cref="Generate" path="/param"/>
     /// <exception cref="InvalidInputException">A name is unknown or the list is empty.</exception>
-    public static IEnumerable<Problem> Stream(IReadOnlyList<string> families, int seed, ProblemSplit split)
+    public static IEnumerable<Problem> Stream(IReadOnlyList<string> families, long seed, ProblemSplit split)
     {
         var resolved = Resolve(families);
         return Endless();
@@ -87,7 +87,7 @@ public static class ProblemGenerator
         ?? throw new InvalidInputException($"family: \"{name}\" is not known; {NearestName.Suggestion(name, FamilyNames)}");
 
     /// <summary>One family's random stream on one side of the split.</summary>
-    sealed class Source(IProblemFamily family, int seed, ProblemSplit split)
+    sealed class Source(IProblemFamily family, long seed, ProblemSplit split)
     {
         readonly Random _random = new(
             BinaryPrimitives.ReadInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"{seed} {family.Name}")))

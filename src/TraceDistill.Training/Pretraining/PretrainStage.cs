@@ -31,13 +31,17 @@ public static class PretrainStage
 {
     /// <summary>Texts that the vocabulary is learned from.</summary>
     const int TokenizerTexts = 20_000;
+
+    /// <summary>Generated problems, which have no end, whose lengths are looked at before training.</summary>
+    const int SeenTexts = 1_000;
     static readonly DistillationSettings HardLossOnly = new(0, 1, MissingMass.TailBucket);
 
     /// <summary>
     /// Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.
     /// </summary>
-    /// <exception cref="InvalidInputException">The problems cannot be read, or the folder holds another run's
-    /// model.</exception>
+    /// <exception cref="InvalidInputException">
+    /// The problems cannot be read or are all longer than the model's positions, or the folder holds another run's model.
+    /// </exception>
     public static PretrainSummary Run(
         PretrainOptions options,
         string directory,
@@ -73,13 +77,22 @@ public static class PretrainStage
             parameters.Initialize(options.Seed);
             observer.Message($"pretraining a model of {parameters.Count:N0} parameters on {tokenizer.VocabularySize} tokens");
             var chat = new ChatSequence(tokenizer, ChatTemplate.Load(directory));
-            var sequences = fixedSet?.Select(chat.FromSolution).ToArray();
+            var positions = parameters.Configuration.MaxPositionEmbeddings;
+            var written = (fixedSet ?? Generated(options)).Select(chat.FromSolution);
+            TraceTokens[] seen = [.. fixedSet is null ? written.Take(SeenTexts) : written];
+            LookForTooLong(
+                seen,
+                positions,
+                options.Problems ?? FormattableString.Invariant($"the first {SeenTexts:N0} generated problems"),
+                observer
+            );
+            var sequences = fixedSet is null ? null : seen.Where(IsFitting).ToArray();
             var plan = sequences is null ? null : new BatchPlan([SequenceSet.Of(sequences)], options.UpdateTokens, options.Seed);
             options = options with { MaxSteps = options.StepsFor(plan) };
             IBatchSource batches = plan is null
-                ? new EndlessBatches(Generated(options).Select(chat.FromSolution), options.UpdateTokens)
+                ? new EndlessBatches(written.Where(IsFitting), options.UpdateTokens)
                 : new BatchStream(plan);
-            var longest = sequences?.Max(sequence => sequence.Ids.Length) ?? parameters.Configuration.MaxPositionEmbeddings;
+            var longest = sequences?.Max(sequence => sequence.Ids.Length) ?? positions;
             TrainingMemory.Ensure(options, TrainedWeights.All(parameters), device, longest, observer);
             end = TrainingMemory.Advised(options, device, longest, () =>
             {
@@ -91,6 +104,8 @@ public static class PretrainStage
             });
             ModelDirectory.Save(directory, parameters, options.Dtype);
             state.Finish(end);
+
+            bool IsFitting(TraceTokens sequence) => sequence.Ids.Length <= positions;
         }
 
         return new PretrainSummary(parameters.Count, tokenizer.VocabularySize, end.Steps, end.Loss);
@@ -102,8 +117,31 @@ public static class PretrainStage
         }
     }
 
+    /// <summary>Tells of sequences that are longer than the model's positions, which are left out.</summary>
+    /// <exception cref="InvalidInputException">All of them are.</exception>
+    static void LookForTooLong(TraceTokens[] sequences, int positions, string name, IRunObserver observer)
+    {
+        var tooLong = sequences.Count(sequence => sequence.Ids.Length > positions);
+        if (tooLong == 0)
+        {
+            return;
+        }
+
+        var longest = sequences.Max(sequence => sequence.Ids.Length);
+        var told =
+            FormattableString.Invariant($"{tooLong} of {sequences.Length} sequences ({(double)tooLong / sequences.Length:P1}) are longer ")
+            + $"than the model's {positions} positions and left out; the longest has {longest} tokens: "
+            + $"add max_position_embeddings: {longest} to architecture";
+        if (tooLong == sequences.Length)
+        {
+            throw new InvalidInputException($"{name}: nothing to train on: {told}");
+        }
+
+        observer.Message($"{name}: {told}");
+    }
+
     static IEnumerable<Problem> Generated(PretrainOptions options) =>
-        ProblemGenerator.Stream(options.Family, checked((int)options.Seed), ProblemSplit.Train);
+        ProblemGenerator.Stream(options.Family, options.Seed, ProblemSplit.Train);
 
     /// <summary>
     /// Everything that decides a run: the settings and the very problems. Where their file lies and what its fields are called does not.
