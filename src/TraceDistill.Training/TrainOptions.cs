@@ -138,7 +138,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("Fraction of an adapter's inputs dropped in training")]
     public double LoraDropout { get; init; }
 
-    /// <value>all-linear: the seven projections of every layer.</value>
+    /// <value>all-linear: every projection of every layer, those of experts too.</value>
     [Description(
         "Layers that have adapters, by the ends of their names such as q_proj or layers.0.mlp.up_proj; every one "
             + "(all-linear) unless given"
@@ -148,6 +148,10 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <value>False.</value>
     [Description("Use DoRA: adapters learn the size of each row apart from its direction")]
     public bool UseDora { get; init; }
+
+    /// <summary>The adapters that are trained; null where the model's own weights are.</summary>
+    internal LoraSettings? Adapters =>
+        LoraR is { } rank ? new LoraSettings(rank, LoraAlpha ?? 2 * rank, LoraDropout, LoraTargetModules, UseDora) : null;
 
     /// <value>None.</value>
     [Description(

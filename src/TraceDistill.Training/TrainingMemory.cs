@@ -2,6 +2,7 @@ using System.Globalization;
 using TorchSharp;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Models;
+using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Native;
@@ -81,13 +82,14 @@ public static class TrainingMemory
     /// <summary>An estimate before anything is there: what a training of this shape takes at most beside its data, in bytes.</summary>
     /// <param name="options">Steps, precision and optimizer.</param>
     /// <param name="shape">Of the model.</param>
+    /// <exception cref="InvalidInputException">lora_target_modules names a layer that the model has not.</exception>
     public static long Estimate(OptimizationOptions options, ModelConfiguration shape)
     {
         var total = ModelParameters.CountOf(shape);
 
-        // Adapters stand beside all seven matrices of a layer at most, and leave the others in 16 bits: of which kind is not known yet.
-        var (trained, bytes) = options is TrainOptions { LoraR: { } rank }
-            ? ((long)rank * shape.NumHiddenLayers * ((9L * shape.HiddenSize) + (3L * shape.IntermediateSize)), sizeof(ushort))
+        // What adapters stand beside is in 16 bits: of which kind is not known yet.
+        var (trained, bytes) = options is TrainOptions { Adapters: { } adapters }
+            ? (LoraAdapter.CountOf(shape, adapters), sizeof(ushort))
             : (total, options.MasterDtype.Bytes());
         var rounded = options.MasterDtype == MasterDtype.BFloat16 ? 0 : total;
         return (bytes * total) + Estimate(options, shape, rounded, trained, longest: 0, CPU);

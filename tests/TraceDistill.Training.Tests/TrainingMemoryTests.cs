@@ -65,6 +65,43 @@ public class TrainingMemoryTests
         Assert.True(2 * Of(adapter) < Of(Options with { GradientCheckpointing = true }));
     }
 
+    /// <summary>Experts have adapters each, r · (inputs + outputs) to a matrix, and DoRA a number more for each output.</summary>
+    [Theory]
+    [MemberData(nameof(DecoderShapes.All), MemberType = typeof(DecoderShapes))]
+    public void Estimate_Adapters_CountsThoseOfEveryMatrixOfTheLayers(string name)
+    {
+        const int Rank = 3;
+        using var model = DecoderShapes.Parameters(name, seed: 1);
+        var shapes = model
+            .Names.Where(weight => weight.Contains(".layers.") && !weight.EndsWith(".gate.weight", StringComparison.Ordinal))
+            .Select(model.ShapeOf)
+            .Where(shape => shape.Length == 2)
+            .ToList();
+        foreach (var useDora in new[] { false, true })
+        {
+            var settings = new LoraSettings(Rank, 6, 0, [LoraAdapter.AllLinear], useDora);
+            using var adapter = new LoraAdapter(model, settings, seed: 1);
+            var expected = shapes.Sum(shape => (Rank * (shape[0] + shape[1])) + (useDora ? shape[0] : 0));
+
+            Assert.Equal(expected, LoraAdapter.CountOf(model.Configuration, settings));
+            Assert.Equal(expected, adapter.Count);
+
+            // In float32 a weight, whose frozen base is counted apart, has two moments, and a gradient in each lane.
+            var options = new TrainOptions
+            {
+                Student = "model",
+                LoraR = Rank,
+                LoraAlpha = 6,
+                UseDora = useDora,
+                ComputeDtype = ComputeDtype.Float32,
+                Workers = 1,
+            };
+            var lanes = GradientWorkers.LanesOf(expected, options.UpdateTokens, options.MicroBatchTokens, isOnCpu: true);
+            var none = TrainingMemory.Estimate(options with { LoraTargetModules = [] }, model.Configuration);
+            Assert.Equal((2 + lanes) * 4 * expected, TrainingMemory.Estimate(options, model.Configuration) - none);
+        }
+    }
+
     /// <summary>Of weights, gradient and moments, counted name by name.</summary>
     [Theory]
     [InlineData(MasterDtype.Float32, 4)]

@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using static TorchSharp.torch;
@@ -47,7 +48,7 @@ public sealed class LoraAdapter : NamedWeights
     /// <param name="seed">Of A's first values.</param>
     /// <exception cref="InvalidInputException">A target module is not in the model.</exception>
     public LoraAdapter(IDecoderWeights model, LoraSettings settings, long seed)
-        : this(model, settings, Select(model, settings.TargetModules)) => Initialize(seed);
+        : this(model, settings, [.. Select(model.Names, model.ShapeOf, settings.TargetModules)]) => Initialize(seed);
 
     LoraAdapter(IDecoderWeights model, LoraSettings settings, IReadOnlyList<LoraModule> modules)
         : base(modules.SelectMany(module => Shapes(module, settings)))
@@ -71,6 +72,16 @@ public sealed class LoraAdapter : NamedWeights
 
     /// <returns>The adapter of the named layer, or null where it has none.</returns>
     internal LoraModule? Find(string layer) => _modules.GetValueOrDefault(layer);
+
+    /// <summary>Number of weights of an adapter beside a model of this shape.</summary>
+    /// <exception cref="InvalidInputException">A target module is not in the model.</exception>
+    public static long CountOf(ModelConfiguration configuration, LoraSettings settings)
+    {
+        var shapes = ModelParameters.Shapes(configuration).ToDictionary();
+        return Select(shapes.Keys, name => shapes[name], settings.TargetModules)
+            .SelectMany(module => Shapes(module, settings))
+            .Sum(weight => weight.Shape.ElementCount());
+    }
 
     /// <summary>Takes over changed weights.</summary>
     public void Refresh()
@@ -162,13 +173,13 @@ public sealed class LoraAdapter : NamedWeights
     }
 
     /// <summary>The layers whose name is a target, or ends in one after a dot, as PEFT has it.</summary>
-    static LoraModule[] Select(IDecoderWeights model, IReadOnlyList<string> targets)
+    static IEnumerable<LoraModule> Select(IEnumerable<string> names, Func<string, long[]> shapeOf, IReadOnlyList<string> targets)
     {
         const string Ending = ".weight";
         string[] layers =
         [
-            .. model
-                .Names.Where(name => LinearLayers.Any(last => name.EndsWith($".{last}{Ending}", StringComparison.Ordinal)))
+            .. names
+                .Where(name => LinearLayers.Any(last => name.EndsWith($".{last}{Ending}", StringComparison.Ordinal)))
                 .Select(name => name[..^Ending.Length]),
         ];
         foreach (var target in targets)
@@ -182,18 +193,15 @@ public sealed class LoraAdapter : NamedWeights
             }
         }
 
-        return
-        [
-            .. layers
-                .Where(layer => targets.Any(target => IsTarget(layer, target)))
-                .Select(
-                    (layer, index) =>
-                    {
-                        var shape = model.ShapeOf(layer + Ending);
-                        return new LoraModule(index, layer, (int)shape[0], (int)shape[1]);
-                    }
-                ),
-        ];
+        return layers
+            .Where(layer => targets.Any(target => IsTarget(layer, target)))
+            .Select(
+                (layer, index) =>
+                {
+                    var shape = shapeOf(layer + Ending);
+                    return new LoraModule(index, layer, (int)shape[0], (int)shape[1]);
+                }
+            );
     }
 
     static IEnumerable<string> LastNames(IEnumerable<string> layers) =>

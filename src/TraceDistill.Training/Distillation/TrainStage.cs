@@ -273,15 +273,8 @@ public static class TrainStage
     /// <summary>The student before the first step, and what of it is trained.</summary>
     static TrainedWeights Begin(TrainOptions options, Tokenizer tokenizer, int positions)
     {
-        if (options.LoraR is { } rank)
+        if (options.Adapters is { } settings)
         {
-            var settings = new LoraSettings(
-                rank,
-                options.LoraAlpha ?? 2 * rank,
-                options.LoraDropout,
-                options.LoraTargetModules,
-                options.UseDora
-            );
             var frozen = options.Student is { } student
                 ? ModelDirectory.LoadFrozen(student)
                 : InitialParameters(options, tokenizer, positions);
