@@ -23,8 +23,7 @@ public sealed record Capture
 
 /// <summary>
 /// States that a pass has kept. Where gradients are recorded, these tensors are part of the graph: a loss of theirs is to be walked back
-/// together with that of the
-/// hidden states.
+/// together with that of the hidden states.
 /// </summary>
 /// <param name="wanted">Kinds to keep.</param>
 public sealed class Captured(Capture wanted) : IDisposable

@@ -64,12 +64,21 @@ public sealed class Decoder : nn.Module
     }
 
     /// <summary>
-    /// [V, D] the matrix that turns hidden states into logits: the embedding, where they are tied. Read and trained in float32.
+    /// [V, D] the matrix that turns hidden states into logits, in float32: the embedding, where they are tied.
     /// </summary>
     internal LinearMatrix Output { get; }
 
     /// <summary>c, where logits z are c · tanh(z / c); null where they stay.</summary>
     internal double? LogitSoftCap => _shape.LogitSoftCap;
+
+    /// <summary>Hidden states of the wanted tokens.</summary>
+    /// <returns>[M, D] after the final norm, at the batch's <see cref="TokenBatch.Outputs"/>.</returns>
+    public Tensor Forward(TokenBatch batch) => Forward(batch, noise: null);
+
+    /// <summary>Hidden states of the wanted tokens, and what else is asked for.</summary>
+    /// <param name="captured">Takes what it asks for.</param>
+    /// <returns>[M, D] after the final norm, at the batch's <see cref="TokenBatch.Outputs"/>.</returns>
+    public Tensor Forward(TokenBatch batch, Captured captured) => Forward(batch, noise: null, captured);
 
     /// <summary>Hidden states of the wanted tokens.</summary>
     /// <param name="noise">A row for each token: what dropout and NEFTune draw from; null for neither.</param>
@@ -92,7 +101,7 @@ public sealed class Decoder : nn.Module
     /// <summary>z = W·h, with the family's soft cap; no gradient is recorded.</summary>
     /// <param name="hidden">[M, D].</param>
     /// <returns>[M, V] in float32, whatever the matrix is stored in.</returns>
-    internal Tensor Logits(Tensor hidden)
+    public Tensor Logits(Tensor hidden)
     {
         using var noGrad = no_grad();
         var logits = Output.ApplyStored(hidden.to(ScalarType.Float32));
