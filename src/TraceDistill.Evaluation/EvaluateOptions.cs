@@ -29,6 +29,9 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     [Description("Device to compute on: cpu, cuda, cuda:N, or auto, a GPU where there is one; used for models in directories")]
     public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
 
+    DeviceChoice? IDeviceOptions.Device =>
+        (Model is not null && Endpoint is null) || Models.Values.Any(source => source.Directory is not null) ? Device : null;
+
     [Operational]
     [Description("Environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }

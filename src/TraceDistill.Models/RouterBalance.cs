@@ -48,17 +48,18 @@ sealed class RouterBalance(ModelConfiguration configuration, TokenBatch batch)
         int[] sequences = rows == _sequences.Length ? _sequences : [.. batch.Outputs.Select(output => _sequences[output])];
         var (sizes, trained) = (CountsOf(sequences), CountsOf(batch.Outputs.Select(output => _sequences[output])));
         var counts = new double[batch.Lengths.Length * experts]; // [S, E]
+        var ofToken = chosen.Length / rows;
         for (var place = 0; place < chosen.Length; place++)
         {
-            counts[(sequences[place * rows / chosen.Length] * experts) + (int)chosen[place]]++;
+            counts[(sequences[place / ofToken] * experts) + (int)chosen[place]]++;
         }
 
         // Of each probability: trained tokens · E · f / tokens, f and P being means over the tokens.
         var slopes = counts.Select((count, i) => count * trained[i / experts] * experts / Math.Pow(Math.Max(1, sizes[i / experts]), 2));
-        var ofToken = tensor(slopes.ToArray(), [batch.Lengths.Length, experts], device: y.device)
+        var weights = tensor(slopes.ToArray(), [batch.Lengths.Length, experts], device: y.device)
             .to(probabilities.dtype)
             .index_select(0, tensor(sequences, dtype: ScalarType.Int64, device: y.device)); // [N, E]
-        var loss = (probabilities * ofToken).sum();
+        var loss = (probabilities * weights).sum();
         _losses[layer] = loss.to(ScalarType.Float64).cpu().data<double>()[0];
         return Attached.apply(y, loss, _factor);
     }

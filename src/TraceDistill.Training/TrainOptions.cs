@@ -67,7 +67,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>As many as the traces hold.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Soft targets used of each token, the most probable ones")]
+    [Description("Soft targets used for each token, the most probable ones")]
     public int? KdTopK { get; init; }
 
     /// <value>tail_bucket.</value>

@@ -42,7 +42,7 @@ public sealed class Trainer(
     /// <summary>Batches left out one after another before even a patient training ends.</summary>
     const int MostLeftOut = 20;
 
-    /// <summary>Updates before a spike is looked for, and how slowly the average forgets.</summary>
+    /// <summary>Steps before a spike is looked for, and how slowly the average forgets.</summary>
     const int SpikeWarmup = 20;
     const double LossDecay = 0.95;
 
@@ -63,11 +63,11 @@ public sealed class Trainer(
     /// <summary>
     /// Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.
     /// </summary>
-    /// <param name="batches">Gives the batch of each update.</param>
-    /// <param name="settings">Weight and temperature of the soft targets at an update.</param>
+    /// <param name="batches">Gives the batch of each step.</param>
+    /// <param name="settings">Weight and temperature of the soft targets at a step.</param>
     /// <param name="checkpoints">Where this run keeps its state.</param>
-    /// <param name="cancellationToken">Stops between two updates or within an evaluation, after a checkpoint.</param>
-    /// <returns>The steps made and the last update's mean loss.</returns>
+    /// <param name="cancellationToken">Stops between two steps or within an evaluation, after a checkpoint.</param>
+    /// <returns>The steps made and the last step's mean loss.</returns>
     /// <exception cref="InvalidInputException">The training diverged.</exception>
     public FinishedTraining Run(
         IBatchSource batches,
@@ -207,7 +207,7 @@ public sealed class Trainer(
         }
     }
 
-    /// <returns>What is wrong with an update; null where nothing is.</returns>
+    /// <returns>What is wrong with a step; null where nothing is.</returns>
     string? FaultOf(in StepMetrics metrics)
     {
         var figures = string.Create(CultureInfo.InvariantCulture, $"loss {metrics.Loss}, gradient norm {metrics.GradientNorm}");

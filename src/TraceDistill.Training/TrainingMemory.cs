@@ -35,7 +35,9 @@ public static class TrainingMemory
     {
         var isCpu = device.type == DeviceType.CPU;
         var needed = (isCpu ? Environment.WorkingSet + data : Held(options, trained)) + Estimate(options, trained, longest, device);
-        EnsureFit(needed, isCpu ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : CudaMemory.Total(device), options, device, longest);
+        // How much of a GPU's activations libtorch keeps was never measured: what is refused there is what cannot fit even without them.
+        var least = isCpu ? needed : needed - Activations(options, trained.Model.Configuration, trained.Count, longest, device);
+        EnsureFit(least, isCpu ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : CudaMemory.Total(device), options, device, longest);
 
         var time = TrainingTime.Estimate(options, trained.Model.Configuration, device);
         observer.Message(
@@ -57,10 +59,10 @@ public static class TrainingMemory
         }
         catch (Exception error) when (error is OutOfMemoryException || MemoryFailure.IsMemoryFull(error))
         {
-            var advice = Advice(options, longest);
+            var advice = Advice(options, device, longest);
             throw new InvalidInputException(
                 $"memory is full while training on {device}{(advice.Length > 0 ? $": {advice}" : "")}; "
-                    + "what is saved goes on from its last checkpoint",
+                    + "with other workers or gradient_checkpointing it goes on from its last checkpoint, else it begins anew",
                 error
             );
         }
@@ -71,7 +73,7 @@ public static class TrainingMemory
     {
         if (needed > limit)
         {
-            var advice = Advice(options, longest);
+            var advice = Advice(options, device, longest);
             var there = $"there are {Gigabytes(limit.Value)}{(device.type == DeviceType.CPU ? "" : $" on {device}")}";
             throw new InvalidInputException(
                 $"this training takes about {Gigabytes(needed)}, and {there}{(advice.Length > 0 ? ": " + advice : "")}"
@@ -129,28 +131,39 @@ public static class TrainingMemory
     /// <param name="unrounded">Weights that are copied where products are in bfloat16.</param>
     static long Estimate(OptimizationOptions options, ModelConfiguration shape, long unrounded, long trained, int longest, Device device)
     {
+        var rounded = options.ComputeDtype.On(device) == ComputeDtype.BFloat16 ? sizeof(ushort) * unrounded : 0;
+        return (LanesOf(options, trained, device) * sizeof(float) * trained)
+            + WeightOptimizer.MomentBytes(options.Optim, trained, options.MasterDtype)
+            + rounded
+            + (options.EmaDecay > 0 ? sizeof(float) * trained : 0)
+            + Activations(options, shape, trained, longest, device);
+    }
+
+    /// <summary>Bytes that forward passes keep for the way back, and those of the head.</summary>
+    internal static long Activations(OptimizationOptions options, ModelConfiguration shape, long trained, int longest, Device device)
+    {
         long tokens = Math.Max(Math.Min(options.MicroBatchTokens, options.UpdateTokens), longest);
-        long lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens, device.type == DeviceType.CPU);
-        var atWork = Math.Min(options.ResolveWorkers(), lanes);
+        var atWork = Math.Min(options.ResolveWorkers(), LanesOf(options, trained, device));
+        // Between products in bfloat16 a GPU computes in it too.
+        var isRounded = device.type != DeviceType.CPU && options.ComputeDtype.On(device) == ComputeDtype.BFloat16;
+        long number = isRounded ? sizeof(ushort) : sizeof(float);
         var inner = Math.Max(
             shape.IntermediateSize,
             shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0
         );
         var width = shape.QuerySize + (2 * shape.KeyValueSize);
-        var layer = sizeof(float) * tokens * ((4L * shape.HiddenSize) + width + shape.QuerySize + shape.NumAttentionHeads + (3 * inner));
+        var layer = number * tokens * ((4L * shape.HiddenSize) + width + shape.QuerySize + shape.NumAttentionHeads + (3 * inner));
         var kept = options.GradientCheckpointing
-            ? (sizeof(float) * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
+            ? (number * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
-        var rounded = options.ComputeDtype.On(device) == ComputeDtype.BFloat16 ? sizeof(ushort) * unrounded : 0;
-        return (lanes * sizeof(float) * trained)
-            + WeightOptimizer.MomentBytes(options.Optim, trained, options.MasterDtype)
-            + rounded
-            + (options.EmaDecay > 0 ? sizeof(float) * trained : 0)
-            + (atWork * (kept + layer + Head(shape, device)));
+        return atWork * (kept + layer + Head(shape, device));
     }
 
+    static long LanesOf(OptimizationOptions options, long trained, Device device) =>
+        GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens, device.type == DeviceType.CPU);
+
     /// <summary>Advice on what to change for less memory.</summary>
-    internal static string Advice(OptimizationOptions options, int longest)
+    internal static string Advice(OptimizationOptions options, Device device, int longest)
     {
         string?[] ways =
         [
@@ -158,7 +171,7 @@ public static class TrainingMemory
                 ? $"lower micro_batch_tokens (now {options.MicroBatchTokens})"
                 : null,
             options.GradientCheckpointing ? null : "set gradient_checkpointing: true",
-            options.ResolveWorkers() > 1 ? $"lower workers (now {options.ResolveWorkers()})" : null,
+            device.type == DeviceType.CPU && options.ResolveWorkers() > 1 ? $"lower workers (now {options.ResolveWorkers()})" : null,
             options.Optim == OptimizerKind.Adamw ? "take optim: adamw8bit" : null,
             options.MasterDtype == MasterDtype.Float32 && options is not TrainOptions { LoraR: not null }
                 ? "take master_dtype: bfloat16"

@@ -27,7 +27,9 @@ public record struct TrainingProgress
     /// <summary>The step it was seen at; 0 before there is a number.</summary>
     public long BestStep { get; set; }
 
-    /// <summary>The value that was last better than the one in this place by more than early_stopping_threshold.</summary>
+    /// <summary>
+    /// The value that early stopping compares with: the last that was better than its predecessor by more than early_stopping_threshold.
+    /// </summary>
     public double Target { get; set; }
 
     /// <summary>Evaluations since then.</summary>

@@ -100,7 +100,7 @@ public sealed class TrainingState(string directory, string fingerprint)
         return progress;
     }
 
-    /// <summary>Publishes the state after some updates.</summary>
+    /// <summary>Publishes the state after some steps.</summary>
     public void Save(TrainingProgress progress, TrainedWeights weights, Action<BytesVisitor> others)
     {
         AtomicFile.Write(_path, stream =>
@@ -261,7 +261,7 @@ public sealed class TrainingState(string directory, string fingerprint)
 
 /// <summary>The end of a training.</summary>
 /// <param name="Steps">Batches that were gone through.</param>
-/// <param name="Loss">Mean loss of the last update, nats.</param>
+/// <param name="Loss">Mean loss of the last step, nats.</param>
 public readonly record struct FinishedTraining(long Steps, double Loss)
 {
     /// <summary>Share of the time that was spent waiting for data since the training began or went on; not kept.</summary>

@@ -127,7 +127,7 @@ public static class TrainingTime
         {
             if (device.type == DeviceType.CUDA)
             {
-                cuda.synchronize();
+                cuda.synchronize(device);
             }
         }
     }

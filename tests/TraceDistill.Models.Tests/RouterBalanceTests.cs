@@ -78,6 +78,28 @@ public class RouterBalanceTests
         double[] ofFirst = [.. Enumerable.Repeat(new[] { 0.75, 0.25 }, 4).SelectMany(f => f).Select(f => 3 * 2 * f / 4)];
         double[] expected = [.. ofFirst.Concat([0, 1 * 2 * 1.0]).Select(slope => 0.01 / 2 * slope)];
         Assert.Equal(expected, probabilities.grad!.data<double>().ToArray(), (a, b) => Math.Abs(a - b) < 1e-12);
+
+        // The last layer has the wanted tokens alone: f = (2/3, 1/3), P = (1.9, 1.1) / 3 for three tokens.
+        var last = RouterBalance.Of(configuration, new TokenBatch(new int[5], [4, 1], Outputs: [1, 2, 3, 4]))!;
+        _ = last.Attach(1, ones(4, 3, dtype: ScalarType.Float64), probabilities.detach().narrow(0, 1, 4), [0, 0, 1, 1]);
+        Assert.Equal(0.01 * (3 * 2 * ((2 * 1.9) + 1.1) / 9 + 1.6) / 2, last.Loss, 1e-12);
+    }
+
+    /// <summary>Eight experts a token and more tokens than numbers of 32 bits count pairs of.</summary>
+    [Fact]
+    public void Attach_LongSequence_CountsEveryToken()
+    {
+        using var scope = NewDisposeScope();
+        const int Tokens = 20_000;
+        var configuration = DecoderShapes.Shape("qwen3_moe");
+        var balance = RouterBalance.Of(configuration, new TokenBatch(new int[Tokens], [Tokens]))!;
+        long[] chosen = [.. Enumerable.Range(0, Tokens).SelectMany(_ => Enumerable.Range(0, 8).Select(expert => (long)expert))];
+
+        _ = balance.Attach(0, ones(Tokens, 1), full([Tokens, 8], 1.0 / 8, dtype: ScalarType.Float64), chosen);
+
+        // Every expert has every token: f = 1 and P = 1/8 of each of eight, in one of the layers with experts.
+        var layers = Enumerable.Range(0, configuration.NumHiddenLayers).Count(configuration.HasExperts);
+        Assert.Equal(configuration.Experts!.RouterLossWeight * Tokens * 8 / layers, balance.Loss, 1e-6);
     }
 
     [Fact]

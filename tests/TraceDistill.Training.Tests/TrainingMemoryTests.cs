@@ -118,8 +118,8 @@ public class TrainingMemoryTests
         Assert.Equal(trained.Weights.Flat.Vector.bytes.Length, TrainingMemory.Held(options, trained));
 
         // Products read what is held in bfloat16, and copies of what is not: a model in bfloat16 has none.
-        var rounded = TrainingMemory.Estimate(options, trained, 100, Gpu);
-        var exact = TrainingMemory.Estimate(options with { ComputeDtype = ComputeDtype.Float32 }, trained, 100, Gpu);
+        var rounded = BesideActivations(options, trained);
+        var exact = BesideActivations(options with { ComputeDtype = ComputeDtype.Float32 }, trained);
         Assert.Equal(dtype == MasterDtype.BFloat16 ? 0 : 2 * weights, rounded - exact);
     }
 
@@ -152,8 +152,8 @@ public class TrainingMemoryTests
 
         Assert.Equal(2 * matrices + 4 * (vectors + adapters), TrainingMemory.Held(options, trained));
 
-        var rounded = TrainingMemory.Estimate(options, trained, 100, Gpu);
-        var exact = TrainingMemory.Estimate(options with { ComputeDtype = ComputeDtype.Float32 }, trained, 100, Gpu);
+        var rounded = BesideActivations(options, trained);
+        var exact = BesideActivations(options with { ComputeDtype = ComputeDtype.Float32 }, trained);
         Assert.Equal(copied * (matrices + vectors), rounded - exact);
     }
 
@@ -209,7 +209,7 @@ public class TrainingMemoryTests
 
         Assert.Matches(
             @"^memory is full while training on cuda:0: lower micro_batch_tokens \(now 2048\), set gradient_checkpointing: true, .*"
-                + "; what is saved goes on from its last checkpoint$",
+                + "; with other workers or gradient_checkpointing it goes on from its last checkpoint, else it begins anew$",
             error.Message
         );
         Assert.Same(full, error.InnerException);
@@ -220,6 +220,23 @@ public class TrainingMemoryTests
         Assert.Throws<InvalidDataException>(() =>
             TrainingMemory.Advised(Options, Gpu, longest: 100, () => throw new InvalidDataException("out of memory"))
         );
+
+    /// <summary>Between products in bfloat16 a GPU keeps half as much for the way back, but for the head.</summary>
+    [Fact]
+    public void Activations_BFloat16OnAGpu_TakeHalf()
+    {
+        var exact = Options with { ComputeDtype = ComputeDtype.Float32 };
+        var shape = Shape.Configure(50_304, []);
+        var head = TrainingMemory.Head(shape, Gpu);
+
+        var half = TrainingMemory.Activations(exact with { ComputeDtype = ComputeDtype.BFloat16 }, shape, 1, 1_000, Gpu) - head;
+
+        Assert.Equal(TrainingMemory.Activations(exact, shape, 1, 1_000, Gpu) - head, 2 * half);
+    }
+
+    static long BesideActivations(OptimizationOptions options, TrainedWeights trained) =>
+        TrainingMemory.Estimate(options, trained, 100, Gpu)
+        - TrainingMemory.Activations(options, trained.Model.Configuration, trained.Count, 100, Gpu);
 
     static long Of(OptimizationOptions options) => TrainingMemory.Estimate(options, Shape.Configure(50_304, []));
 }

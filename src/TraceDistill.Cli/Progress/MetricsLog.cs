@@ -37,8 +37,11 @@ sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
         }
     }
 
-    /// <summary>Removes what <paramref name="stage"/> wrote at <paramref name="fromStep"/> and later.</summary>
-    public void Rewind(string stage, long fromStep)
+    /// <summary>
+    /// Removes what <paramref name="stage"/> wrote after a step, and what it wrote at that step of values that it writes again: a
+    /// step and its evaluation have a line each.
+    /// </summary>
+    public void Rewind(string stage, long step, IEnumerable<string> values)
     {
         lock (_lock)
         {
@@ -50,7 +53,15 @@ sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
             var text = File.ReadAllText(path);
             var kept = string.Concat(
                 WholeLines(text)
-                    .Where((line, index) => Parse(path, index, line) is var metrics && (metrics.Stage != stage || metrics.Step < fromStep))
+                    .Where(
+                        (line, index) =>
+                            Parse(path, index, line) is var metrics
+                            && (
+                                metrics.Stage != stage
+                                || metrics.Step < step
+                                || (metrics.Step == step && !values.Any(metrics.Values.ContainsKey))
+                            )
+                    )
                     .Select(line => line + "\n")
             );
             if (kept.Length < text.Length)

@@ -36,7 +36,7 @@ sealed class StageObserver(string? stage, IRunObserver console, MetricsLog? metr
             if (!_hasBegun)
             {
                 // A stage that goes on from a checkpoint repeats the steps after it.
-                metrics?.Rewind(stage ?? "", step);
+                metrics?.Rewind(stage ?? "", step, values.Keys);
                 _tensorBoard = tensorBoardFolder is null ? null : new TensorBoardWriter(tensorBoardFolder, timeProvider);
                 _hasBegun = true;
             }

@@ -13,8 +13,8 @@ sealed class GpuPool(IReadOnlyList<string> names)
 
     readonly List<string> _free = [.. names];
 
-    /// <summary>Those that stages name themselves: others take them last.</summary>
-    readonly HashSet<string> _named = [];
+    /// <summary>Those that stages name which are running or about to: others take them last.</summary>
+    HashSet<string> _named = [];
 
     /// <summary>Those that this process sees.</summary>
     public static GpuPool OfThisMachine()
@@ -38,15 +38,17 @@ sealed class GpuPool(IReadOnlyList<string> names)
     {
         lock (_free)
         {
+            _named = [.. running.Append(stage).Select(NameOf).OfType<string>()];
+            // One that was started just now may not have taken its GPU yet.
+            var used = running.Count(IsPlaced) + running.Select(NameOf).OfType<string>().Distinct().Count();
             if (NameOf(stage) is { } name)
             {
-                _named.Add(name);
-                return running.Any(other => NameOf(other) == name) || (running.Any(IsPlaced) && !_free.Contains(name))
+                var isTaken = running.Any(other => NameOf(other) == name) || (running.Any(IsPlaced) && !_free.Contains(name));
+                return isTaken || used >= names.Count
                     ? $"its GPU, {((IDeviceOptions)stage.Options).Device}, which another stage uses"
                     : null;
             }
 
-            var used = running.Count(IsPlaced) + running.Select(NameOf).OfType<string>().Distinct().Count();
             return IsPlaced(stage) && used >= names.Count
                 ? $"a GPU: {(names.Count == 1 ? "the one here is" : $"all {names.Count} are")} in use"
                 : null;

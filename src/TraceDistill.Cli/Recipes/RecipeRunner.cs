@@ -251,7 +251,7 @@ sealed class RecipeRunner(
 
     void ForgetMetrics(string stage, MetricsLog metrics)
     {
-        metrics.Rewind(stage, long.MinValue);
+        metrics.Rewind(stage, long.MinValue, []);
         if (Directory.Exists(directory.TensorBoard(stage)))
         {
             Directory.Delete(directory.TensorBoard(stage), recursive: true);

@@ -192,7 +192,7 @@ public static class ModelDirectory
         Directory.CreateDirectory(destination);
         foreach (var name in TokenizerFiles.Where(name => File.Exists(Path.Combine(source, name))))
         {
-            // Processes that collect shares of one data set come here at the same time, perhaps from several machines.
+            // Processes that collect partitions of one data set come here at the same time, perhaps from several machines.
             var writer = $".{Environment.MachineName}-{Environment.ProcessId}";
             AtomicFile.Write(
                 Path.Combine(destination, name),

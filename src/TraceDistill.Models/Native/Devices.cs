@@ -88,10 +88,10 @@ public static class Devices
             var best = double.PositiveInfinity;
             for (var i = 0; i <= Products; i++)
             {
-                cuda.synchronize();
+                cuda.synchronize(device);
                 var start = System.Diagnostics.Stopwatch.GetTimestamp();
                 _ = x.matmul(x);
-                cuda.synchronize();
+                cuda.synchronize(device);
                 best = i == 0 ? best : Math.Min(best, System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds);
             }
 

@@ -132,8 +132,7 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
             return CustomGradient.Of(ctx, gradOutput, arguments, (saved, dy) =>
             {
                 var input = saved[0];
-                var dtype = matrix.Rounded?.dtype ?? dy.dtype;
-                var slopes = Round(dy, dtype);
+                var slopes = Round(dy, matrix.ProductDtype(dy));
                 if (matrix.IsTrained)
                 {
                     matrix.Accumulate(slopes, input);

@@ -75,7 +75,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     /// </summary>
     /// <value>None: found in the chat template or in the answers themselves.</value>
     [Description(
-        "Marks around the teacher's reasoning, where they are detected wrongly: " + "two, such as [\"<think>\", \"</think>\"], or harmony"
+        "Two marks around the teacher's reasoning, such as [\"<think>\", \"</think>\"], or harmony; only where detection is wrong"
     )]
     public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
 
@@ -257,7 +257,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
 
     /// <value>full: a trace that was acknowledged survives the loss of power.</value>
     [Operational]
-    [Description("Waiting of the journal for the disk: full, normal (a power loss may cost seconds of work) or off")]
+    [Description("Durability of the journal: full, normal (a power loss may cost seconds of work) or off")]
     public JournalSync Synchronous { get; init; } = JournalSync.Full;
 
     /// <summary>

@@ -197,8 +197,8 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
 
     /// <value>float32.</value>
     [Description(
-        "Precision of the layers' matrix products: float32, bfloat16 where the device has it, or auto, the faster of the two; "
-            + "weights, loss and optimizer are float32"
+        "Precision of matrix products: float32, bfloat16 where the device has it, or auto, the faster of the two; "
+            + "weights, logits, loss and optimizer are float32"
     )]
     public ComputeDtype ComputeDtype { get; init; }
 

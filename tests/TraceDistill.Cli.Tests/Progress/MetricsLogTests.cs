@@ -30,19 +30,33 @@ public class MetricsLogTests
         var path = folder.File("metrics.jsonl");
         using (var log = new MetricsLog(path, new VirtualTime()))
         {
-            foreach (var (stage, step) in new[] { ("a", 1L), ("b", 1), ("a", 2), ("a", 3), ("b", 2) })
+            foreach (
+                var (stage, step, value) in new[]
+                {
+                    ("a", 1L, "loss"),
+                    ("b", 1, "loss"),
+                    ("a", 2, "loss"),
+                    ("a", 2, "eval_loss"),
+                    ("a", 3, "loss"),
+                    ("b", 2, "loss"),
+                }
+            )
             {
-                log.Append(stage, step, new Dictionary<string, double>());
+                log.Append(stage, step, new Dictionary<string, double> { [value] = 1 });
             }
         }
 
         File.AppendAllText(path, "{\"time\":\"2026-01");
         using (var log = new MetricsLog(path, new VirtualTime()))
         {
-            log.Rewind("a", 2);
-            log.Append("a", 2, new Dictionary<string, double>());
+            // The step was saved before its evaluation, which is made once more.
+            log.Rewind("a", 2, ["eval_loss", "eval_kl"]);
+            log.Append("a", 2, new Dictionary<string, double> { ["eval_loss"] = 2 });
         }
 
-        Assert.Equal([("a", 1L), ("b", 1), ("b", 2), ("a", 2)], MetricsLog.Read(path).Select(line => (line.Stage, line.Step)));
+        Assert.Equal(
+            [("a", 1L, "loss", 1.0), ("b", 1, "loss", 1), ("a", 2, "loss", 1), ("b", 2, "loss", 1), ("a", 2, "eval_loss", 2)],
+            MetricsLog.Read(path).Select(line => (line.Stage, line.Step, line.Values.Single().Key, line.Values.Single().Value))
+        );
     }
 }

@@ -50,6 +50,23 @@ public class GpuPoolTests
         Assert.Null(pool.Shortage(other, [one]));
     }
 
+    /// <summary>All are asked about before the first of them has taken its GPU.</summary>
+    [Fact]
+    public void Shortage_StageThatNamesTheOneGpuOfAnother_Waits() =>
+        Assert.Equal("its GPU, cuda:0, which another stage uses", new GpuPool(["0"]).Shortage(Training("named", "cuda:0"), [First]));
+
+    [Fact]
+    public void Take_GpuThatAFinishedStageNamed_IsFreeAgain()
+    {
+        var (pool, done, running) = (new GpuPool(["4", "5"]), Training("done", "cuda:1"), Training("running", "cuda:0"));
+
+        Assert.Null(pool.Shortage(done, []));
+        Assert.Null(pool.Shortage(running, [done]));
+        Assert.Null(pool.Shortage(First, [running]));
+
+        Assert.Equal("5", pool.Take(First));
+    }
+
     [Fact]
     public void Take_GpuThatAStageNames_IsLeftToIt()
     {
@@ -70,7 +87,12 @@ public class GpuPoolTests
     public void Take_OneAfterTheOther_GivesEachAGpuOfItsOwn()
     {
         var pool = new GpuPool(["2", "GPU-7f"]);
-        var evaluation = SampleStages.Of(new CountVerb(), new EvaluateOptions { Problems = "problems.jsonl" }, "scores", []);
+        var evaluation = SampleStages.Of(
+            new CountVerb(),
+            new EvaluateOptions { Problems = "problems.jsonl", Model = "student" },
+            "scores",
+            []
+        );
 
         Assert.Equal(["2", "GPU-7f", null], new[] { pool.Take(First), pool.Take(evaluation), pool.Take(Third) });
 

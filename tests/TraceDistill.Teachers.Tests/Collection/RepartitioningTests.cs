@@ -150,7 +150,7 @@ public sealed class RepartitioningTests
     }
 
     [Fact]
-    public async Task OpenAsync_PartManifestIsMissing_SaysWhatToDo()
+    public async Task OpenAsync_ManifestOfAPartitionIsMissing_SaysWhatToDo()
     {
         using var run = new StoreRun(Problems);
         await RunPartitionsAsync(run, new CountingTeacher(), 2);

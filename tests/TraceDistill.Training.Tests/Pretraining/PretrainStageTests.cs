@@ -41,6 +41,7 @@ public sealed class PretrainStageTests : IDisposable
             message.StartsWith($"{file}: 1 of 2 sequences (50", StringComparison.Ordinal)
             && message.Contains("are longer than the model's 64 positions and left out; the longest has ")
         );
+        Assert.InRange(Assert.Single(heard.Values)["tokens"], 1, Options.BatchTokens);
         var loaded = Assert.Throws<InvalidInputException>(() => Run(Options with { Problems = Write(new string('7', 400)) }, heard));
         Assert.Contains(": nothing to train on: 1 of 1 sequences (100", loaded.Message);
         Assert.Contains(": add max_position_embeddings: ", loaded.Message);
@@ -56,9 +57,11 @@ public sealed class PretrainStageTests : IDisposable
                 Architecture = Options.Architecture with { MaxPositionEmbeddings = positions },
             };
 
-        Run(Of(160), heard);
+        Run(Of(160) with { MaxSteps = 30, LoggingSteps = 1 }, heard);
         var error = Assert.Throws<InvalidInputException>(() => Run(Of(8), heard));
 
+        // A longer one would be a batch of its own.
+        Assert.All(heard.Values, values => Assert.InRange(values["tokens"], 1, 160));
         Assert.Contains(heard.Messages, message =>
             message.StartsWith("the first 1,000 generated problems: ", StringComparison.Ordinal)
             && message.Contains("are longer than the model's 160 positions and left out")
