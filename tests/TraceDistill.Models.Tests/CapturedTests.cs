@@ -21,7 +21,7 @@ public class CapturedTests
     {
         using var scope = NewDisposeScope();
         using var parameters = DecoderShapes.Parameters(shape, seed: 5);
-        using var decoder = new Decoder(TrainedWeights.None(parameters));
+        var weights = TrainedWeights.None(parameters);
         var (batch, layers) = (DecoderShapes.Batch(7, 30), Enumerable.Range(0, parameters.Configuration.NumHiddenLayers).ToHashSet());
         using var captured = new Captured(
             new Capture
@@ -32,7 +32,11 @@ public class CapturedTests
             }
         );
 
-        decoder.Forward(batch, captured: captured);
+        TestDevice.With(weights, () =>
+        {
+            using var decoder = new Decoder(weights);
+            decoder.Forward(batch, captured: captured);
+        });
 
         Assert.Equal([1], captured.Values.Keys);
         var (reference, first) = (new ReferenceLlama(parameters), 0);
@@ -59,32 +63,35 @@ public class CapturedTests
     {
         using var scope = NewDisposeScope();
         using var parameters = DecoderShapes.Parameters("gemma3", seed: 5);
-        using var gradient = new FloatBuffer(parameters.Count);
-        using var decoder = new Decoder(TrainedWeights.All(parameters), gradient, gradientCheckpointing: gradientCheckpointing);
+        var weights = TrainedWeights.All(parameters);
         var wanted = new HashSet<int> { 1, 4 };
-        using var captured = new Captured(
-            new Capture
-            {
-                HiddenStates = wanted,
-                AttentionMaps = wanted,
-                Values = wanted,
-            }
-        );
+        var capture = new Capture
+        {
+            HiddenStates = wanted,
+            AttentionMaps = wanted,
+            Values = wanted,
+        };
         var batch = DecoderShapes.Batch(40);
 
-        var hidden = decoder.Forward(batch, captured: captured);
-        var loss = hidden.square().sum();
-        foreach (var layer in wanted)
+        using var gradient = TestDevice.With(weights, () =>
         {
-            loss =
-                loss
-                + captured.HiddenStates[layer].square().sum()
-                + captured.AttentionMaps[layer][0].square().sum()
-                + captured.Values[layer].square().sum();
-        }
+            using var buffer = new FloatBuffer(parameters.Count, TestDevice.Current);
+            using var decoder = new Decoder(weights, buffer, gradientCheckpointing: gradientCheckpointing);
+            using var captured = new Captured(capture);
+            var loss = decoder.Forward(batch, captured: captured).square().sum();
+            foreach (var layer in wanted)
+            {
+                loss =
+                    loss
+                    + captured.HiddenStates[layer].square().sum()
+                    + captured.AttentionMaps[layer][0].square().sum()
+                    + captured.Values[layer].square().sum();
+            }
 
-        loss.backward();
-        CustomGradient.Finish();
+            loss.backward();
+            CustomGradient.Finish();
+            return buffer.CopyTo(CPU);
+        });
 
         var reference = new ReferenceLlama(parameters);
         var expected = reference.Forward(batch.Ids).square().sum();

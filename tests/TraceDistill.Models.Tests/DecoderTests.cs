@@ -251,17 +251,23 @@ public partial class DecoderTests
     {
         using var scope = NewDisposeScope();
         using var parameters = DecoderShapes.Parameters(shape, seed: 6);
-        using var gradient = new FloatBuffer(parameters.Count);
-        using var decoder = new Decoder(TrainedWeights.All(parameters), gradient, activations: ScalarType.Float64);
+        var weights = TrainedWeights.All(parameters);
         var reference = new ReferenceLlama(parameters);
         var batch = DecoderShapes.Batch(33, 5, 64);
         var outputGradient = randn([batch.Ids.Length, DecoderShapes.Grouped.HiddenSize], generator: new Generator(9))
             .to(ScalarType.Float64);
 
-        var hidden = decoder.Forward(batch);
-        hidden.backward([outputGradient]);
-        CustomGradient.Finish();
+        var (hidden, gradient) = TestDevice.With(weights, () =>
+        {
+            using var buffer = new FloatBuffer(parameters.Count, TestDevice.Current);
+            using var decoder = new Decoder(weights, buffer, activations: ScalarType.Float64);
+            var hidden = decoder.Forward(batch);
+            hidden.backward([outputGradient.to(TestDevice.Current)]);
+            CustomGradient.Finish();
+            return (hidden.cpu(), buffer.CopyTo(CPU));
+        });
 
+        using var held = gradient;
         var expected = cat([.. DecoderShapes.Sequences(batch).Select(reference.Forward)], 0);
         Rounding.Close(expected, hidden, 1e-11); // a hundred times a sum of a few thousand terms
         (expected * outputGradient).sum().backward();

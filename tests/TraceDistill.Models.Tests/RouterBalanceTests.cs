@@ -23,14 +23,19 @@ public class RouterBalanceTests
     {
         using var scope = NewDisposeScope();
         using var parameters = DecoderShapes.Parameters(shape, seed: 6);
-        using var gradient = new FloatBuffer(parameters.Count);
-        using var decoder = new Decoder(TrainedWeights.All(parameters), gradient, null, gradientCheckpointing, activations);
+        var weights = TrainedWeights.All(parameters);
         var (batch, experts) = (DecoderShapes.Batch(33, 5, 64), parameters.Configuration.Experts!);
         var balance = RouterBalance.Of(parameters.Configuration, batch)!;
         var slopes = randn([batch.Ids.Length, parameters.Configuration.HiddenSize], dtype: ScalarType.Float64, generator: new Generator(9));
 
-        decoder.Forward(batch, balance: balance).backward([slopes.to(activations)]);
-        CustomGradient.Finish();
+        using var gradient = TestDevice.With(weights, () =>
+        {
+            using var buffer = new FloatBuffer(parameters.Count, TestDevice.Current);
+            using var decoder = new Decoder(weights, buffer, null, gradientCheckpointing, activations);
+            decoder.Forward(batch, balance: balance).backward([slopes.to(activations, TestDevice.Current)]);
+            CustomGradient.Finish();
+            return buffer.CopyTo(CPU);
+        });
 
         var reference = new ReferenceLlama(parameters);
         var hidden = cat([.. DecoderShapes.Sequences(batch).Select(reference.Forward)], 0);
@@ -66,10 +71,11 @@ public class RouterBalanceTests
             },
         };
         var balance = RouterBalance.Of(configuration, new TokenBatch(new int[5], [4, 1], Outputs: [1, 2, 3, 4]))!;
-        var probabilities = tensor(new[] { 0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.4, 0.6, 0.2, 0.8 }).reshape(5, 2).requires_grad_(true);
+        double[] shares = [0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.4, 0.6, 0.2, 0.8];
+        var probabilities = tensor(shares, device: TestDevice.Current).reshape(5, 2).requires_grad_(true);
+        var output = ones(5, 3, dtype: ScalarType.Float64, device: TestDevice.Current).requires_grad_(true);
 
-        var y = balance.Attach(0, ones(5, 3, dtype: ScalarType.Float64).requires_grad_(true), probabilities, [0, 0, 0, 1, 1]);
-        y.sum().backward();
+        balance.Attach(0, output, probabilities, [0, 0, 0, 1, 1]).sum().backward();
         CustomGradient.Finish();
 
         // f = (3/4, 1/4), P = (0.7, 0.3): 2·(0.525 + 0.075) = 1.2 for each of three tokens; f = (0, 1), P = (0.2, 0.8): 1.6 for one.
@@ -77,11 +83,11 @@ public class RouterBalanceTests
         Assert.Equal(0.01 * (3 * 1.2 + 1.6) / 2, balance.Loss, 1e-12);
         double[] ofFirst = [.. Enumerable.Repeat(new[] { 0.75, 0.25 }, 4).SelectMany(f => f).Select(f => 3 * 2 * f / 4)];
         double[] expected = [.. ofFirst.Concat([0, 1 * 2 * 1.0]).Select(slope => 0.01 / 2 * slope)];
-        Assert.Equal(expected, probabilities.grad!.data<double>().ToArray(), (a, b) => Math.Abs(a - b) < 1e-12);
+        Assert.Equal(expected, probabilities.grad!.cpu().data<double>().ToArray(), (a, b) => Math.Abs(a - b) < 1e-12);
 
         // The last layer has the wanted tokens alone: f = (2/3, 1/3), P = (1.9, 1.1) / 3 for three tokens.
         var last = RouterBalance.Of(configuration, new TokenBatch(new int[5], [4, 1], Outputs: [1, 2, 3, 4]))!;
-        _ = last.Attach(1, ones(4, 3, dtype: ScalarType.Float64), probabilities.detach().narrow(0, 1, 4), [0, 0, 1, 1]);
+        _ = last.Attach(1, ones(4, 3, dtype: ScalarType.Float64, device: TestDevice.Current), probabilities.detach().narrow(0, 1, 4), [0, 0, 1, 1]);
         Assert.Equal(0.01 * (3 * 2 * ((2 * 1.9) + 1.1) / 9 + 1.6) / 2, last.Loss, 1e-12);
     }
 

@@ -26,9 +26,11 @@ static class Rounding
     public static double OfBackward(ModelConfiguration shape, int tokens) => Of(2 * Operations(shape, tokens));
 
     /// <summary>Returns whether two results are as close as a tolerance allows, relative to the largest of what is expected.</summary>
+    /// <param name="expected">On the CPU, in float64.</param>
+    /// <param name="actual">On any device.</param>
     public static void Close(Tensor expected, Tensor actual, double tolerance) =>
         Xunit.Assert.InRange(
-            (actual.to(ScalarType.Float64) - expected).abs().max().item<double>(),
+            (actual.to(ScalarType.Float64, CPU) - expected).abs().max().item<double>(),
             0,
             tolerance * expected.abs().max().item<double>()
         );

@@ -19,6 +19,13 @@ static class TestDevice
     public static Device Current { get; } = Choice.Resolve();
 
     /// <summary>Runs something with weights on the device, and brings them back.</summary>
+    public static void With(TrainedWeights weights, Action compute) => With(weights, () =>
+        {
+            compute();
+            return true;
+        });
+
+    /// <inheritdoc cref="With(TrainedWeights, Action)"/>
     public static T With<T>(TrainedWeights weights, Func<T> compute)
     {
         weights.MoveTo(Current);

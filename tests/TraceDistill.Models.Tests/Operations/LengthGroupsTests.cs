@@ -72,10 +72,11 @@ public class LengthGroupsTests
         (Tensor Output, Tensor Gradient) Run(Tensor x, Tensor dy, int[] lengthsOf)
         {
             var batch = new TokenBatch(new int[x.shape[0]], lengthsOf);
-            var leaf = x.clone().requires_grad_(true);
+            var leaf = x.to(TestDevice.Current, copy: true).requires_grad_(true);
             var output = attention.Apply(leaf + 0.0, batch, batch.Starts);
-            output.backward([dy]);
-            return (output, leaf.grad!);
+            output.backward([dy.to(TestDevice.Current)]);
+            CustomGradient.Finish();
+            return (output.cpu(), leaf.grad!.cpu());
         }
     }
 }

@@ -40,22 +40,23 @@ public class LinearMatrixTests
 
         (Tensor Y, Tensor Dx, Tensor Dw) Run(int cores)
         {
-            var leaf = x.clone().requires_grad_(true);
-            var gradient = ones(outputs, inputs);
-            var matrix = new LinearMatrix(new Weight(w, stored is null ? gradient : null));
+            var leaf = x.to(TestDevice.Current, copy: true).requires_grad_(true);
+            var gradient = ones(outputs, inputs, device: TestDevice.Current);
+            var weight = w.to(TestDevice.Current);
+            var matrix = new LinearMatrix(new Weight(weight, stored is null ? gradient : null));
             Tensor? result = null;
             new Cores(cores).Each(1, _ =>
             {
-                result = matrix.Apply(leaf, residual);
-                result.backward([slopes]);
+                result = matrix.Apply(leaf, residual.to(TestDevice.Current));
+                result.backward([slopes.to(TestDevice.Current)]);
                 CustomGradient.Finish();
             });
             if (stored is not null)
             {
-                _ = new LinearMatrix(new Weight(w, gradient)).ApplyBack(slopes, x);
+                _ = new LinearMatrix(new Weight(weight, gradient)).ApplyBack(slopes.to(TestDevice.Current), x.to(TestDevice.Current));
             }
 
-            return (result!.detach(), leaf.grad!, gradient);
+            return (result!.detach().cpu(), leaf.grad!.cpu(), gradient.cpu());
         }
 
         static int Difference(Tensor a, Tensor b) => a.ne(b).sum().item<long>() is var count ? (int)count : 0;

@@ -57,9 +57,9 @@ public class RotaryAttentionTests
 
         (Tensor Output, Tensor Gradient) Run(Tensor x)
         {
-            var leaf = x.clone().requires_grad_(true);
+            var leaf = x.to(TestDevice.Current, copy: true).requires_grad_(true);
             var output = attention.Apply(leaf + 0.0, batch, batch.Starts);
-            output.backward([slopes.to(x.dtype)]);
+            output.backward([slopes.to(x.dtype, TestDevice.Current)]);
             CustomGradient.Finish();
             return (output, leaf.grad!);
         }
@@ -86,14 +86,15 @@ public class RotaryAttentionTests
         using var scope = NewDisposeScope();
         using var attention = new RotaryAttention(OneHead, new LayerAttention(null, IsRotated: false));
         var batch = new TokenBatch(new int[Sequences * Length], [.. Enumerable.Repeat(Length, Sequences)]);
-        var values = (randn([Sequences * Length, 64], generator: new Generator(1)) * 2).to(ScalarType.Float64).requires_grad_(true);
+        var values = (randn([Sequences * Length, 64], generator: new Generator(1)) * 2).to(ScalarType.Float64);
         var slopes = randn([Sequences * Length, 32], generator: new Generator(2)).to(ScalarType.Float64);
 
-        var output = attention.Apply(values + 0.0, batch, batch.Starts);
-        output.backward([slopes]);
+        var leaf = values.to(TestDevice.Current, copy: true).requires_grad_(true);
+        var output = attention.Apply(leaf + 0.0, batch, batch.Starts);
+        output.backward([slopes.to(TestDevice.Current)]);
         CustomGradient.Finish();
 
-        var input = values.detach().requires_grad_(true);
+        var input = values.requires_grad_(true);
         var x = input.reshape(Sequences, Length, 4, 16).transpose(1, 2); // [B, heads, T, d]
         var (q, k, v) = (x.narrow(1, 0, 2), x.narrow(1, 2, 1), x.narrow(1, 3, 1));
         var scores = (q.matmul(k.transpose(2, 3)) / Math.Sqrt(8) / 5).tanh() * 5;
@@ -101,7 +102,7 @@ public class RotaryAttentionTests
         var expected = where(hidden, full_like(scores, -1e300), scores).softmax(-1).matmul(v).transpose(1, 2).reshape(-1, 32);
         expected.backward([slopes]);
         Rounding.Close(expected, output, 1e-12);
-        Rounding.Close(input.grad!, values.grad!, 1e-12);
+        Rounding.Close(input.grad!, leaf.grad!, 1e-12);
     }
 
     /// <summary>Each sequence is rotated by the factors of its own length.</summary>
@@ -131,8 +132,8 @@ public class RotaryAttentionTests
         var values = randn([60, 64], generator: new Generator(1));
         var magnitude = Math.Sqrt(1 + Math.Log(4) / Math.Log(16)); // Ding et al.: of the length that became four times as long
 
-        var kernel = attention.Apply(values.clone(), batch, batch.Starts);
-        var plain = attention.Apply(values.to(ScalarType.Float64), batch, batch.Starts);
+        var kernel = attention.Apply(values.to(TestDevice.Current, copy: true), batch, batch.Starts);
+        var plain = attention.Apply(values.to(ScalarType.Float64, TestDevice.Current), batch, batch.Starts);
 
         var wide = values.to(ScalarType.Float64);
         var expected = cat(

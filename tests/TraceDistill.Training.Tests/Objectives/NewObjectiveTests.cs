@@ -30,12 +30,18 @@ public class NewObjectiveTests
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var parameters = SampleSequences.Parameters();
-        using var workers = new GradientWorkers(TrainedWeights.All(parameters), 2, 60);
+        var weights = TrainedWeights.All(parameters);
         var batch = SampleSequences.Create(4);
         var reference = new ReferenceLlama(parameters);
 
-        var totals = workers.Accumulate(batch, [Term]);
-        var gradient = workers.Gradient.Span.ToArray();
+        var (totals, gradient) = TestDevice.With(weights, () =>
+        {
+            using var workers = new GradientWorkers(weights, 2, 60);
+            var sums = workers.Accumulate(batch, [Term]);
+            var slopes = new float[weights.Count];
+            workers.Gradient.Read(0, slopes);
+            return (sums, slopes);
+        });
 
         Assert.Equal(Formula(), totals.Of("reverse"), Tolerance * totals.Of("reverse"));
         Assert.Equal(Weight * totals.Of("reverse"), totals.Loss, 1e-12 * totals.Loss);

@@ -242,11 +242,11 @@ public class WeightedObjectivesTests
             UnmatchedStarts = [0, unmatched?.Length ?? 0],
             Unmatched = unmatched ?? [],
         };
-        var targets = TargetRows.Of(batch, 0, 1, CPU);
-        var student = new StudentRows(tensor(logits).unsqueeze(0), targets);
+        var targets = TargetRows.Of(batch, 0, 1, TestDevice.Current);
+        var student = new StudentRows(tensor(logits, device: TestDevice.Current).unsqueeze(0), targets);
         var objectives = new WeightedObjectives(settings.Terms());
         objectives.Evaluate(student, targets).backward();
-        student.LogitGradient().data<float>().CopyTo(logits);
+        student.LogitGradient().cpu().data<float>().CopyTo(logits);
         return objectives.Totals();
     }
 

@@ -56,18 +56,16 @@ public class GradientWorkersTests
         using var parameters = SampleSequences.Parameters();
         using var adapter = SampleAdapters.Create(parameters, useDora, dropout: 0.2);
         var batch = SampleSequences.Create(8);
-        using GradientWorkers once = new(TrainedWeights.Of(adapter), 1, 1_000),
-            often = new(TrainedWeights.Of(adapter), 3, 30);
+        var trained = TrainedWeights.Of(adapter);
         var noise = new UpdateNoise(1, 5, 10);
 
-        var (onceTotals, oftenTotals) = (once.Accumulate(batch, Settings.Terms(), noise), often.Accumulate(batch, Settings.Terms(), noise));
-        var gradient = once.Gradient.Span.ToArray();
+        var (once, onceTotals) = Gradient(trained, batch, 1, 1_000, noise: noise);
+        var (often, oftenTotals) = Gradient(trained, batch, 3, 30, noise: noise);
 
         Assert.Equal(onceTotals.Loss, oftenTotals.Loss, 2 * Tolerance * onceTotals.Loss);
-        Assert.InRange(SampleSequences.Distance(gradient, often.Gradient.Span.ToArray()), 0, 2 * Tolerance);
-        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings.Terms(), noise with { Step = 6 }).Loss);
-        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings.Terms(), noise with { NeftuneAlpha = 0 }).Loss);
-        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings.Terms()).Loss);
+        Assert.InRange(SampleSequences.Distance(once, often), 0, 2 * Tolerance);
+        UpdateNoise?[] others = [noise with { Step = 6 }, noise with { NeftuneAlpha = 0 }, null];
+        Assert.All(others, other => Assert.NotEqual(onceTotals.Loss, Gradient(trained, batch, 1, 1_000, noise: other).Totals.Loss));
     }
 
     [Fact]
@@ -324,16 +322,21 @@ public class GradientWorkersTests
         int workers,
         int microBatchTokens,
         DistillationSettings? settings = null
-    )
-    {
-        var trained = TrainedWeights.All(parameters);
-        return TestDevice.With(trained, () =>
+    ) => Gradient(TrainedWeights.All(parameters), batch, workers, microBatchTokens, settings);
+
+    static (float[] Gradient, LossTotals Totals) Gradient(
+        TrainedWeights trained,
+        TraceTokens[] batch,
+        int workers,
+        int microBatchTokens,
+        DistillationSettings? settings = null,
+        UpdateNoise? noise = null
+    ) => TestDevice.With(trained, () =>
         {
             using var all = new GradientWorkers(trained, workers, microBatchTokens);
-            var totals = all.Accumulate(batch, (settings ?? Settings).Terms());
+            var totals = all.Accumulate(batch, (settings ?? Settings).Terms(), noise);
             var gradient = new float[trained.Count];
             all.Gradient.Read(0, gradient);
             return (gradient, totals);
         });
-    }
 }
