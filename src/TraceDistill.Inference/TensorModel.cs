@@ -12,7 +12,6 @@ namespace TraceDistill.Inference;
 sealed class TensorModel : IGenerationModel
 {
     readonly IDecoderWeights _weights;
-    readonly RoundedMatrices? _rounded;
     readonly KeyValuePages _pages;
     readonly ScalarType _activations;
 
@@ -23,10 +22,7 @@ sealed class TensorModel : IGenerationModel
     {
         _weights = weights;
         weights.MoveTo(device);
-        // Matrices of 16 bits are multiplied as such where that is fast; the processor widens them.
-        var isNarrow = weights.Dtype != TensorDtype.Float32 && device.type != DeviceType.CPU;
-        _rounded = isNarrow ? new RoundedMatrices(weights) : null;
-        _activations = isNarrow ? ScalarType.BFloat16 : ScalarType.Float32;
+        _activations = ActivationsOf(weights.Configuration, weights.Dtype, device.type);
         var pageBytes = KeyValuePages.PageBytes(weights.Configuration, PagePool.PageTokens, _activations);
         PageCount = PagePool.CountFor(options.CacheBytes, options.LongestSequence, pageBytes);
         _pages = new KeyValuePages(weights.Configuration, PageCount, PagePool.PageTokens, _activations, device);
@@ -38,13 +34,23 @@ sealed class TensorModel : IGenerationModel
 
     public int Workers => 1;
 
+    /// <summary>
+    /// What is computed in between products. In a checkpoint's own 16 bits, products read its matrices as they are; in float32, which
+    /// is what the processor is fast in, they widen a stretch of rows at a time.
+    /// </summary>
+    internal static ScalarType ActivationsOf(ModelConfiguration configuration, TensorDtype weights, DeviceType device) =>
+        device == DeviceType.CPU ? ScalarType.Float32
+        : weights == TensorDtype.BFloat16 ? ScalarType.BFloat16
+        // Gemma's residual stream, which begins √hidden_size times as large, outgrows float16's 65,504.
+        : weights == TensorDtype.Float16 && !configuration.Traits.ScalesEmbedding ? ScalarType.Float16
+        : ScalarType.Float32;
+
     public IDecoderPass NewPass(int maxRows) =>
-        new TensorPass(new Decoder(TrainedWeights.None(_weights), rounded: _rounded, activations: _activations), _pages);
+        new TensorPass(new Decoder(TrainedWeights.None(_weights), activations: _activations), _pages);
 
     public void Dispose()
     {
         _pages.Dispose();
-        _rounded?.Dispose();
         _weights.Dispose();
     }
 }
