@@ -49,6 +49,7 @@ public class TrainerTests
     [InlineData(OptimizerKind.Muon, ComputeDtype.BFloat16)]
     public void Run_Twice_GivesTheSameBits(OptimizerKind optim, ComputeDtype dtype)
     {
+        TestDevice.SkipUnlessBitsRepeat();
         var options = Options with { Optim = optim, ComputeDtype = dtype };
         Assert.Equal(Train(options), Train(options));
     }
@@ -94,6 +95,7 @@ public class TrainerTests
     [MemberData(nameof(Interrupted), DisableDiscoveryEnumeration = true)]
     public void Run_KilledAndResumed_GivesTheBitsOfAnUninterruptedRun(OptimizationOptions options)
     {
+        TestDevice.SkipUnlessBitsRepeat();
         using var folder = new TemporaryDirectory();
         Assert.Throws<InvalidOperationException>(() => Train(options, folder.Path, new CrashAt(17)));
 
@@ -106,6 +108,7 @@ public class TrainerTests
     [Fact]
     public void Run_AskedToStop_SavesAndGoesOnFromTheVeryStep()
     {
+        TestDevice.SkipUnlessBitsRepeat();
         using var folder = new TemporaryDirectory();
         using var stop = new CancellationTokenSource();
         Assert.Throws<OperationCanceledException>(() => Train(Options, folder.Path, new StopAt(17, stop), stop));
@@ -175,6 +178,7 @@ public class TrainerTests
     [Fact]
     public void Run_RolledBackThenKilled_GivesTheBitsOfAnUninterruptedRun()
     {
+        TestDevice.SkipUnlessBitsRepeat();
         var options = Options with { OnDivergence = DivergencePolicy.Rollback };
         using var folder = new TemporaryDirectory();
         Assert.Throws<InvalidOperationException>(() => Train(options, folder.Path, new CrashAt(12), spoiled: 10));
@@ -190,6 +194,7 @@ public class TrainerTests
     [InlineData(true)]
     public void Run_BestModelWanted_EndsWithTheWeightsOfTheBestEvaluation(bool isKilled)
     {
+        TestDevice.SkipUnlessBitsRepeat();
         var options = Options with
         {
             MaxSteps = 40,
@@ -334,6 +339,7 @@ public class TrainerTests
     [InlineData(3)]
     public void Run_InterruptedWhileItAnswers_GoesOnWithTheEvaluation(int evaluation)
     {
+        TestDevice.SkipUnlessBitsRepeat();
         using var folder = new TemporaryDirectory();
         using var stop = new CancellationTokenSource();
         var options = Options with { MaxSteps = 14, SaveSteps = 100, EmaDecay = 0.9 };
@@ -359,6 +365,7 @@ public class TrainerTests
     [InlineData(14, 0.9)]
     public void Run_InterruptedWhileTracesAreScored_GoesOnWithTheEvaluation(int step, double emaDecay)
     {
+        TestDevice.SkipUnlessBitsRepeat();
         using var folder = new TemporaryDirectory();
         using var stop = new CancellationTokenSource();
         var options = Options with { MaxSteps = 14, SaveSteps = 8, EmaDecay = emaDecay };
@@ -595,6 +602,7 @@ public class TrainerTests
     [InlineData(true, ComputeDtype.BFloat16)]
     public void Run_AdaptersWithDropoutAndNoiseInterruptedAndResumed_GivesTheBitsOfAnUninterruptedRun(bool useDora, ComputeDtype dtype)
     {
+        TestDevice.SkipUnlessBitsRepeat();
         var options = Options with { NeftuneNoiseAlpha = 5, ComputeDtype = dtype };
         using var folder = new TemporaryDirectory();
         using var stop = new CancellationTokenSource();

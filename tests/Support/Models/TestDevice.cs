@@ -18,6 +18,10 @@ static class TestDevice
 
     public static Device Current { get; } = Choice.Resolve();
 
+    /// <summary>Ends a test of what only the CPU promises: a GPU adds the rows of an embedding's gradient in any order.</summary>
+    public static void SkipUnlessBitsRepeat() =>
+        Xunit.Assert.SkipUnless(Current.type == TorchSharp.DeviceType.CPU, "the same bits again are a promise of the CPU alone");
+
     /// <summary>Runs something with weights on the device, and brings them back.</summary>
     public static void With(TrainedWeights weights, Action compute) => With(weights, () =>
         {

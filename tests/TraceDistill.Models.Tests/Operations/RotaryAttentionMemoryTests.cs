@@ -25,12 +25,12 @@ public class RotaryAttentionMemoryTests
     /// <summary>Every query sees all keys before it: the kernels on the CPU, libtorch's attention elsewhere and in float64.</summary>
     [Fact]
     public void Apply_32kTokensWithoutAWindow_TakesMemoryThatGrowsWithTheirNumberAlone() =>
-        Check(OneHead, null, ScalarType.Float32, Tokens, TestDevice.Current, 256L << 20); // a matrix of scores would take four gigabytes
+        Check(OneHead, null, ScalarType.Float32, Tokens, TestDevice.Current, 256L << 20); // a matrix of scores takes four gigabytes
 
     /// <summary>Where float64 is not a CPU's, libtorch has no attention for it that spares the matrix.</summary>
     [Fact]
     public void Apply_16kTokensInFloat64OnTheCpu_TakesMemoryThatGrowsWithTheirNumberAlone() =>
-        Check(OneHead, null, ScalarType.Float64, 1 << 14, CPU, 256L << 20); // a matrix of scores would take two gigabytes
+        Check(OneHead, null, ScalarType.Float64, 1 << 14, CPU, 256L << 20); // a matrix of scores takes two gigabytes
 
     /// <summary>A matrix of scores would take four gigabytes for a head; some tensors of a chunk's take 64 to 128 megabytes each.</summary>
     [Theory]
@@ -38,14 +38,7 @@ public class RotaryAttentionMemoryTests
     [InlineData(ScalarType.Float64, 512, false)]
     [InlineData(ScalarType.Float32, 4_096, true)]
     public void Apply_32kTokens_TakesMemoryThatGrowsWithTheirNumberAlone(ScalarType dtype, int window, bool hasCap) =>
-        Check(
-            hasCap ? RotaryAttentionTests.OneHead : TwoHeads,
-            window,
-            dtype,
-            Tokens,
-            TestDevice.Current,
-            1L << 30
-        );
+        Check(hasCap ? RotaryAttentionTests.OneHead : TwoHeads, window, dtype, Tokens, TestDevice.Current, 1L << 30);
 
     /// <param name="most">Bytes that a pass and its gradient may take on the CPU.</param>
     static void Check(ModelConfiguration shape, int? window, ScalarType dtype, int tokens, Device device, long most)
