@@ -11,13 +11,18 @@ using static TorchSharp.torch;
 namespace TraceDistill.Benchmarks;
 
 /// <summary>
-/// What each custom autograd function gains: time of it and of the same in libtorch's operations, forward and back, for a micro-batch of
-/// 1,024 tokens on one core, in turns within one run; the least of the rounds is told.
+/// What each kernel behind an operation gains, and the embedding's own gradient: time of it and of the same in libtorch's operations,
+/// forward and back, for a micro-batch of 1,024 tokens on one core, in turns within one run; the least of the rounds is told.
+/// For dropout, libtorch draws random numbers of its own: it has none that belong to a token.
 /// </summary>
 static class KernelBenchmark
 {
     const int Tokens = 1_024,
         Named = 21;
+
+    const double Rate = 0.1;
+
+    static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(500);
 
     public static int Run(Arguments arguments)
     {
@@ -32,22 +37,50 @@ static class KernelBenchmark
             using var attention = new RotaryAttention(shape, shape.AttentionOf(0));
             using var ones = torch.ones(shape.HiddenSize).DetachFromDisposeScope();
             using var headOnes = torch.ones(shape.HeadDim).DetachFromDisposeScope();
+            var noise = PassNoise.Create(new UpdateNoise(1, 1, 0), [.. batch.Lengths.Select((_, i) => i)], batch.Lengths);
             var width = shape.QuerySize + (2 * shape.KeyValueSize);
             Console.WriteLine(Row("RMSNorm", Gradient(shape.HiddenSize, x => RmsNorm.Apply(x, ones, shape.RmsNormEps))));
             Console.WriteLine(Row("norms of heads", Gradient(width, x => HeadNorm.Apply(x, headOnes, headOnes, shape))));
             Console.WriteLine(Row("rotary attention", Gradient(width, x => attention.Apply(x, batch, batch.Starts))));
             Console.WriteLine(Row("SwiGLU", Gradient(2 * shape.IntermediateSize, x => GatedActivation.Apply(x))));
             Console.WriteLine(Row("softmax by named tokens", () => Softmax(shape.VocabSize)));
+            Console.WriteLine(
+                Row(
+                    "dropout",
+                    Gradient(shape.HiddenSize, x => Noise.Drop(x, Rate, noise, purpose: 1)),
+                    Gradient(shape.HiddenSize, x => nn.functional.dropout(x, Rate))
+                )
+            );
+            using (var scope = NewDisposeScope())
+            {
+                var gradient = zeros(shape.VocabSize, shape.HiddenSize);
+                var leaf = randn(shape.VocabSize, shape.HiddenSize).requires_grad_(true);
+                leaf.grad = gradient;
+                var ids = randint(0, shape.VocabSize, [Tokens], dtype: ScalarType.Int64);
+                Console.WriteLine(
+                    Row(
+                        "embedding",
+                        Gradient(1, _ => Embedding.Apply(new Weight(leaf, gradient), ids, ScalarType.Float32)),
+                        Gradient(1, _ => leaf.index_select(0, ids))
+                    )
+                );
+            }
 
-            string Row(string operation, Func<TimeSpan> measure)
+            // Without a second measure the first one is that of libtorch's operations as well, with kernels switched off.
+            string Row(string operation, Func<TimeSpan> measure, Func<TimeSpan>? libtorch = null)
             {
                 var (kernel, plain) = (TimeSpan.MaxValue, TimeSpan.MaxValue);
+                for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < WarmUp; )
+                {
+                    measure(); // until the runtime has compiled it for speed
+                }
+
                 for (var round = 0; round < rounds; round++)
                 {
                     CpuKernels.AreUsed = true;
                     kernel = Least(kernel, measure());
                     CpuKernels.AreUsed = false;
-                    plain = Least(plain, measure());
+                    plain = Least(plain, (libtorch ?? measure)());
                 }
 
                 CpuKernels.AreUsed = true;

@@ -1,38 +1,13 @@
 using System.Runtime.Intrinsics;
-using TraceDistill.Data.Determinism;
 using TraceDistill.Models.Passes;
 
 namespace TraceDistill.Models.Cpu;
 
-/// <summary>Noise that training adds to, or takes from, rows.</summary>
+/// <summary>Dropout by random numbers that belong to a row.</summary>
 static unsafe class NoiseKernel
 {
-    const float Unit = 1f / (1L << 32);
     const ulong Golden = 0x9E3779B97F4A7C15;
     static readonly Vector512<ulong> FirstStates = Vector512<ulong>.Indices * Golden + Vector512.Create(Golden);
-
-    /// <summary>
-    /// x ← x + ε with ε uniform in ±alpha/√(L·d), L being the length of the row's sequence
-    /// (Jain et al., "NEFTune", arXiv 2310.05914, algorithm 1).
-    /// </summary>
-    /// <param name="x">[sum of <paramref name="lengths"/>, d].</param>
-    /// <param name="noise">A row for each of x.</param>
-    public static void AddUniform(float* x, IReadOnlyList<int> lengths, int d, double alpha, PassNoise noise, int purpose)
-    {
-        var row = 0;
-        foreach (var length in lengths)
-        {
-            var bound = (float)(alpha / Math.Sqrt((double)length * d));
-            for (var end = row + length; row < end; row++, x += d)
-            {
-                var random = new SplitMix64(noise.Key(row, purpose));
-                for (var c = 0; c < d; c++)
-                {
-                    x[c] += bound * (2 * Unit * (uint)(random.Next() >> 32) - 1);
-                }
-            }
-        }
-    }
 
     /// <summary>
     /// Dropout in place: each element becomes zero with probability <paramref name="rate"/>, else it is divided by 1 − rate.

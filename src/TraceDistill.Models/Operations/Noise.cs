@@ -1,3 +1,4 @@
+using TraceDistill.Data.Determinism;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
@@ -17,12 +18,27 @@ static class Noise
     /// </summary>
     /// <param name="x">[N, D].</param>
     /// <param name="lengths">Tokens of each sequence.</param>
-    public static unsafe Tensor AddUniform(Tensor x, IReadOnlyList<int> lengths, PassNoise noise)
+    /// <param name="noise">A row for each of x.</param>
+    public static Tensor AddUniform(Tensor x, IReadOnlyList<int> lengths, PassNoise noise)
     {
+        const float Unit = 1f / (1L << 31);
         using var scope = NewDisposeScope();
-        var drawn = zeros(x.shape);
-        NoiseKernel.AddUniform(CustomGradient.Pointer(drawn), lengths, (int)x.shape[1], noise.NeftuneAlpha, noise, NeftunePurpose);
-        return x.Plus(drawn.to(x.dtype).to(x.device)).MoveToOuterDisposeScope();
+        var drawn = new float[x.numel()];
+        var (row, d) = (0, (int)x.shape[1]);
+        foreach (var length in lengths)
+        {
+            var bound = (float)(noise.NeftuneAlpha / Math.Sqrt((double)length * d));
+            for (var end = row + length; row < end; row++)
+            {
+                var random = new SplitMix64(noise.Key(row, NeftunePurpose));
+                foreach (ref var value in drawn.AsSpan(row * d, d))
+                {
+                    value = bound * ((Unit * (uint)(random.Next() >> 32)) - 1);
+                }
+            }
+        }
+
+        return x.Plus(tensor(drawn, x.shape).to(x.dtype).to(x.device)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Dropout: each element becomes zero with probability <paramref name="rate"/>, else it is divided by 1 − rate.</summary>

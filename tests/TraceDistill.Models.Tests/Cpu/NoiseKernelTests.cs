@@ -10,35 +10,7 @@ namespace TraceDistill.Models.Tests.Cpu;
 [Trait("Category", "Numeric")]
 public unsafe class NoiseKernelTests
 {
-    const int D = 64;
     static readonly UpdateNoise Update = new(7, 3, 5);
-
-    [Fact]
-    public void AddUniform_TwoLengths_StaysWithinAlphaOverTheRootOfTokensTimesChannels()
-    {
-        var noise = Uniform(Update, [0, 1], [10, 40]);
-
-        Check(noise[..(10 * D)], 5 / Math.Sqrt(10.0 * D));
-        Check(noise[(10 * D)..], 5 / Math.Sqrt(40.0 * D));
-
-        static void Check(float[] values, double bound)
-        {
-            Assert.InRange(values.Max(MathF.Abs), 0.98 * bound, bound);
-            Assert.InRange(values.Average() / bound, -0.06, 0.06);
-            Assert.InRange(values.Average(value => value * value), 0.9 * bound * bound / 3, 1.1 * bound * bound / 3);
-        }
-    }
-
-    [Fact]
-    public void AddUniform_SequenceInOtherCompany_GetsTheSameNoise()
-    {
-        var together = Uniform(Update, [4, 2, 9], [10, 40, 7]);
-
-        Assert.Equal(together[(10 * D)..(50 * D)], Uniform(Update, [2], [40]));
-        Assert.NotEqual(Uniform(Update, [2], [40]), Uniform(Update, [3], [40]));
-        Assert.NotEqual(Uniform(Update, [2], [40]), Uniform(Update with { Step = 4 }, [2], [40]));
-        Assert.NotEqual(Uniform(Update, [2], [40]), Uniform(Update with { Seed = 8 }, [2], [40]));
-    }
 
     [Theory]
     [InlineData(0.1, 33)]
@@ -70,13 +42,6 @@ public unsafe class NoiseKernelTests
                 Assert.True(c + 1 == Columns || bits >> 32 < 0.3 * uint.MaxValue == (dropped[(row * Columns) + c + 1] == 0));
             }
         }
-    }
-
-    static float[] Uniform(UpdateNoise update, int[] sequences, int[] lengths)
-    {
-        using var x = new FloatBuffer(lengths.Sum() * D);
-        NoiseKernel.AddUniform(x.Memory.Pointer, lengths, D, update.NeftuneAlpha, PassNoise.Create(update, sequences, lengths), purpose: 0);
-        return x.Span.ToArray();
     }
 
     static float[] Dropped(double rate, int columns, int purpose)
