@@ -1,4 +1,5 @@
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 
 namespace TraceDistill.Benchmarks;
@@ -32,6 +33,14 @@ sealed record EngineSize(
             MaxPositionEmbeddings = Math.Max(512, Length),
             TieWordEmbeddings = Tied,
         };
+
+    /// <summary>Weights of this shape; owned by the caller.</summary>
+    public ModelParameters Random()
+    {
+        var parameters = new ModelParameters(Architecture().Configure(Vocabulary, [0]));
+        parameters.Initialize(seed: 1);
+        return parameters;
+    }
 
     /// <summary>Random sequences of one length with encoded top-20 soft targets for all but the first token.</summary>
     public List<TraceTokens> Batch()

@@ -51,8 +51,7 @@ static class EngineTable
 
     static string Measure(EngineSize size, int rounds, int workers, ComputeDtype dtype, bool isOurs, bool isEager)
     {
-        using var parameters = new ModelParameters(size.Architecture().Configure(size.Vocabulary, [0]));
-        parameters.Initialize(seed: 1);
+        using var parameters = size.Random();
         using var adapter =
             size.Rank > 0
                 ? new LoraAdapter(

@@ -39,7 +39,8 @@ static int Usage()
         Whole-job benchmarks. dotnet run -c Release --project tests/TraceDistill.Benchmarks -- NAME [--option value ...]
 
           engine   tokens/s of the generation engine alone
-              [--model DIR] [--decoder true] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
+              [--model DIR | --sizes 0.4M,3.3M,22M,124M] [--decoder true] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
+              [--rounds 4]
           serve    tokens/s over HTTP, server and clients in processes of their own
               [--model DIR] [--clients 32] [--requests 256] [--tokens 300] [--top 20]
           tokenizer   tokens/s of encoding and decoding on one core, beside Hugging Face's tokenizers
@@ -55,7 +56,7 @@ static int Usage()
               [--compute-dtype float32|bfloat16]
           throughput   tokens/s of a step's gradient against length, vocabulary and size
               [--only 0.4M|3.3M|22M|124M] [--rounds 2] [--workers N]
-          kernels   time of each operation that has a kernel of its own beside libtorch's, forward and back on one core
+          kernels   time of each operation that has a kernel of its own, and of the embedding, beside libtorch's on one core
               [--sizes 0.4M,3.3M,22M,124M] [--rounds 60]
           head   memory of output projection and objectives beside weights and gradients
               [--tokens 8192] [--vocabulary 151936] [--hidden-size 896]

@@ -39,8 +39,7 @@ static class ThroughputBenchmark
 
     static string Measure(EngineSize size, int rounds, int workers)
     {
-        using var parameters = new ModelParameters(size.Architecture().Configure(size.Vocabulary, [0]));
-        parameters.Initialize(seed: 1);
+        using var parameters = size.Random();
         using var engine = new GradientWorkers(TrainedWeights.All(parameters), workers, microBatchTokens: 1_024);
         var (batch, terms) = (size.Batch(), new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms());
         var (tokens, best, busy) = (batch.Sum(sequence => (long)sequence.Ids.Length), 0.0, 0.0);
