@@ -41,7 +41,7 @@ public sealed class Decoder : nn.Module
     /// </param>
     /// <param name="activations">
     /// Dtype of the computation between products: float32, in which the CPU has kernels for it; bfloat16, or float16 where nothing is
-    /// trained, with norms, softmax and rotations in float32; or float64, slow and exact. All but the first is by libtorch's own operations.
+    /// trained, with norms, softmax and rotations in float32; or float64, slow and exact. All but the first by libtorch's own operations.
     /// </param>
     public Decoder(
         TrainedWeights weights,

@@ -87,7 +87,12 @@ public class RouterBalanceTests
 
         // The last layer has the wanted tokens alone: f = (2/3, 1/3), P = (1.9, 1.1) / 3 for three tokens.
         var last = RouterBalance.Of(configuration, new TokenBatch(new int[5], [4, 1], Outputs: [1, 2, 3, 4]))!;
-        _ = last.Attach(1, ones(4, 3, dtype: ScalarType.Float64, device: TestDevice.Current), probabilities.detach().narrow(0, 1, 4), [0, 0, 1, 1]);
+        _ = last.Attach(
+            1,
+            ones(4, 3, dtype: ScalarType.Float64, device: TestDevice.Current),
+            probabilities.detach().narrow(0, 1, 4),
+            [0, 0, 1, 1]
+        );
         Assert.Equal(0.01 * (3 * 2 * ((2 * 1.9) + 1.1) / 9 + 1.6) / 2, last.Loss, 1e-12);
     }
 
