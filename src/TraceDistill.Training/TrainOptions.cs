@@ -324,10 +324,11 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
                     [nameof(MetricForBestModel)]
                 );
             }
-            else if (!isOfAnswers && !hasTraces && EvalProblems is not null)
+            else if (!isOfAnswers && !hasTraces)
             {
                 yield return new ValidationResult(
-                    $"{metric.ToString().ToLowerInvariant()} is of held-out traces; give eval_traces (or eval_fraction), or take accuracy",
+                    $"{metric.ToString().ToLowerInvariant()} is of held-out traces; give eval_traces (or eval_fraction)"
+                        + (EvalProblems is null ? "" : ", or take accuracy"),
                     [nameof(MetricForBestModel)]
                 );
             }

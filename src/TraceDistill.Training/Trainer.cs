@@ -374,6 +374,17 @@ public sealed class Trainer(
         }
     }
 
+    /// <summary>Names of the folders of checkpoints that a training of all its steps keeps.</summary>
+    public static IEnumerable<string> KeptNames(OptimizationOptions options)
+    {
+        // None is saved at the last step, whose model is the result.
+        var saved = (options.MaxSteps - 1) / options.SaveSteps;
+        for (var i = Math.Max(1, saved - options.SaveTotalLimit + 1); i <= saved; i++)
+        {
+            yield return KeptName(i * (long)options.SaveSteps);
+        }
+    }
+
     static string KeptName(long step) => FormattableString.Invariant($"{KeptPrefix}{step:000000}");
 
     /// <summary>

@@ -84,8 +84,9 @@ public static class TrainingMemory
     /// <summary>An estimate before anything is there: what a training of this shape takes at most beside its data, in bytes.</summary>
     /// <param name="options">Steps, precision and optimizer.</param>
     /// <param name="shape">Of the model.</param>
+    /// <param name="longest">Tokens of the longest sequence; 0 where that is not known.</param>
     /// <exception cref="InvalidInputException">lora_target_modules names a layer that the model has not.</exception>
-    public static long Estimate(OptimizationOptions options, ModelConfiguration shape)
+    public static long Estimate(OptimizationOptions options, ModelConfiguration shape, int longest = 0)
     {
         var total = ModelParameters.CountOf(shape);
 
@@ -94,7 +95,7 @@ public static class TrainingMemory
             ? (LoraAdapter.CountOf(shape, adapters), sizeof(ushort))
             : (total, options.MasterDtype.Bytes());
         var rounded = options.MasterDtype == MasterDtype.BFloat16 ? 0 : total;
-        return (bytes * total) + Estimate(options, shape, rounded, trained, longest: 0, CPU);
+        return (bytes * total) + Estimate(options, shape, rounded, trained, longest, CPU);
     }
 
     /// <summary>Bytes of the weights during the training: of the model as it was loaded, beside adapters, or of what is trained.</summary>

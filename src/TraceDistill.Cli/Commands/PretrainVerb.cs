@@ -29,7 +29,8 @@ sealed class PretrainVerb : Verb<PretrainOptions>
         CancellationToken cancellationToken
     ) => TrainVerb.ForeseePrecision(options, () => options.Architecture.Configure(options.VocabSize, [])).ToAsyncEnumerable();
 
-    public override IReadOnlyCollection<string> OutputNames(PretrainOptions options) => ModelDirectory.Files;
+    public override IReadOnlyCollection<string>? OutputNames(PretrainOptions options) =>
+        TrainVerb.KeptNames(options) is { } kept ? [.. kept, .. ModelDirectory.Files] : null;
 
     public override async Task<object> RunAsync(PretrainOptions options, StageContext context, CancellationToken cancellationToken) =>
         await Task.Run(() => PretrainStage.Run(options, context.Output!, context.Observer, cancellationToken), cancellationToken);

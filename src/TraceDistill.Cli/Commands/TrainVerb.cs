@@ -34,8 +34,19 @@ sealed class TrainVerb : Verb<TrainOptions>
 
     public override long EstimateMemory(TrainOptions options)
     {
-        var training = ShapeOf(options, new Foresight([])) is { } shape ? TrainingMemory.Estimate(options, shape) : 0;
+        var training = ShapeOf(options, new Foresight([])) is { } shape ? TrainingMemory.Estimate(options, shape, LongestOf(options)) : 0;
         return ProcessMemory + training + DataOf(options) + AnsweringOf(options);
+    }
+
+    /// <summary>Tokens of the longest trace that fits, of those that are there: a sequence takes its memory all at once.</summary>
+    static int LongestOf(TrainOptions options)
+    {
+        var there = options.Traces.Select(set => set.Path).Where(path => ShardManifest.Load(path) is not null).ToList();
+        var longest = there.Select(path =>
+            LongOnesAsync(path, int.MaxValue, options.MaxTraces ?? MostTraces, CancellationToken.None).GetAwaiter().GetResult().Longest
+        );
+        var limit = Math.Min(options.MaxLength ?? int.MaxValue, PositionsOf(options, new Foresight([])) ?? int.MaxValue);
+        return Math.Min(longest.DefaultIfEmpty().Max(), limit);
     }
 
     /// <summary>Beside the training a copy of the model answers, in float32, with keys and values.</summary>
@@ -223,13 +234,30 @@ sealed class TrainVerb : Verb<TrainOptions>
         return (lengths.Count(length => length > limit), lengths.Count, lengths.DefaultIfEmpty().Max());
     }
 
-    public override IReadOnlyCollection<string> OutputNames(TrainOptions options) =>
-        [
-            TrainStage.InitialDirectory,
-            .. options.EvalProblems is null ? Array.Empty<string>() : [Trainer.EvaluationsDirectory],
-            .. options.LoraR is null ? Array.Empty<string>() : [AdapterFiles.Folder],
-            .. ModelDirectory.Files,
-        ];
+    public override IReadOnlyCollection<string>? OutputNames(TrainOptions options) =>
+        KeptNames(options) is not { } kept
+            ? null
+            :
+            [
+                .. kept,
+                TrainStage.InitialDirectory,
+                .. options.EvalProblems is null ? Array.Empty<string>() : [Trainer.EvaluationsDirectory],
+                .. options.LoraR is null ? Array.Empty<string>() : [AdapterFiles.Folder],
+                .. ModelDirectory.Files,
+            ];
+
+    /// <summary>Folders of checkpoints that are kept; null where the data tells how many steps there are.</summary>
+    internal static IEnumerable<string>? KeptNames(OptimizationOptions options)
+    {
+        if (options.SaveTotalLimit == 0)
+        {
+            return [];
+        }
+
+        // Those that end early keep others of the same names.
+        var mayEndEarly = options is TrainOptions { EarlyStoppingPatience: > 0 };
+        return options.NumTrainEpochs is not null || mayEndEarly ? null : Trainer.KeptNames(options);
+    }
 
     public override async Task<object> RunAsync(TrainOptions options, StageContext context, CancellationToken cancellationToken) =>
         await TrainStage.RunAsync(

@@ -316,6 +316,30 @@ public static class TrainStage
         return parameters;
     }
 
+    /// <summary>The settings that decide what comes out of a run; those that do not, and places of files, have one value.</summary>
+    internal static TrainOptions Deciding(TrainOptions options) =>
+        options with
+        {
+            Traces = [.. options.Traces.Select(set => set with { Path = "" })],
+            Problems = null,
+            ProblemField = [],
+            AnswerField = null,
+            SolutionField = null,
+            Duplicates = default,
+            Student = null,
+            InitFrom = null,
+            Tokenizer = null,
+            TeacherTokenizer = null,
+            GradientCheckpointing = false,
+            Workers = 0,
+            DataloaderNumWorkers = 0,
+            EvalTraces = null,
+            EvalProblems = null,
+            LoggingSteps = 1,
+            SaveTotalLimit = 0,
+            Device = DeviceChoice.Auto,
+        };
+
     /// <summary>
     /// Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not, nor what
     /// their fields are called or is computed twice.
@@ -323,30 +347,7 @@ public static class TrainStage
     static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, IReadOnlyList<byte[]> digests)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(
-            JsonSerializer.SerializeToUtf8Bytes(
-                options with
-                {
-                    Traces = [.. options.Traces.Select(set => set with { Path = "" })],
-                    Problems = null,
-                    ProblemField = [],
-                    AnswerField = null,
-                    SolutionField = null,
-                    Duplicates = default,
-                    Student = null,
-                    InitFrom = null,
-                    Tokenizer = null,
-                    TeacherTokenizer = null,
-                    GradientCheckpointing = false,
-                    Workers = 0,
-                    DataloaderNumWorkers = 0,
-                    EvalTraces = null,
-                    EvalProblems = null,
-                    SaveTotalLimit = 0,
-                    Device = DeviceChoice.Auto,
-                }
-            )
-        );
+        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(Deciding(options)));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         var piece = new float[1 << 16];
         foreach (var name in parameters.Names)

@@ -77,6 +77,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
 
     /// <summary>Layers keep their inputs alone; the backward pass computes the rest again. No bit of the result depends on it.</summary>
     /// <value>False.</value>
+    [Operational]
     [Description(
         "Recompute activations in the backward pass: a quarter to a half slower, a fraction of the memory; "
             + "for long traces and large students"
@@ -178,6 +179,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     public double SpikeFactor { get; init; }
 
     /// <value>10 steps.</value>
+    [Operational]
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("Steps between entries of the metrics")]
     public int LoggingSteps { get; init; } = 10;

@@ -157,6 +157,7 @@ public static class PretrainStage
             Duplicates = default,
             GradientCheckpointing = false,
             Workers = 0,
+            LoggingSteps = 1,
             SaveTotalLimit = 0,
             Device = DeviceChoice.Auto,
         };

@@ -3,6 +3,8 @@ using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Tests.Support;
+using TraceDistill.Training;
+using TraceDistill.Training.Distillation;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Stages;
@@ -73,6 +75,42 @@ public sealed class ForesightTests : IDisposable
 
         Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan"));
         Assert.DoesNotContain("positions", _cli.Error);
+    }
+
+    /// <summary>A sequence longer than a micro-batch takes its memory at once: the stages beside it must be told.</summary>
+    [Fact]
+    public async Task EstimateMemory_LongTraces_CountsTheirActivations()
+    {
+        Assert.True(await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--only", "traces") == 0, _cli.Error);
+        var options = new TrainOptions
+        {
+            Traces = [new TraceSet { Path = Path.Combine(_cli.RunDirectory, "traces") }],
+            Student = Teacher,
+            MicroBatchTokens = 1,
+            Workers = 1,
+        };
+
+        var verb = new TrainVerb();
+
+        // Inputs of two norms and four products alone are six times the hidden size of each layer.
+        const int Tokens = 20,
+            Hidden = 256,
+            Layers = 4;
+        var shorter = verb.EstimateMemory(options with { MaxLength = 5 });
+        Assert.True(verb.EstimateMemory(options with { MaxLength = 5 + Tokens }) - shorter > sizeof(float) * Tokens * Layers * 6 * Hidden);
+    }
+
+    [Fact]
+    public async Task Plan_CheckpointThatIsKept_MayBeNamed()
+    {
+        var recipe = Recipe($"serve: {Teacher}");
+        string[] Evaluating(string step) =>
+            ["--plan", "--set", $"scores.models.middle=student/checkpoint-{step}", "--set", "student.save_total_limit=2"];
+
+        Assert.True(await _cli.RunRecipeAsync(recipe, Evaluating("000800")) == 0, _cli.Error);
+        Assert.True(await _cli.RunRecipeAsync(recipe, Evaluating("000600")) == 0, _cli.Error);
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, Evaluating("000400")));
+        Assert.Contains("the stage \"student\" makes no \"checkpoint-000400\"", _cli.Error);
     }
 
     [Fact]

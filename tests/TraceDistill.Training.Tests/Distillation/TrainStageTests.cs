@@ -1,4 +1,6 @@
+using System.Text.Json;
 using TraceDistill.Data.Generation;
+using TraceDistill.Data.Options;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
 using TraceDistill.Inference;
@@ -104,7 +106,7 @@ public sealed class TrainStageTests : TrainStageCase
 
         Assert.Matches(
             "^memory is full while training on cpu: .*set gradient_checkpointing: true, .*"
-                + "; what is saved goes on from its last checkpoint$",
+                + "; with other workers or gradient_checkpointing it goes on from its last checkpoint, else it begins anew$",
             error.Message
         );
     }
@@ -146,6 +148,35 @@ public sealed class TrainStageTests : TrainStageCase
     public static TheoryData<string> Families => [.. ModelFamilies.Names];
 
     /// <summary>The whole way of a family: from scratch, an adapter on top, answers and scores.</summary>
+    /// <summary>A setting that a recipe may change without a stage beginning anew must not make another training of it either.</summary>
+    [Fact]
+    public void Deciding_OperationalSettings_HaveNoSay()
+    {
+        var settings = typeof(TrainOptions)
+            .GetProperties()
+            .Where(property => property.IsDefined(typeof(OperationalAttribute), true))
+            .ToList();
+        Assert.Contains(settings, setting => setting.Name == nameof(TrainOptions.GradientCheckpointing));
+        foreach (var setting in settings)
+        {
+            TrainOptions options = new(),
+                other = new();
+            setting.SetValue(
+                other,
+                setting.GetValue(options) switch
+                {
+                    bool value => !value,
+                    int value => value + 1,
+                    DeviceChoice => new DeviceChoice(DeviceChoice.CpuWord),
+                    var value => throw new NotSupportedException($"{setting.Name}: {value}"),
+                }
+            );
+
+            Assert.NotEqual(JsonSerializer.Serialize(options), JsonSerializer.Serialize(other));
+            Assert.Equal(JsonSerializer.Serialize(TrainStage.Deciding(options)), JsonSerializer.Serialize(TrainStage.Deciding(other)));
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Families))]
     public async Task RunAsync_EveryFamily_TrainsFromScratchTakesAdaptersAndGenerates(string family)
