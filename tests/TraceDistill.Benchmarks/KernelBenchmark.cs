@@ -6,6 +6,7 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
+using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Benchmarks;
@@ -13,7 +14,8 @@ namespace TraceDistill.Benchmarks;
 /// <summary>
 /// What each kernel behind an operation gains, and the embedding's own gradient: time of it and of the same in libtorch's operations,
 /// forward and back, for a micro-batch of 1,024 tokens on one core, in turns within one run; the least of the rounds is told.
-/// For dropout, libtorch draws random numbers of its own: it has none that belong to a token.
+/// For dropout, libtorch draws random numbers of its own: it has none that belong to a token. Muon's orthogonalization is of a
+/// layer's matrices instead, hidden × hidden and hidden × inner.
 /// </summary>
 static class KernelBenchmark
 {
@@ -64,6 +66,37 @@ static class KernelBenchmark
                         Gradient(1, _ => leaf.index_select(0, ids))
                     )
                 );
+            }
+
+            foreach (var columns in new[] { shape.HiddenSize, shape.IntermediateSize })
+            {
+                using var scope = NewDisposeScope();
+                using var orthogonalizer = new NewtonSchulz([
+                    [shape.HiddenSize, columns],
+                ]);
+                using var gradient = new FloatBuffer((long)shape.HiddenSize * columns);
+                var source = randn(shape.HiddenSize, columns);
+                var matrix = gradient.Matrix(shape.HiddenSize, columns, 0);
+                Console.WriteLine(
+                    Row(
+                        $"orthogonalization of {shape.HiddenSize} × {columns}",
+                        () => Timed(() => orthogonalizer.Orthogonalize(gradient.Span, shape.HiddenSize, columns)),
+                        () =>
+                            Timed(() =>
+                            {
+                                using var result = NewtonSchulz.Orthogonalize(matrix);
+                                matrix.copy_(result);
+                            })
+                    )
+                );
+
+                TimeSpan Timed(Action orthogonalize)
+                {
+                    matrix.copy_(source);
+                    var start = Stopwatch.GetTimestamp();
+                    orthogonalize();
+                    return Stopwatch.GetElapsedTime(start);
+                }
             }
 
             // Without a second measure the first one is that of libtorch's operations as well, with kernels switched off.

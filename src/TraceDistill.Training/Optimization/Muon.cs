@@ -1,5 +1,6 @@
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
@@ -29,7 +30,10 @@ sealed class Muon : IUpdateRule
         (_options, _trained, _names, _momentum) = (options, trained, names, new Moments(trained, names));
         long[] costs = [.. names.Select(name => Cost(trained.Weights.ShapeOf(name)))];
         _shares = [.. WorkSharing.Share(costs, options.ResolveWorkers()).Select(share => share.Select(i => names[i]).ToArray())];
-        _orthogonalizers = [.. _shares.Select(share => new NewtonSchulz([.. share.Select(trained.Weights.ShapeOf)]))];
+        _orthogonalizers =
+        [
+            .. _shares.Select(share => new NewtonSchulz([.. share.Select(trained.Weights.ShapeOf).Where(NewtonSchulz.TakesKernel)])),
+        ];
     }
 
     /// <summary>
@@ -58,7 +62,8 @@ sealed class Muon : IUpdateRule
             return;
         }
 
-        Parallel.For(0, _shares.Length, new ParallelOptions { MaxDegreeOfParallelism = _shares.Length }, worker =>
+        // One thread of libtorch each: with more, their number would decide in which order a product sums.
+        new Cores(_shares.Length).Each(_shares.Length, worker =>
         {
             foreach (var name in _shares[worker])
             {
@@ -91,7 +96,17 @@ sealed class Muon : IUpdateRule
         TensorPrimitives.Multiply(update, scale, update);
         TensorPrimitives.MultiplyAdd(momentum, Decay, update, momentum);
         TensorPrimitives.MultiplyAdd(momentum, Decay, update, update);
-        orthogonalizer.Orthogonalize(update, rows, columns);
+        if (NewtonSchulz.TakesKernel([rows, columns]))
+        {
+            orthogonalizer.Orthogonalize(update, rows, columns);
+        }
+        else
+        {
+            using var matrix = gradient.Matrix(rows, columns, offset);
+            using var direction = NewtonSchulz.Orthogonalize(matrix);
+            matrix.copy_(direction);
+        }
+
         TensorPrimitives.Multiply(weight, (float)(1 - learningRate * weightDecay), weight);
         TensorPrimitives.MultiplyAdd(update, (float)(-learningRate * Math.Sqrt(Math.Max(1.0, (double)rows / columns))), weight, weight);
     }

@@ -12,12 +12,19 @@ namespace TraceDistill.Training.Optimization;
 /// X / ‖X‖ on, with a = 3.4445, b = −4.7750, c = 2.0315 (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024).
 /// </summary>
 /// <remarks>
-/// At this size libtorch's calls cost more than the products, so they are made here; a wide
-/// matrix is worked on as its transpose. Holds scratch memory; one object serves one thread.
+/// Two of a step's three products are symmetric: libtorch makes them whole, the kernel half. The choice between
+/// the two goes by the matrix's size alone, so that neither processor nor number of workers changes a bit.
+/// A wide matrix is worked on as its transpose. Holds the kernel's scratch memory; one object serves one thread.
 /// </remarks>
 sealed class NewtonSchulz : IDisposable
 {
     const int Steps = 5;
+
+    /// <summary>
+    /// Smaller side up to which the kernel is faster for a layer's usual matrices (benchmark <c>kernels</c>). Past it, blocking
+    /// products for the cache, as libtorch does, saves more than half of a symmetric one.
+    /// </summary>
+    const int MostColumns = 768;
 
     /// <summary>Rows of a symmetric product that are made together: few enough to leave out most of what mirrors.</summary>
     const int BlockRows = 32;
@@ -29,7 +36,7 @@ sealed class NewtonSchulz : IDisposable
         _gram,
         _polynomial;
 
-    /// <param name="shapes">[rows, columns] of every matrix that will be given.</param>
+    /// <param name="shapes">[rows, columns] of every matrix that will be given to the kernel.</param>
     public NewtonSchulz(IReadOnlyCollection<long[]> shapes)
     {
         var tall = shapes.Select(shape => shape.Max() * SimdMath.Pad((int)shape.Min())).DefaultIfEmpty(0).Max();
@@ -39,6 +46,10 @@ sealed class NewtonSchulz : IDisposable
         _gram = new FloatBuffer(square);
         _polynomial = new FloatBuffer(square);
     }
+
+    /// <summary>Returns whether the kernel is to orthogonalise a matrix, rather than libtorch's operations.</summary>
+    /// <param name="shape">[rows, columns].</param>
+    public static bool TakesKernel(long[] shape) => shape.Min() <= MostColumns;
 
     /// <summary>Replaces a matrix by its orthogonalised form, singular values between about 0.7 and 1.2.</summary>
     /// <param name="matrix">[rows, columns].</param>
