@@ -51,18 +51,20 @@ sealed class Muon : IUpdateRule
     /// <param name="rounding">Of what is held in bfloat16; null where nothing is.</param>
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding)
     {
+        // One thread of libtorch each: with more, their number would decide in which order a product sums.
         if (!_trained.TakesKernels)
         {
             // In an order of their own: rounding at random goes by it, and workers must change no bit.
-            foreach (var name in _names)
+            new Cores(1).Each(1, _ =>
             {
-                UpdatePlain(name, rounding, gradient, scale, learningRate);
-            }
-
+                foreach (var name in _names)
+                {
+                    UpdatePlain(name, rounding, gradient, scale, learningRate);
+                }
+            });
             return;
         }
 
-        // One thread of libtorch each: with more, their number would decide in which order a product sums.
         new Cores(_shares.Length).Each(_shares.Length, worker =>
         {
             foreach (var name in _shares[worker])
