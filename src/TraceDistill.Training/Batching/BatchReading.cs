@@ -36,9 +36,9 @@ sealed class BatchReading : IDisposable
                 AllowSynchronousContinuations = true,
             }
         );
-        foreach (var group in GroupsAt(update))
+        foreach (var (group, taken) in GroupsAt(update))
         {
-            Load(group);
+            Load(group, taken);
         }
 
         _threads = [.. Enumerable.Range(0, threads).Select(_ => new Thread(Work) { IsBackground = true, Name = "training data" })];
@@ -72,21 +72,26 @@ sealed class BatchReading : IDisposable
     }
 
     /// <summary>Goes over the batches before the first one that is wanted.</summary>
-    /// <returns>The groups that are in memory then.</returns>
-    HashSet<(int Set, int Group)> GroupsAt(long update)
+    /// <returns>The groups that are in memory then, and the rows of each that were taken out of it before.</returns>
+    Dictionary<(int Set, int Group), List<int>> GroupsAt(long update)
     {
-        var groups = new HashSet<(int, int)>();
+        var groups = new Dictionary<(int, int), List<int>>();
         for (var passed = 0L; passed < update && _batches.MoveNext(); passed++)
         {
             foreach (var step in _batches.Current.Steps)
             {
-                if (step.Kind == BatchStepKind.Load)
+                var key = (step.Set, step.Group);
+                switch (step.Kind)
                 {
-                    groups.Add((step.Set, step.Group));
-                }
-                else if (step.Kind == BatchStepKind.Unload)
-                {
-                    groups.Remove((step.Set, step.Group));
+                    case BatchStepKind.Load:
+                        groups[key] = [];
+                        break;
+                    case BatchStepKind.Take:
+                        groups[key].Add(step.Row);
+                        break;
+                    case BatchStepKind.Unload:
+                        groups.Remove(key);
+                        break;
                 }
             }
         }
@@ -169,11 +174,24 @@ sealed class BatchReading : IDisposable
         _jobs.Enqueue(() => Complete(batch, () => [.. sequences.Select(sequence => Make(sequence.Group, sequence.Rows, sequence.Step))]));
     }
 
-    void Load((int Set, int Group) key)
+    /// <param name="key">The group.</param>
+    /// <param name="taken">Rows that are needed no more, and would stay in memory as long as the group.</param>
+    void Load((int Set, int Group) key, params IReadOnlyList<int> taken)
     {
         var (group, rows) = (_plan.Sets[key.Set].Groups[key.Group], new TaskCompletionSource<TraceTokens?[]>());
         _groups[key] = rows.Task;
-        _jobs.Enqueue(() => Complete(rows, group.Read));
+        _jobs.Enqueue(() => Complete(rows, () => Read(group, taken)));
+    }
+
+    static TraceTokens?[] Read(SequenceGroup group, IReadOnlyList<int> taken)
+    {
+        var rows = group.Read();
+        foreach (var row in taken)
+        {
+            rows[row] = null;
+        }
+
+        return rows;
     }
 
     /// <summary>Takes a sequence and decodes its soft targets.</summary>
