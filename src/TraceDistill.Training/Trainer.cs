@@ -56,7 +56,7 @@ public sealed class Trainer(
     );
     readonly WeightOptimizer _optimizer = new(options, weights);
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
-    readonly DataWait _wait = new();
+    readonly DataWait _wait = new(TimeProvider.System);
     TrainingProgress _progress,
         _saved;
 
@@ -145,7 +145,8 @@ public sealed class Trainer(
             _average?.Swap();
         }
 
-        return new FinishedTraining(_progress.Step, _progress.Loss) { DataWait = _wait.Share };
+        observer.Message(FormattableString.Invariant($"waited for data for {_wait.Share:P2} of the time"));
+        return new FinishedTraining(_progress.Step, _progress.Loss);
     }
 
     public void Dispose()

@@ -262,8 +262,4 @@ public sealed class TrainingState(string directory, string fingerprint)
 /// <summary>The end of a training.</summary>
 /// <param name="Steps">Batches that were gone through.</param>
 /// <param name="Loss">Mean loss of the last step, nats.</param>
-public readonly record struct FinishedTraining(long Steps, double Loss)
-{
-    /// <summary>Share of the time that was spent waiting for data since the training began or went on; not kept.</summary>
-    public double DataWait { get; init; }
-}
+public readonly record struct FinishedTraining(long Steps, double Loss);

@@ -1,28 +1,27 @@
-using System.Diagnostics;
-
 namespace TraceDistill.Training.Batching;
 
 /// <summary>Measures how much of its time a training waits for its batches.</summary>
-sealed class DataWait
+/// <param name="time">The clock.</param>
+sealed class DataWait(TimeProvider time)
 {
     long _start,
-        _last,
-        _waited,
+        _last;
+    TimeSpan _waited,
         _waitedBefore;
 
-    /// <summary>The share of the time since the beginning, 0 to 1.</summary>
-    public double Share => _start == 0 ? 0 : Of(_waited, _start);
+    /// <summary>The share of the time since the first item was asked for, 0 to 1.</summary>
+    public double Share => Of(_waited, _start);
 
     /// <summary>Passes items on; the time until each is there was waited for.</summary>
     public IEnumerable<T> Watch<T>(IEnumerable<T> items)
     {
-        _start = _last = Stopwatch.GetTimestamp();
+        _start = _last = time.GetTimestamp();
         using var enumerator = items.GetEnumerator();
         while (true)
         {
-            var before = Stopwatch.GetTimestamp();
+            var before = time.GetTimestamp();
             var isThere = enumerator.MoveNext();
-            _waited += Stopwatch.GetTimestamp() - before;
+            _waited += time.GetElapsedTime(before);
             if (!isThere)
             {
                 yield break;
@@ -36,9 +35,9 @@ sealed class DataWait
     public double TakeShare()
     {
         var share = Of(_waited - _waitedBefore, _last);
-        (_last, _waitedBefore) = (Stopwatch.GetTimestamp(), _waited);
+        (_last, _waitedBefore) = (time.GetTimestamp(), _waited);
         return share;
     }
 
-    static double Of(long waited, long start) => waited / (double)Math.Max(1, Stopwatch.GetTimestamp() - start);
+    double Of(TimeSpan waited, long start) => waited / TimeSpan.FromTicks(Math.Max(1, time.GetElapsedTime(start).Ticks));
 }

@@ -147,7 +147,6 @@ public static class TrainStage
             }
 
             end = await Task.Run(() => TrainingMemory.Advised(options, device, data.LongestFitting, Train), CancellationToken.None);
-            observer.Message(FormattableString.Invariant($"waited for data for {end.DataWait:P2} of the time"));
             WriteModel(directory);
             state.Finish(end);
         }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Options;
 using TraceDistill.Data.Prompts;
@@ -61,6 +62,10 @@ public sealed class TrainStageTests : TrainStageCase
         Assert.Contains(observer.Messages, line =>
             line.StartsWith($"step {summary.Steps}, held-out traces: loss ", StringComparison.Ordinal)
         );
+        Assert.Single(observer.Messages, line => Regex.IsMatch(line, @"^waited for data for \d{1,3}\.\d\d ?% of the time$"));
+        var waits = observer.Values.Where(values => values.ContainsKey("loss")).Select(values => values["data_wait"]).ToArray();
+        Assert.NotEmpty(waits);
+        Assert.All(waits, share => Assert.InRange(share, 0, 1));
         var last = (summary.Steps - 1) / 2 * 2;
         var kept = Directory.GetDirectories(Folder.Out("epochs"), "checkpoint-*").Select(Path.GetFileName).Order();
         Assert.Equal([$"checkpoint-{last - 2:000000}", $"checkpoint-{last:000000}"], kept);

@@ -42,6 +42,8 @@ public sealed class PretrainStageTests : IDisposable
             && message.Contains("are longer than the model's 64 positions and left out; the longest has ")
         );
         Assert.InRange(Assert.Single(heard.Values)["tokens"], 1, Options.BatchTokens);
+        Assert.InRange(heard.Values[0]["data_wait"], 0, 1);
+        Assert.Single(heard.Messages, message => message.StartsWith("waited for data for ", StringComparison.Ordinal));
         var loaded = Assert.Throws<InvalidInputException>(() => Run(Options with { Problems = Write(new string('7', 400)) }, heard));
         Assert.Contains(": nothing to train on: 1 of 1 sequences (100", loaded.Message);
         Assert.Contains(": add max_position_embeddings: ", loaded.Message);
