@@ -250,7 +250,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         if (Student is null == Architecture is null)
         {
             yield return new ValidationResult(
-                "is required: either student, a model directory, or architecture, the config of one from scratch",
+                (Student is null ? "is required: " : "leave one of the two out: ")
+                    + "either student, a model directory, or architecture, the config of one from scratch",
                 [nameof(Student)]
             );
         }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using TraceDistill.Cli.Binding;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.CommandLine;
 
@@ -106,17 +107,30 @@ sealed class OptionTokens
             ? token.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             : [token];
 
-    static ConfigNode Dictionary(SourceLocation location, string[] tokens, Type valueType) =>
-        tokens is [var map] && map.TrimStart().StartsWith('{') ? YamlConfig.ParseValue(map, location.Source)
-        : tokens.Any(token => !token.Contains('=')) ? new ConfigScalar(location, string.Join(' ', tokens))
-        : new ConfigMap(
+    static ConfigNode Dictionary(SourceLocation location, string[] tokens, Type valueType)
+    {
+        if (tokens is [var map] && map.TrimStart().StartsWith('{'))
+        {
+            return YamlConfig.ParseValue(map, location.Source);
+        }
+
+        if (tokens.Any(token => !token.Contains('=')))
+        {
+            return new ConfigScalar(location, string.Join(' ', tokens));
+        }
+
+        var pairs = tokens.Select(token => token.Split('=', 2)).ToList();
+        // Of texts, such as --set, the last counts.
+        if (valueType != typeof(string) && pairs.GroupBy(pair => pair[0]).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        {
+            throw new InvalidInputException($"{location.Source}: \"{twice.Key}\" is given twice");
+        }
+
+        return new ConfigMap(
             location,
-            [
-                .. tokens
-                    .Select(token => token.Split('=', 2))
-                    .Select(pair => new ConfigEntry(pair[0], location, Single(valueType, pair[1], location.Source))),
-            ]
+            [.. pairs.Select(pair => new ConfigEntry(pair[0], location, Single(valueType, pair[1], location.Source)))]
         );
+    }
 
     static ConfigNode Single(Type type, string text, string name) =>
         type == typeof(string) ? new ConfigScalar(new SourceLocation(name), text) : YamlConfig.ParseValue(text, name);

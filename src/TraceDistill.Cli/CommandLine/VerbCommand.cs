@@ -134,7 +134,13 @@ static class VerbCommand
                 progress.Message($"{output}: {remark}");
             }
 
-            return (object)new { Remark = remark, Foreseen = await ForeseeAsync(verb, options, progress, host.Interruption) };
+            var foreseen = await ForeseeAsync(verb, options, progress, host.Interruption);
+            if (remark is null && foreseen.Count == 0)
+            {
+                progress.Message("nothing is found that would fail or be left out");
+            }
+
+            return (object)new { Remark = remark, Foreseen = foreseen };
         });
 
     /// <summary>The file that stands where a folder has to be; null for none.</summary>

@@ -23,11 +23,13 @@ sealed class PretrainVerb : Verb<PretrainOptions>
         + TrainingMemory.Estimate(options, options.Architecture.Configure(options.VocabSize, []))
         + (options.Problems is { } problems ? FileBytes(problems) : 0);
 
-    public override IAsyncEnumerable<Foreseen> ForeseeAsync(
-        PretrainOptions options,
-        Foresight ahead,
-        CancellationToken cancellationToken
-    ) => TrainVerb.ForeseePrecision(options, () => options.Architecture.Configure(options.VocabSize, [])).ToAsyncEnumerable();
+    public override IAsyncEnumerable<Foreseen> ForeseeAsync(PretrainOptions options, Foresight ahead, CancellationToken cancellationToken)
+    {
+        var foreseen = TrainVerb.WhyImpossible(options.Architecture) is { } impossible
+            ? [new Foreseen(IsCertain: true, impossible)]
+            : TrainVerb.ForeseePrecision(options, () => options.Architecture.Configure(options.VocabSize, []));
+        return foreseen.ToAsyncEnumerable();
+    }
 
     public override IReadOnlyCollection<string>? OutputNames(PretrainOptions options) =>
         TrainVerb.KeptNames(options) is { } kept ? [.. kept, .. ModelDirectory.Files] : null;

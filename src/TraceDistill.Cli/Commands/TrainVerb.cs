@@ -11,6 +11,7 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Teachers.Options;
+using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training;
 using TraceDistill.Training.Distillation;
@@ -91,6 +92,12 @@ sealed class TrainVerb : Verb<TrainOptions>
         [EnumeratorCancellation] CancellationToken cancellationToken
     )
     {
+        if (options.Architecture is { } architecture && WhyImpossible(architecture) is { } impossible)
+        {
+            yield return new Foreseen(IsCertain: true, impossible);
+            yield break;
+        }
+
         var first = StudentAhead.TracesOf(options);
         var maker = ahead.MakerOf(first);
         if (
@@ -173,6 +180,21 @@ sealed class TrainVerb : Verb<TrainOptions>
         );
     }
 
+    /// <summary>Why a student from scratch cannot have a shape, whatever its vocabulary; null where it can.</summary>
+    internal static string? WhyImpossible(ModelArchitecture architecture)
+    {
+        const int Vocabulary = 1_000;
+        try
+        {
+            _ = architecture.Configure(Vocabulary, []);
+            return null;
+        }
+        catch (InvalidInputException impossible)
+        {
+            return impossible.Message;
+        }
+    }
+
     /// <summary>The shape of the model that is trained; null where that follows from what is not there yet.</summary>
     static ModelConfiguration? ShapeOf(TrainOptions options, Foresight ahead)
     {
@@ -192,7 +214,8 @@ sealed class TrainVerb : Verb<TrainOptions>
         (traces, maker, collection) switch
         {
             (null, _, _) => false,
-            (_, null, _) => TeacherTokenizer.StoredWith(traces) is not null,
+            // A folder without shards has a fault of its own, which is told where they are read.
+            (_, null, _) => TeacherTokenizer.StoredWith(traces) is not null || ShardManifest.Load(traces) is null,
             (_, { IsFinished: true }, _) => TeacherTokenizer.StoredWith(maker.Folder) is not null,
             (_, _, { Tokenizer: null, Serve: null }) => false,
             _ => true,

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
@@ -11,6 +12,32 @@ namespace TraceDistill.Training.Distillation;
 /// </remarks>
 static class StudentInitialization
 {
+    /// <summary>Weights that are all numbers: a training of others could only end with nothing learned.</summary>
+    /// <param name="weights">Disposed of where they are not.</param>
+    /// <param name="source">The model directory that they are from.</param>
+    /// <exception cref="InvalidInputException">One is NaN or infinite.</exception>
+    public static T Finite<T>(T weights, string source)
+        where T : IDecoderWeights
+    {
+        var values = new float[1 << 16];
+        foreach (var name in weights.Names)
+        {
+            var count = weights.ShapeOf(name).ElementCount();
+            for (long first = 0; first < count; first += values.Length)
+            {
+                var piece = values.AsSpan(0, (int)Math.Min(values.Length, count - first));
+                weights.Read(name, first, piece);
+                if (!TensorPrimitives.IsFiniteAll<float>(piece))
+                {
+                    weights.Dispose();
+                    throw new InvalidInputException($"{source}: {name} has values that are not finite: its weights are damaged");
+                }
+            }
+        }
+
+        return weights;
+    }
+
     /// <summary>
     /// The student's shape with what it has to share with its source: family, biases,
     /// rotations, norms, and of each layer that it takes the kind.

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Options;
+using TraceDistill.Data.Shards;
 using TraceDistill.Models;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
@@ -62,6 +63,11 @@ public static class TrainStage
         if (options.EvalProblems is null != answers is null)
         {
             throw new ArgumentException("eval_problems and what evaluates them come together", nameof(answers));
+        }
+
+        if (ShardManifest.Load(directory) is not null)
+        {
+            throw new InvalidInputException($"{directory}: holds trace shards; name another folder with --out");
         }
 
         var device = options.Device.Resolve();
@@ -275,7 +281,7 @@ public static class TrainStage
         if (options.Adapters is { } settings)
         {
             var frozen = options.Student is { } student
-                ? ModelDirectory.LoadFrozen(student)
+                ? StudentInitialization.Finite(ModelDirectory.LoadFrozen(student), student)
                 : InitialParameters(options, tokenizer, positions);
             return TrainedWeights.Of(new LoraAdapter(frozen, settings, options.Seed));
         }
@@ -290,13 +296,13 @@ public static class TrainStage
     {
         if (options.Student is { } student)
         {
-            return ModelDirectory.Load(student);
+            return StudentInitialization.Finite(ModelDirectory.Load(student), student);
         }
 
         var shape = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds, positions);
         if (options.InitFrom is { } larger)
         {
-            using var taken = ModelDirectory.Load(larger);
+            using var taken = StudentInitialization.Finite(ModelDirectory.Load(larger), larger);
             if (options.Architecture.ModelType is { } type && type != taken.Configuration.Family.ModelType())
             {
                 throw new InvalidInputException(

@@ -100,6 +100,52 @@ public sealed class ForesightTests : IDisposable
         Assert.True(verb.EstimateMemory(options with { MaxLength = 5 + Tokens }) - shorter > sizeof(float) * Tokens * Layers * 6 * Hidden);
     }
 
+    /// <summary>What a student from scratch cannot be needs no traces to be known.</summary>
+    [Theory]
+    [InlineData("model_type: gemma9", "model_type \"gemma9\" is not supported")]
+    [InlineData("num_key_value_heads: 3", "num_key_value_heads")]
+    public async Task Run_ShapeThatCannotBe_FailsBeforeTheFirstStage(string setting, string told)
+    {
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}", student: $", {setting}")));
+
+        Assert.Contains("error: recipe.yaml: student: ", _cli.Error);
+        Assert.Contains(told, _cli.Error);
+        Assert.False(Directory.Exists(_cli.RunDirectory));
+    }
+
+    [Fact]
+    public async Task Train_IntoTheFolderOfItsTraces_IsRefused()
+    {
+        Assert.True(await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--only", "traces") == 0, _cli.Error);
+        var traces = Path.Combine(_cli.RunDirectory, "traces");
+        string[] arguments = ["train", "--traces", traces, "--student", Teacher, "--max-steps", "1", "--out", traces];
+
+        Assert.Equal(2, await _cli.RunAsync(arguments));
+
+        Assert.Contains("traces: holds trace shards; name another folder with --out", _cli.Error);
+        Assert.Empty(Directory.GetFiles(traces, "*.safetensors"));
+    }
+
+    [Fact]
+    public async Task Plan_NothingInTheWay_IsTold()
+    {
+        var file = _cli.Write("sums.jsonl", """{"problem": "What is 1 + 1?", "answer": "2", "solution": "one and one"}""" + "\n");
+
+        Assert.Equal(0, await _cli.RunAsync("train", "--problems", file, "--student", Teacher, "--out", _cli.File("new"), "--plan"));
+
+        Assert.Equal("nothing is found that would fail or be left out", _cli.Error.TrimEnd());
+    }
+
+    [Fact]
+    public async Task Evaluate_TwoModelsOfOneName_IsRefused()
+    {
+        string[] models = ["--models", $"a={Teacher}", "--models", $"a={_cli.RunDirectory}"];
+
+        Assert.Equal(2, await _cli.RunAsync(["evaluate", "--problems", _cli.Write("p.jsonl", ""), "--out", _cli.File("o"), .. models]));
+
+        Assert.Equal("error: --models: \"a\" is given twice", _cli.Error.TrimEnd());
+    }
+
     [Fact]
     public async Task Plan_CheckpointThatIsKept_MayBeNamed()
     {

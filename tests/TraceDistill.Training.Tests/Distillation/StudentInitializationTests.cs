@@ -29,6 +29,22 @@ public class StudentInitializationTests
         TieWordEmbeddings = false,
     };
 
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.NegativeInfinity)]
+    public void Finite_WeightThatIsNoNumber_IsNamed(float damaged)
+    {
+        using var parameters = new ModelParameters(Large);
+        parameters.Initialize(1);
+        Assert.Same(parameters, StudentInitialization.Finite(parameters, "student"));
+        var name = parameters.Names.Last();
+        parameters.Values(name)[^1] = damaged;
+
+        var error = Assert.Throws<InvalidInputException>(() => StudentInitialization.Finite(parameters, "student"));
+
+        Assert.StartsWith($"student: {name} has values that are not finite", error.Message);
+    }
+
     static readonly ModelConfiguration Small = Large with
     {
         IntermediateSize = 32,
