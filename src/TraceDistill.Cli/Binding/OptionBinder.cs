@@ -211,8 +211,7 @@ sealed class OptionBinder(ProblemList problems)
         map[property.Key]?.Origin
         ?? (map.Location == SourceLocation.CommandLine ? new SourceLocation(property.CommandLineName) : map.Location);
 
-    /// <summary>The help of a setting, as the second half of a sentence.</summary>
-    /// <summary>The description as the rest of a sentence: its capital stays only where it is that of a name, such as OpenAI.</summary>
+    /// <summary>A setting's description as the rest of a sentence: a capital stays where it is a name's, such as OpenAI.</summary>
     static string Sentence(OptionProperty property) =>
         property.Description is not { } help ? $"give {TypeWords.Expected(property.Type)}"
         : help.Split(' ')[0].Skip(1).Any(char.IsUpper) ? help

@@ -214,7 +214,7 @@ sealed class TrainVerb : Verb<TrainOptions>
         (traces, maker, collection) switch
         {
             (null, _, _) => false,
-            // A folder without shards has a fault of its own, which is told where they are read.
+            // A folder without shards is another mistake, reported where they are read.
             (_, null, _) => TeacherTokenizer.StoredWith(traces) is not null || ShardManifest.Load(traces) is null,
             (_, { IsFinished: true }, _) => TeacherTokenizer.StoredWith(maker.Folder) is not null,
             (_, _, { Tokenizer: null, Serve: null }) => false,

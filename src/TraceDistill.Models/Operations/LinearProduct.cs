@@ -51,11 +51,16 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
 
     /// <summary>Goes back through x·Wᵀ: adds dyᵀ·x to the gradient of the matrix where it is trained.</summary>
     /// <param name="dy">[N, C].</param>
-    /// <param name="x">[N, K].</param>
+    /// <param name="x">[N, K], as it is or as the product rounded it; of no use where the matrix is not trained.</param>
     /// <returns>[N, K] dy·W, in the dtype of dy: the gradient of x.</returns>
     public Tensor ApplyBack(Tensor dy, Tensor x)
     {
         using var scope = NewDisposeScope();
+        return ApplyBack(dy, x, needsInput: true)!.MoveToOuterDisposeScope();
+    }
+
+    Tensor? ApplyBack(Tensor dy, Tensor x, bool needsInput)
+    {
         var dtype = ProductDtype(dy);
         var slopes = Round(dy, dtype);
         if (IsTrained)
@@ -63,7 +68,7 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
             Accumulate(slopes, Round(x, dtype));
         }
 
-        return MultiplyBack(slopes, dy.shape[0], dy.dtype).MoveToOuterDisposeScope();
+        return needsInput ? MultiplyBack(slopes, dy.shape[0], dy.dtype) : null;
     }
 
     /// <summary>The stretches of rows that a product takes at once, in a dtype that it takes with x.</summary>
@@ -131,14 +136,7 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
             var (matrix, arguments) = ((LinearMatrix)ctx.get_data("matrix"), (int)ctx.get_data("arguments"));
             return CustomGradient.Of(ctx, gradOutput, arguments, (saved, dy) =>
             {
-                var input = saved[0];
-                var slopes = Round(dy, matrix.ProductDtype(dy));
-                if (matrix.IsTrained)
-                {
-                    matrix.Accumulate(slopes, input);
-                }
-
-                var dx = (bool)ctx.get_data("needs") ? matrix.MultiplyBack(slopes, dy.shape[0], dy.dtype) : null;
+                var dx = matrix.ApplyBack(dy, saved[0], (bool)ctx.get_data("needs"));
                 return arguments > 3 ? [dx, null, null, dy.alias()] : [dx, null, null];
             });
         }

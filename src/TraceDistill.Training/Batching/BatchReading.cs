@@ -144,7 +144,7 @@ sealed class BatchReading : IDisposable
         }
         catch (Exception failure)
         {
-            // Whoever takes the batch is told; it is in the line already, where nothing else would ever complete it.
+            // Its reader gets the exception: the batch is in the channel already, and nothing else would ever complete it.
             batch.SetException(failure);
             throw;
         }

@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
-using TraceDistill.Data.Options;
 using TraceDistill.Data.Shards;
 using TraceDistill.Models;
 using TraceDistill.Models.Adapters;
@@ -323,26 +322,17 @@ public static class TrainStage
 
     /// <summary>The settings that decide what comes out of a run; those that do not, and places of files, have one value.</summary>
     internal static TrainOptions Deciding(TrainOptions options) =>
-        options with
+        (TrainOptions)options.Deciding() with
         {
             Traces = [.. options.Traces.Select(set => set with { Path = "" })],
             Problems = null,
-            ProblemField = [],
-            AnswerField = null,
-            SolutionField = null,
-            Duplicates = default,
             Student = null,
             InitFrom = null,
             Tokenizer = null,
             TeacherTokenizer = null,
-            GradientCheckpointing = false,
-            Workers = 0,
             DataloaderNumWorkers = 0,
             EvalTraces = null,
             EvalProblems = null,
-            LoggingSteps = 1,
-            SaveTotalLimit = 0,
-            Device = DeviceChoice.Auto,
         };
 
     /// <summary>

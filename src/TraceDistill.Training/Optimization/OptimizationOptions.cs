@@ -208,6 +208,21 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     [Description("Precision of trainable parameters and moments: float32, or bfloat16 with stochastic rounding, for half of the memory")]
     public MasterDtype MasterDtype { get; init; }
 
+    /// <summary>These settings with one value for all that have no say in the weights: fields of files, and operational ones.</summary>
+    internal OptimizationOptions Deciding() =>
+        this with
+        {
+            ProblemField = [],
+            AnswerField = null,
+            SolutionField = null,
+            Duplicates = default,
+            GradientCheckpointing = false,
+            Workers = 0,
+            LoggingSteps = 1,
+            SaveTotalLimit = 0,
+            Device = DeviceChoice.Auto,
+        };
+
     /// <summary>Number of optimizer steps: <see cref="NumTrainEpochs"/> over the data of a plan, or <see cref="MaxSteps"/>.</summary>
     internal int StepsFor(BatchPlan? plan) => NumTrainEpochs is { } epochs && plan is not null ? plan.UpdatesOf(epochs) : MaxSteps;
 

@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
-using TraceDistill.Data.Options;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Models;
@@ -148,19 +147,7 @@ public static class PretrainStage
     /// </summary>
     static string Fingerprint(PretrainOptions options, IReadOnlyList<Problem>? fixedSet)
     {
-        var deciding = options with
-        {
-            Problems = null,
-            ProblemField = [],
-            AnswerField = null,
-            SolutionField = null,
-            Duplicates = default,
-            GradientCheckpointing = false,
-            Workers = 0,
-            LoggingSteps = 1,
-            SaveTotalLimit = 0,
-            Device = DeviceChoice.Auto,
-        };
+        var deciding = (PretrainOptions)options.Deciding() with { Problems = null };
         var json = JsonSerializer.SerializeToUtf8Bytes(new { Options = deciding, Problems = fixedSet });
         return Convert.ToHexStringLower(SHA256.HashData(json));
     }
