@@ -4,6 +4,7 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Passes;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using static TorchSharp.torch;
 
@@ -34,7 +35,7 @@ public enum HeldOutMetric
 /// <param name="workers">Threads; the result does not depend on them.</param>
 public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int tokens, int workers)
 {
-    static readonly ForwardDivergence Divergence = new(temperature: 1, MissingMass.TailBucket);
+    static readonly KlForward Divergence = new();
 
     /// <summary>Means over all tokens that would be trained.</summary>
     /// <param name="weights">The model.</param>
@@ -83,7 +84,7 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
             var agrees = student.IsBest(targets.Reported.argmax(1, keepdim: true));
             sums = new Sums(
                 sums.Hard - student.Drawn.sum().item<double>(),
-                sums.Soft + Divergence.Loss(student, targets).dot(targets.HasSoft).item<double>(),
+                sums.Soft + Divergence.Loss(student, targets, TrainingPoint.First).dot(targets.HasSoft).item<double>(),
                 sums.Agreed + agrees.sum().item<long>(),
                 sums.Tokens + targets.Rows,
                 sums.SoftTokens + targets.SoftTokens

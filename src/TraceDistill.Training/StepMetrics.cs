@@ -1,4 +1,4 @@
-using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Head;
 
 namespace TraceDistill.Training;
 

@@ -4,6 +4,8 @@ using System.Text.Json;
 using TraceDistill.Data.Options;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
@@ -57,12 +59,20 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     )]
     public string? TeacherTokenizer { get; init; }
 
-    /// <value>0.7.</value>
-    [Description("Weight of the soft targets: a number, or a map with schedule, from and to")]
-    public Schedule KdAlpha { get; init; } = Schedule.Constant(0.7);
+    /// <summary>
+    /// The loss is the sum of all, each with its weight. Without it, it is <c>kd_alpha</c> · T² · KL(teacher ‖ student) + (1 −
+    /// <c>kd_alpha</c>) · CE. At a token without soft targets cross entropy has the weights of all that need them.
+    /// </summary>
+    /// <value>None: kd_alpha decides.</value>
+    [Description("Objectives that are minimised, in place of kd_alpha: names, or maps of a name to its weight or to a map of its settings")]
+    public IReadOnlyList<ObjectiveChoice> Objectives { get; init; } = [];
+
+    /// <value>0.7, where no objectives are given.</value>
+    [Description("Weight of the soft targets: a number, or a map with schedule, from and to; 0.7 unless objectives are given")]
+    public Schedule? KdAlpha { get; init; }
 
     /// <value>1.0.</value>
-    [Description("Temperature of teacher and student in the soft loss: a number, or a map with schedule, from and to")]
+    [Description("Temperature of teacher and student in soft losses: a number, or a map with schedule, from and to")]
     public Schedule KdTemperature { get; init; } = Schedule.Constant(1.0);
 
     /// <value>As many as the traces hold.</value>
@@ -71,7 +81,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public int? KdTopK { get; init; }
 
     /// <value>tail_bucket.</value>
-    [Description("Treatment of the probability outside the top k: tail_bucket or renormalize")]
+    [Description("Treatment of the probability outside the top k: tail_bucket, renormalize, uniform_tail or residual_to_label")]
     public MissingMass KdMissingMass { get; init; } = MissingMass.TailBucket;
 
     /// <summary>
@@ -226,6 +236,15 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <summary>Names the data in errors.</summary>
     internal string DataName => Traces.Count > 0 ? string.Join(", ", Traces.Select(set => set.Path)) : Problems ?? "";
 
+    /// <summary>The loss, at every step.</summary>
+    internal ObjectivePlan ResolveObjectives() =>
+        Objectives.Count > 0
+            ? new ObjectivePlan { Objectives = [.. Objectives.Select(choice => Tempered(choice.Chosen))], MissingMass = KdMissingMass }
+            : ObjectivePlan.Classic(KdAlpha ?? Schedule.Constant(0.7), KdTemperature, KdMissingMass, KdUldWeight, ZLossWeight);
+
+    Objective Tempered(Objective objective) =>
+        objective is Divergence { Temperature: null } divergence ? divergence with { Temperature = KdTemperature } : objective;
+
     /// <summary>Metric by which weights are the best.</summary>
     internal HeldOutMetric ResolveMetric() =>
         MetricForBestModel
@@ -261,24 +280,10 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return new ValidationResult("goes with architecture, and with the tokenizer of its own folder", [nameof(InitFrom)]);
         }
 
-        foreach (var problem in ValidateTraces().Concat(ValidateAdapters()).Concat(ValidateEvaluation()))
+        foreach (var problem in ValidateTraces().Concat(ValidateAdapters()).Concat(ValidateEvaluation()).Concat(ValidateObjectives()))
         {
             yield return problem;
         }
-
-        // With kd_alpha: 0 soft targets count for nothing, and what does not go together is a mistake still.
-        var objectives = new DistillationSettings(KdAlpha: 1, KdTemperature: 1, KdMissingMass, KdUldWeight, ZLossWeight);
-        foreach (var (name, reason) in objectives.Refused())
-        {
-            var others = Enum.GetValues<MissingMass>().Where(policy => !(objectives with { MissingMass = policy }).Refused().Any());
-            yield return new ValidationResult(
-                $"{NameOf(KdMissingMass)} does not go with the objective {name}: {reason}; "
-                    + $"take {string.Join(" or ", others.Select(NameOf))}",
-                [nameof(KdMissingMass)]
-            );
-        }
-
-        static string NameOf(MissingMass policy) => JsonNamingPolicy.SnakeCaseLower.ConvertName(policy.ToString());
 
         if (EvalTraces is not null && EvalFraction > 0)
         {
@@ -292,8 +297,66 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         {
             yield return new ValidationResult("holds out of traces, and there are none", [nameof(EvalFraction)]);
         }
+    }
 
-        if (KdAlpha.Range is { Low: < 0 } or { High: > 1 })
+    IEnumerable<ValidationResult> ValidateObjectives()
+    {
+        (string Name, bool IsGiven)[] shortKeys =
+        [
+            (nameof(KdAlpha), KdAlpha is not null),
+            (nameof(KdUldWeight), KdUldWeight > 0),
+            (nameof(ZLossWeight), ZLossWeight > 0),
+        ];
+        if (Objectives.Count > 0)
+        {
+            foreach (var (name, _) in shortKeys.Where(key => key.IsGiven))
+            {
+                yield return new ValidationResult("objectives have weights of their own; leave one of the two out", [name]);
+            }
+        }
+
+        // With kd_alpha: 0 soft targets count for nothing, and what does not go together is a mistake still.
+        var objectives = (KdAlpha is null ? this : this with { KdAlpha = Schedule.Constant(1) }).ResolveObjectives().Objectives;
+        foreach (var twice in objectives.GroupBy(objective => objective.Name).Where(same => same.Count() > 1))
+        {
+            yield return new ValidationResult($"{twice.Key} is listed twice", [nameof(Objectives)]);
+        }
+
+        foreach (var objective in objectives)
+        {
+            foreach (var problem in ProblemsOf(objective))
+            {
+                yield return new ValidationResult($"{objective.Name}: {problem}", [nameof(Objectives)]);
+            }
+
+            if (objective.Refuses(KdMissingMass) is { } reason)
+            {
+                var others = Enum.GetValues<MissingMass>().Where(policy => objectives.All(all => all.Refuses(policy) is null)).ToList();
+                yield return new ValidationResult(
+                    $"{NameOf(KdMissingMass)} does not go with the objective {objective.Name}: {reason}; "
+                        + (others.Count > 0 ? $"take {string.Join(" or ", others.Select(NameOf))}" : "leave one of the objectives out"),
+                    [nameof(KdMissingMass)]
+                );
+            }
+
+            if (objective.NeedsDenseTeacher)
+            {
+                yield return new ValidationResult(
+                    $"{objective.Name} compares all logits, which stored soft targets do not have",
+                    [nameof(Objectives)]
+                );
+            }
+        }
+
+        foreach (var (name, schedule) in new[] { (nameof(KdAlpha), KdAlpha), (nameof(KdTemperature), KdTemperature) })
+        {
+            if (schedule?.Problem is { } problem)
+            {
+                yield return new ValidationResult(problem, [name]);
+            }
+        }
+
+        if (KdAlpha?.Range is { Low: < 0 } or { High: > 1 })
         {
             yield return new ValidationResult("must be from 0 to 1", [nameof(KdAlpha)]);
         }
@@ -302,6 +365,21 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         {
             yield return new ValidationResult("must be above 0", [nameof(KdTemperature)]);
         }
+
+        static string NameOf(MissingMass policy) => JsonNamingPolicy.SnakeCaseLower.ConvertName(policy.ToString());
+    }
+
+    static IEnumerable<string> ProblemsOf(Objective objective)
+    {
+        string?[] problems =
+        [
+            objective.Problem,
+            objective.Weight.Problem,
+            objective.Weight.Range.Low < 0 ? "its weight must not be negative" : null,
+            (objective as Divergence)?.Temperature?.Problem,
+            objective is Divergence { Temperature.Range.Low: <= 0 } ? "its temperature must be above 0" : null,
+        ];
+        return problems.OfType<string>();
     }
 
     IEnumerable<ValidationResult> ValidateEvaluation()

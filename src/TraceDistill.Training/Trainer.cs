@@ -8,6 +8,7 @@ using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
@@ -57,6 +58,7 @@ public sealed class Trainer(
     readonly WeightOptimizer _optimizer = new(options, weights);
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
     readonly DataWait _wait = new(TimeProvider.System);
+    AdaptiveState _adaptive = new([]);
     TrainingProgress _progress,
         _saved;
 
@@ -64,23 +66,19 @@ public sealed class Trainer(
     /// Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.
     /// </summary>
     /// <param name="batches">Gives the batch of each step.</param>
-    /// <param name="settings">Weight and temperature of the soft targets at a step.</param>
+    /// <param name="plan">The objectives and their weights at each step.</param>
     /// <param name="checkpoints">Where this run keeps its state.</param>
     /// <param name="cancellationToken">Stops between two steps or within an evaluation, after a checkpoint.</param>
     /// <returns>The steps made and the last step's mean loss.</returns>
     /// <exception cref="InvalidInputException">The training diverged.</exception>
-    public FinishedTraining Run(
-        IBatchSource batches,
-        Func<long, DistillationSettings> settings,
-        TrainingState checkpoints,
-        CancellationToken cancellationToken
-    )
+    public FinishedTraining Run(IBatchSource batches, ObjectivePlan plan, TrainingState checkpoints, CancellationToken cancellationToken)
     {
         if (VectorSupport.Warning is { } warning)
         {
             observer.Message(warning);
         }
 
+        _adaptive = new AdaptiveState([.. plan.Objectives.SelectMany(objective => objective.Adapts)]);
         _saved = _progress = checkpoints.Restore(weights, VisitState);
         if (_progress.Step > 0)
         {
@@ -89,7 +87,7 @@ public sealed class Trainer(
 
         try
         {
-            Train(batches, settings, checkpoints, cancellationToken);
+            Train(batches, plan, checkpoints, cancellationToken);
         }
         catch (OperationCanceledException)
         {
@@ -100,16 +98,11 @@ public sealed class Trainer(
         return End(checkpoints);
     }
 
-    void Train(
-        IBatchSource batches,
-        Func<long, DistillationSettings> settings,
-        TrainingState checkpoints,
-        CancellationToken cancellationToken
-    )
+    void Train(IBatchSource batches, ObjectivePlan plan, TrainingState checkpoints, CancellationToken cancellationToken)
     {
         // What follows a step may have been interrupted.
         SaveIfDue(checkpoints);
-        if (!EvaluateIfDue(settings, checkpoints, cancellationToken))
+        if (!EvaluateIfDue(plan, checkpoints, cancellationToken))
         {
             return;
         }
@@ -118,10 +111,10 @@ public sealed class Trainer(
         foreach (var batch in _wait.Watch(batches.From(_progress.Step, cancellationToken)).Take(left))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var metrics = Update(batch, settings, checkpoints);
+            var metrics = Update(batch, plan, checkpoints);
             Report(metrics);
             SaveIfDue(checkpoints);
-            if (!EvaluateIfDue(settings, checkpoints, cancellationToken))
+            if (!EvaluateIfDue(plan, checkpoints, cancellationToken))
             {
                 return;
             }
@@ -160,19 +153,21 @@ public sealed class Trainer(
     {
         _optimizer.Visit(visit);
         _average?.Visit(visit);
+        _adaptive.Visit(visit);
     }
 
-    StepMetrics Update(IReadOnlyList<TraceTokens> batch, Func<long, DistillationSettings> settings, TrainingState checkpoints)
+    StepMetrics Update(IReadOnlyList<TraceTokens> batch, ObjectivePlan plan, TrainingState checkpoints)
     {
         var step = _progress.Step;
-        if (IsAnotherLoss(settings, step))
+        if (plan.JumpsAt(step, options.MaxSteps))
         {
             (_progress.MeanLoss, _progress.Losses) = (0, 0);
         }
 
         var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
         UpdateNoise? noise = hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null;
-        var totals = _workers.Accumulate(batch, settings(step).Terms(), noise);
+        var at = new TrainingPoint(step, options.MaxSteps, _adaptive);
+        var totals = _workers.Accumulate(batch, plan.At(at), noise);
         var norm = _workers.GradientNorm() / totals.Tokens;
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
         var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));
@@ -190,21 +185,19 @@ public sealed class Trainer(
         _progress.MeanLoss = _progress.Losses == 0 ? metrics.Loss : (LossDecay * _progress.MeanLoss) + ((1 - LossDecay) * metrics.Loss);
         _progress.Losses++;
         _progress.LeftOut = 0;
+        Adapt(plan, totals, at);
         return metrics;
     }
 
-    /// <summary>
-    /// Returns whether the weight or the temperature of the soft targets jumps at a step, as a step schedule has it: losses before it say
-    /// nothing of those from it on. A course that goes on from step to step is followed by their mean.
-    /// </summary>
-    static bool IsAnotherLoss(Func<long, DistillationSettings> settings, long step)
+    /// <summary>Lets objectives that adapt see how they went.</summary>
+    void Adapt(ObjectivePlan plan, LossTotals totals, TrainingPoint at)
     {
-        return step > 1 && (Jumps(at => at.KdAlpha) || Jumps(at => at.KdTemperature));
-
-        bool Jumps(Func<DistillationSettings, double> value)
+        foreach (var objective in plan.Objectives.Where(objective => objective.Adapts.Count > 0))
         {
-            var before = value(settings(step - 1));
-            return value(settings(step)) != before && value(settings(step - 2)) == before;
+            if (totals.Terms.FirstOrDefault(term => term.Name == objective.ShortName) is { Tokens: > 0 } term)
+            {
+                objective.Adapt(_adaptive, term.Sum / term.Tokens, at);
+            }
         }
     }
 
@@ -269,7 +262,7 @@ public sealed class Trainer(
 
     /// <summary>Evaluates after a step that has an evaluation, where that is not done yet: one may have been interrupted.</summary>
     /// <returns>Whether to go on.</returns>
-    bool EvaluateIfDue(Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
+    bool EvaluateIfDue(ObjectivePlan plan, TrainingState checkpoints, CancellationToken cancellationToken)
     {
         if (evaluation is null || !evaluation.IsDue(_progress.Step, options.MaxSteps) || _progress.EvaluatedStep == _progress.Step)
         {
@@ -283,7 +276,12 @@ public sealed class Trainer(
         }
 
         // With the same weight of the soft targets at every step, or evaluations could not be compared.
-        return Evaluate(evaluation, settings(options.MaxSteps - 1).KdAlpha, checkpoints, cancellationToken);
+        return Evaluate(
+            evaluation,
+            plan.SoftShareAt(new TrainingPoint(options.MaxSteps - 1, options.MaxSteps)),
+            checkpoints,
+            cancellationToken
+        );
     }
 
     /// <returns>Whether to go on.</returns>

@@ -8,7 +8,7 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
-using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
 

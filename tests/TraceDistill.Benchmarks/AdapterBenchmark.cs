@@ -5,6 +5,8 @@ using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
@@ -17,7 +19,7 @@ namespace TraceDistill.Benchmarks;
 /// </summary>
 static class AdapterBenchmark
 {
-    static readonly DistillationSettings Settings = new(0.9, 1, MissingMass.TailBucket);
+    static readonly ObjectivePlan Settings = ObjectivePlan.Classic(0.9, 1, MissingMass.TailBucket);
 
     public static int Run(Arguments arguments)
     {
@@ -122,7 +124,7 @@ static class AdapterBenchmark
         public void Step(IReadOnlyList<Training.Alignment.TraceTokens> batch, bool isWarmUp)
         {
             var start = Stopwatch.GetTimestamp();
-            _gradients.Accumulate(batch, Settings.Terms(), new UpdateNoise(1, 1, 0));
+            _gradients.Accumulate(batch, Settings.At(TrainingPoint.First), new UpdateNoise(1, 1, 0));
             _optimizer.Step(_gradients.Gradient, 1e-3, 1e-6, 1);
             if (!isWarmUp)
             {

@@ -6,6 +6,8 @@ using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
@@ -74,8 +76,8 @@ static class EngineTable
         var micro = SequencePacker.Split(batch, sequence => sequence.Ids.Length, 1_024).Select(PackedBatch.Create).ToArray();
         EagerDecoder[] eager = isEager ? [.. Enumerable.Range(0, workers).Select(_ => new EagerDecoder(parameters, size.Rank))] : [];
         var (terms, hardTerms) = (
-            new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms(),
-            new DistillationSettings(0, 1, MissingMass.TailBucket).Terms()
+            ObjectivePlan.Classic(0.9, 1, MissingMass.TailBucket).At(TrainingPoint.First),
+            ObjectivePlan.Classic(0, 1, MissingMass.TailBucket).At(TrainingPoint.First)
         );
         double ours = 0,
             hard = 0,

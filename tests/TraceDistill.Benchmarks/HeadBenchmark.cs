@@ -7,6 +7,8 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using static TorchSharp.torch;
 
@@ -35,7 +37,7 @@ static class HeadBenchmark
         var head = new ChunkedHead(decoder);
         var batch = PackedBatch.Create(size.Batch());
         var states = randn(batch.Rows.Length, hidden);
-        var terms = new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms();
+        var terms = ObjectivePlan.Classic(0.9, 1, MissingMass.TailBucket).At(TrainingPoint.First);
         set_num_threads(Environment.ProcessorCount);
         gradient.Span.Fill(1); // committed before it is measured
         GC.Collect();

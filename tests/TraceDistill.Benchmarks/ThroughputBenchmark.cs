@@ -3,6 +3,8 @@ using System.Globalization;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
@@ -41,7 +43,7 @@ static class ThroughputBenchmark
     {
         using var parameters = size.Random();
         using var engine = new GradientWorkers(TrainedWeights.All(parameters), workers, microBatchTokens: 1_024);
-        var (batch, terms) = (size.Batch(), new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms());
+        var (batch, terms) = (size.Batch(), ObjectivePlan.Classic(0.9, 1, MissingMass.TailBucket).At(TrainingPoint.First));
         var (tokens, best, busy) = (batch.Sum(sequence => (long)sequence.Ids.Length), 0.0, 0.0);
         engine.Accumulate(size.Length > 4_096 ? (size with { Length = 256, Tokens = 512 }).Batch() : batch, terms); // code is compiled
         for (var round = 0; round < rounds; round++)

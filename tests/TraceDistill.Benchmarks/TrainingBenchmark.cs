@@ -5,6 +5,8 @@ using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
@@ -19,7 +21,7 @@ static class TrainingBenchmark
     const int Prompt = 60,
         K = 20;
 
-    static readonly DistillationSettings Settings = new(0.9, 1, MissingMass.TailBucket);
+    static readonly ObjectivePlan Settings = ObjectivePlan.Classic(0.9, 1, MissingMass.TailBucket);
 
     public static int Run(Arguments arguments)
     {
@@ -51,7 +53,7 @@ static class TrainingBenchmark
             var optimizing = new Cost();
             for (var step = 0; step < steps; step++)
             {
-                gradient.Measure(() => gradients.Accumulate(batch, Settings.Terms()));
+                gradient.Measure(() => gradients.Accumulate(batch, Settings.At(TrainingPoint.First)));
                 optimizing.Measure(() => optimizer.Step(gradients.Gradient, 1.0 / soft, 1e-5, step + 1));
             }
 

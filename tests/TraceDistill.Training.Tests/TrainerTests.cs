@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using TorchSharp;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Models;
 using TraceDistill.Models.Adapters;
@@ -10,6 +11,8 @@ using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using Xunit;
@@ -125,17 +128,24 @@ public class TrainerTests
     [Fact]
     public void Run_WithAverage_EndsWithTheAverageOfAllWeights()
     {
-        var options = Options with { LrSchedulerType = LrSchedulerType.Constant, WarmupRatio = 0 };
+        var (options, plan) = (
+            Options with
+            {
+                LrSchedulerType = LrSchedulerType.Constant,
+                WarmupRatio = 0,
+            },
+            ObjectivePlan.Classic(0.5, 1.5)
+        );
         using var initial = new ModelParameters(Shape);
         initial.Initialize(1);
         double[] average = [.. initial.Flat.Span.ToArray().Select(value => (double)value)];
         for (var t = 1; t <= 6; t++)
         {
-            var (weights, decay) = (Train(options with { MaxSteps = t }), Math.Min(0.4, (1.0 + t) / (10.0 + t)));
+            var (weights, decay) = (Train(options with { MaxSteps = t }, plan: plan), Math.Min(0.4, (1.0 + t) / (10.0 + t)));
             average = [.. average.Zip(weights, (a, w) => (decay * a) + ((1 - decay) * w))];
         }
 
-        var averaged = Train(options with { MaxSteps = 6, EmaDecay = 0.4 });
+        var averaged = Train(options with { MaxSteps = 6, EmaDecay = 0.4 }, plan: plan);
 
         Assert.All(average.Zip(averaged), pair => Assert.Equal(pair.First, pair.Second, Rounding.Of(6 * 4) * (1 + Math.Abs(pair.First))));
     }
@@ -234,7 +244,7 @@ public class TrainerTests
 
         var evaluations = metrics.Values.Where(line => line.Values.ContainsKey("eval_loss")).ToArray();
         Assert.Equal([4, 8, 12, 16, 20, 24, 28, 30], evaluations.Select(line => line.Step));
-        var alpha = AlphaAt(29);
+        var alpha = 0.6;
         Assert.All(evaluations, line =>
             Assert.Equal((alpha * line.Values["eval_kl"]) + ((1 - alpha) * line.Values["eval_ce"]), line.Values["eval_loss"], 1e-12)
         );
@@ -407,14 +417,34 @@ public class TrainerTests
     public void Run_ScheduleJumps_IsNoSpikeAndALaterOneIsFound(double alpha, double temperature)
     {
         var error = Assert.Throws<Text.Errors.InvalidInputException>(() =>
-            Train(Options with { MaxSteps = 90, SpikeFactor = 3 }, settings: step => new DistillationSettings(
-                step < 40 ? 1 : alpha,
-                step < 40 ? 0.05 : temperature,
-                MissingMass.TailBucket,
-                ZLossWeight: step == 80 ? 500 : 0
-            ))
+            Train(
+                Options with
+                {
+                    MaxSteps = 90,
+                    SpikeFactor = 3,
+                },
+                plan: new ObjectivePlan
+                {
+                    Objectives =
+                    [
+                        new CrossEntropy(),
+                        new KlForward { Temperature = Jump(0.05, temperature) },
+                        new SpikedZ(step => step == 80 ? 500 : 0),
+                    ],
+                    KdAlpha = Jump(1, alpha),
+                }
+            )
         );
         Assert.StartsWith("training diverged at step 80 ", error.Message);
+
+        static Schedule Jump(double from, double to) =>
+            new()
+            {
+                Kind = ScheduleKind.Step,
+                From = from,
+                To = to,
+                At = 39.5 / 89,
+            };
     }
 
     /// <summary>By number, not by name: of three steps around a million the largest stay, and what the user calls alike.</summary>
@@ -489,7 +519,7 @@ public class TrainerTests
                 new BatchStream(
                     new BatchPlan([SequenceSet.Of([.. Enumerable.Range(0, 12).Select(Sequence)])], Options.BatchTokens, seed: 2)
                 ),
-                _ => new DistillationSettings(0.5, 1, MissingMass.TailBucket),
+                ObjectivePlan.Classic(0.5, 1),
                 new TrainingState(folder.Path, "this run"),
                 TestContext.Current.CancellationToken
             );
@@ -647,7 +677,7 @@ public class TrainerTests
         EvaluationPlan? evaluation = null,
         int spoiled = -1,
         int spiked = -1,
-        Func<long, DistillationSettings>? settings = null
+        ObjectivePlan? plan = null
     )
     {
         using var folder = new TemporaryDirectory();
@@ -656,7 +686,7 @@ public class TrainerTests
         var weights = (trained ?? TrainedWeights.All)(parameters);
         using var adapter = weights.Adapter;
         weights.Weights.HoldAs(options.MasterDtype.ToScalarType());
-        Run(weights, options, directory ?? folder.Path, observer, stop, fingerprint, evaluation, spoiled, spiked, settings);
+        Run(weights, options, directory ?? folder.Path, observer, stop, fingerprint, evaluation, spoiled, spiked, plan);
         var end = new float[weights.Weights.Count];
         weights.Weights.Flat.Read(0, end);
         return end;
@@ -672,7 +702,7 @@ public class TrainerTests
         EvaluationPlan? evaluation = null,
         int spoiled = -1,
         int spiked = -1,
-        Func<long, DistillationSettings>? settings = null
+        ObjectivePlan? plan = null
     )
     {
         var sequences = Enumerable.Range(0, 12).Select(Sequence).ToArray();
@@ -683,17 +713,21 @@ public class TrainerTests
             );
             return trainer.Run(
                 new BatchStream(new BatchPlan([SequenceSet.Of(sequences)], options.BatchTokens, seed: 2)),
-                settings
-                    ?? (
-                        step => new DistillationSettings(
-                            AlphaAt(step),
-                            1.5,
-                            MissingMass.TailBucket,
-                            ZLossWeight: step == spoiled ? double.PositiveInfinity
+                plan
+                    ?? new ObjectivePlan
+                    {
+                        Objectives =
+                        [
+                            new CrossEntropy(),
+                            new KlForward { Temperature = Schedule.Constant(1.5) },
+                            new SpikedZ(step =>
+                                step == spoiled ? double.PositiveInfinity
                                 : step == spiked ? 500
                                 : 0
-                        )
-                    ),
+                            ),
+                        ],
+                        KdAlpha = Alpha,
+                    },
                 new TrainingState(directory, fingerprint),
                 stop?.Token ?? TestContext.Current.CancellationToken
             );
@@ -707,7 +741,12 @@ public class TrainerTests
         return lines[^2];
     }
 
-    static double AlphaAt(long step) => 0.5 + 0.01 * (step % 10);
+    static readonly Schedule Alpha = new()
+    {
+        Kind = ScheduleKind.Linear,
+        From = 0.5,
+        To = 0.6,
+    };
 
     /// <summary>The weights alone stand for the model.</summary>
     static void Save(TrainedWeights weights, string model)
@@ -917,5 +956,18 @@ public class TrainerTests
         public void Metrics(long step, IReadOnlyDictionary<string, double> values) => Values.Add(values["loss"]);
 
         public void Message(string text) { }
+    }
+
+    /// <summary>A loss that is nothing but at some steps.</summary>
+    sealed record SpikedZ(Func<long, double> FactorAt) : Objective
+    {
+        public override string Name => "z";
+
+        public override bool NeedsSoftTargets => false;
+
+        public override torch.Tensor Loss(StudentRows student, TargetRows targets, TrainingPoint at) =>
+            FactorAt(at.Step) is var factor && factor == 0
+                ? torch.zeros_like(student.LogPartition)
+                : student.LogPartition.square() * factor;
     }
 }

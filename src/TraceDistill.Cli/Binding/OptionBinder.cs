@@ -125,15 +125,15 @@ sealed class OptionBinder(ProblemList problems)
         var items = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(itemType))!;
         for (var i = 0; i < nodes.Count; i++)
         {
-            if (Bind(itemType, nodes[i], $"{path}[{i}]") is not { } item)
+            if (Bind(itemType, nodes[i], $"{path}[{i}]") is { } item)
             {
-                return null;
+                items.Add(item);
             }
-
-            items.Add(item);
         }
 
-        return type.IsArray ? items.GetType().GetMethod("ToArray")!.Invoke(items, null) : items;
+        return items.Count < nodes.Count ? null
+            : type.IsArray ? items.GetType().GetMethod("ToArray")!.Invoke(items, null)
+            : items;
     }
 
     object? BindDictionary(Type valueType, Type type, ConfigNode node, string path)
@@ -146,15 +146,13 @@ sealed class OptionBinder(ProblemList problems)
         var dictionary = (IDictionary)Activator.CreateInstance(typeof(OrderedDictionary<,>).MakeGenericType(typeof(string), valueType))!;
         foreach (var entry in map.Entries)
         {
-            if (Bind(valueType, entry.Value, Join(path, entry.Key)) is not { } value)
+            if (Bind(valueType, entry.Value, Join(path, entry.Key)) is { } value)
             {
-                return null;
+                dictionary[entry.Key] = value;
             }
-
-            dictionary[entry.Key] = value;
         }
 
-        return dictionary;
+        return dictionary.Count < map.Entries.Count ? null : dictionary;
     }
 
     object? Mismatch(Type type, ConfigNode node, string path) => Mismatch(node, path, TypeWords.Expected(type));

@@ -1,4 +1,5 @@
 using System.Reflection;
+using TraceDistill.Data.Options;
 
 namespace TraceDistill.Cli.Binding;
 
@@ -34,7 +35,11 @@ static class OptionShape
 
     /// <summary>Returns whether one plain value makes an instance: text, a flag, an enum, or anything that parses itself.</summary>
     public static bool IsScalar(Type type) =>
-        type == typeof(string) || type.IsEnum || type == typeof(bool) || ParseMethod(type) is not null;
+        type == typeof(string) || type.IsEnum || type == typeof(bool) || ParseMethod(type) is not null || Shorthand(type) is not null;
+
+    /// <summary>The property that a plain value of a record stands for; null where there is none.</summary>
+    public static PropertyInfo? Shorthand(Type type) =>
+        type.GetCustomAttribute<ShorthandAttribute>(inherit: true) is { } attribute ? type.GetProperty(attribute.Property) : null;
 
     /// <summary>Returns whether a map of properties makes an instance.</summary>
     public static bool IsRecord(Type type) =>

@@ -31,6 +31,7 @@ static class ScalarBinder
             _ when type == typeof(double) => double.TryParse(digits, Real, CultureInfo.InvariantCulture, out var number) ? number : null,
             _ when type == typeof(float) => float.TryParse(digits, Real, CultureInfo.InvariantCulture, out var number) ? number : null,
             { IsEnum: true } => EnumNames.Parse(type, text),
+            _ when OptionShape.Shorthand(type) is { } property => OfShorthand(type, property, text, out problem),
             _ => ParseItself(type, text, out problem),
         };
         if (value is null)
@@ -39,6 +40,18 @@ static class ScalarBinder
         }
 
         return value;
+    }
+
+    static object? OfShorthand(Type type, PropertyInfo property, string text, out string? problem)
+    {
+        if (Parse(property.PropertyType, text, out problem) is not { } value)
+        {
+            return null;
+        }
+
+        var record = Activator.CreateInstance(type)!;
+        property.SetValue(record, value);
+        return record;
     }
 
     static long? WholeNumber(string text)

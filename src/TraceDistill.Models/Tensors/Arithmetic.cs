@@ -56,6 +56,24 @@ static class Arithmetic
     /// <returns>a with −∞ where <paramref name="mask"/> is true.</returns>
     public static Tensor NegativeInfinityWhere(this Tensor a, Tensor mask) => a.masked_fill(mask, NegativeInfinity);
 
+    /// <returns>a with <paramref name="value"/> where <paramref name="mask"/> is true.</returns>
+    public static Tensor FillWhere(this Tensor a, Tensor mask, double value)
+    {
+        Scalar scalar = value;
+        var filled = a.masked_fill(mask, scalar);
+        GC.KeepAlive(scalar);
+        return filled;
+    }
+
+    /// <returns>True where an element is below <paramref name="value"/>.</returns>
+    public static Tensor IsBelow(this Tensor a, double value)
+    {
+        Scalar scalar = value;
+        var isBelow = a.lt(scalar);
+        GC.KeepAlive(scalar);
+        return isBelow;
+    }
+
     /// <returns>True where an element is 0.</returns>
     public static Tensor IsZero(this Tensor a) => a.eq(Zero);
 

@@ -5,6 +5,7 @@ using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using static TorchSharp.torch;
 
@@ -16,7 +17,7 @@ namespace TraceDistill.Training.Distillation;
 /// </summary>
 public sealed class TraceScorer : ITraceScorer, IDisposable
 {
-    static readonly ForwardDivergence Divergence = new(temperature: 1, MissingMass.TailBucket);
+    static readonly KlForward Divergence = new();
     readonly IDecoderWeights _parameters;
     readonly Decoder _decoder;
     readonly ChunkedHead _head;
@@ -71,7 +72,7 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
         var hidden = _decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows));
         _head.Visit(hidden, batch, (first, student, targets) =>
         {
-            var (divergence, drawn) = (Values(Divergence.Loss(student, targets)), Values(student.Drawn));
+            var (divergence, drawn) = (Values(Divergence.Loss(student, targets, TrainingPoint.First)), Values(student.Drawn));
             var (best, isBest) = (Values(student.Best), student.DrawnIsBest.cpu().data<bool>().ToArray());
             for (var row = 0; row < targets.Rows; row++)
             {

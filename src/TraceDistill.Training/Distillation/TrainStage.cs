@@ -16,7 +16,6 @@ using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
-using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Distillation;
@@ -176,7 +175,7 @@ public static class TrainStage
             trained.MoveTo(device);
             var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
             using var trainer = new Trainer(options, trained, observer, PlanOf(options, heldOut, answers), WriteModel);
-            return trainer.Run(batches, step => Settings(options, step), state, cancellationToken);
+            return trainer.Run(batches, options.ResolveObjectives(), state, cancellationToken);
         }
 
         void Write(string folder, PeftAdapter? merged = null)
@@ -227,15 +226,6 @@ public static class TrainStage
                 options.EarlyStoppingPatience,
                 options.EarlyStoppingThreshold
             );
-
-    static DistillationSettings Settings(TrainOptions options, long step) =>
-        new(
-            options.KdAlpha.ValueAt(step, options.MaxSteps),
-            options.KdTemperature.ValueAt(step, options.MaxSteps),
-            options.KdMissingMass,
-            options.KdUldWeight,
-            options.ZLossWeight
-        );
 
     static string TokenizerDirectory(TrainOptions options)
     {

@@ -1,13 +1,16 @@
+using TraceDistill.Training.Distributions;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;
 
 /// <summary>The hard loss: −log q of the drawn token.</summary>
-public sealed class CrossEntropy : IObjective
+public sealed record CrossEntropy : Objective
 {
-    public bool NeedsSoftTargets => false;
+    public override string Name => "cross_entropy";
 
-    public string? Refuses(MissingMass policy) => null;
+    public override string ShortName => "ce";
 
-    public Tensor Loss(StudentRows student, TargetRows targets) => -student.Drawn;
+    public override bool NeedsSoftTargets => false;
+
+    public override Tensor Loss(StudentRows student, TargetRows targets, TrainingPoint at) => -student.Drawn;
 }

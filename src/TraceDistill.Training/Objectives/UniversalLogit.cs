@@ -1,4 +1,5 @@
 using TraceDistill.Models.Tensors;
+using TraceDistill.Training.Distributions;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;
@@ -8,14 +9,16 @@ namespace TraceDistill.Training.Objectives;
 /// distribution that the student's vocabulary cannot say: Σᵣ |pᵣ − q₍ᵣ₎| over the teacher's unmatched
 /// alternatives and as many of the student's most probable tokens outside the soft targets, both sorted.
 /// </summary>
-public sealed class UniversalLogit : IObjective
+public sealed record UniversalLogit : Objective
 {
-    public bool NeedsSoftTargets => true;
+    public override string Name => "uld";
 
-    public string? Refuses(MissingMass policy) =>
-        policy == MissingMass.Renormalize ? "it compares what lies outside of the soft targets, which that leaves free" : null;
+    public override bool NeedsSoftTargets => true;
 
-    public Tensor Loss(StudentRows student, TargetRows targets)
+    public override string? Refuses(MissingMass policy) =>
+        policy == MissingMass.TailBucket ? null : "it compares what lies outside of the soft targets, which only a tail leaves as it is";
+
+    public override Tensor Loss(StudentRows student, TargetRows targets, TrainingPoint at)
     {
         if (targets.Unmatched is not { } unmatched)
         {

@@ -1,13 +1,16 @@
+using TraceDistill.Training.Distributions;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;
 
 /// <summary>log² Σ e^z, which keeps logits from drifting (Chowdhery et al., "PaLM", arXiv 2204.02311, section 5).</summary>
-public sealed class ZLoss : IObjective
+public sealed record ZLoss : Objective
 {
-    public bool NeedsSoftTargets => false;
+    public override string Name => "z_loss";
 
-    public string? Refuses(MissingMass policy) => null;
+    public override string ShortName => "z";
 
-    public Tensor Loss(StudentRows student, TargetRows targets) => student.LogPartition * student.LogPartition;
+    public override bool NeedsSoftTargets => false;
+
+    public override Tensor Loss(StudentRows student, TargetRows targets, TrainingPoint at) => student.LogPartition * student.LogPartition;
 }

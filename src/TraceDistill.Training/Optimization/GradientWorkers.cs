@@ -9,7 +9,7 @@ using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
-using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Head;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
@@ -65,9 +65,9 @@ public sealed class GradientWorkers : IDisposable
 
     /// <summary>Sums loss and gradient over <paramref name="batch"/>, starting from zero.</summary>
     /// <param name="batch">The sequences of one optimizer step.</param>
-    /// <param name="terms">The objectives.</param>
+    /// <param name="objectives">The loss.</param>
     /// <param name="noise">Seeds that dropout and NEFTune draw from; without them there is neither.</param>
-    public LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, IReadOnlyList<ObjectiveTerm> terms, UpdateNoise? noise = null)
+    public LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, StepObjectives objectives, UpdateNoise? noise = null)
     {
         if (_weights.Adapter is { } adapter)
         {
@@ -86,7 +86,7 @@ public sealed class GradientWorkers : IDisposable
             _lanes.Add(NewLane());
         }
 
-        _cores.Each(used, index => _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], terms, noise));
+        _cores.Each(used, index => _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], objectives, noise));
         var totals = _lanes[0].Totals;
         foreach (var lane in _lanes.Take(used).Skip(1))
         {
@@ -143,7 +143,7 @@ public sealed class GradientWorkers : IDisposable
         public void Run(
             IReadOnlyList<TraceTokens> all,
             IReadOnlyList<IReadOnlyList<int>> pieces,
-            IReadOnlyList<ObjectiveTerm> terms,
+            StepObjectives objectives,
             UpdateNoise? noise
         )
         {
@@ -158,7 +158,7 @@ public sealed class GradientWorkers : IDisposable
                 var tokens = new TokenBatch(batch.Ids, batch.Lengths, batch.Rows);
                 var balance = RouterBalance.Of(_configuration, tokens);
                 var hidden = _decoder.Forward(tokens, passNoise, balance: balance);
-                var (gradient, totals) = Head(hidden, batch, terms);
+                var (gradient, totals) = Head(hidden, batch, objectives);
                 totals = balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Rows.Length));
                 sums = sums?.Plus(totals) ?? totals;
                 if (hidden.requires_grad)
@@ -176,10 +176,10 @@ public sealed class GradientWorkers : IDisposable
             Gradient.Dispose();
         }
 
-        (Tensor Gradient, LossTotals Totals) Head(Tensor hidden, PackedBatch batch, IReadOnlyList<ObjectiveTerm> terms)
+        (Tensor Gradient, LossTotals Totals) Head(Tensor hidden, PackedBatch batch, StepObjectives objectives)
         {
             using var allowed = _takesTensorFloat32 ? new TensorFloat32() : null;
-            return _head.ForwardBackward(hidden, batch, terms);
+            return _head.ForwardBackward(hidden, batch, objectives);
         }
 
         static void Backward(Tensor hidden, Tensor gradient)

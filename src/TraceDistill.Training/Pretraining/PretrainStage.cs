@@ -13,7 +13,7 @@ using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
-using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Pretraining;
@@ -33,7 +33,6 @@ public static class PretrainStage
 
     /// <summary>Generated problems, which have no end, whose lengths are looked at before training.</summary>
     const int SeenTexts = 1_000;
-    static readonly DistillationSettings HardLossOnly = new(0, 1, MissingMass.TailBucket);
 
     /// <summary>
     /// Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.
@@ -98,8 +97,7 @@ public static class PretrainStage
                 parameters.HoldAs(options.MasterDtype.ToScalarType());
                 parameters.MoveTo(device);
                 using var trainer = new Trainer(options, TrainedWeights.All(parameters), observer, saveModel: WriteModel);
-                var settings = HardLossOnly with { ZLossWeight = options.ZLossWeight };
-                return trainer.Run(batches, _ => settings, state, cancellationToken);
+                return trainer.Run(batches, ObjectivePlan.HardLoss(options.ZLossWeight), state, cancellationToken);
             });
             ModelDirectory.Save(directory, parameters, options.Dtype);
             state.Finish(end);

@@ -2,6 +2,8 @@ using System.ComponentModel.DataAnnotations;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
+using TraceDistill.Training;
+using TraceDistill.Training.Objectives;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Binding;
@@ -38,6 +40,67 @@ public class OptionBinderTests
         Assert.Equal(["teacher=one", "student=two"], options.Models.Select(pair => $"{pair.Key}={pair.Value}"));
         Assert.Equal(7, options.Inner!.Width);
         Assert.Equal(new Ramp { From = 0.5, To = 0.5 }, options.Weight);
+    }
+
+    [Fact]
+    public void BindRecord_Objectives_AreNamesWeightsOrMaps()
+    {
+        var options = Bind<TrainOptions>(
+            """
+            traces: t
+            student: s
+            objectives:
+              - kl_forward
+              - cross_entropy: 0.3
+              - jsd: { weight: { schedule: linear, from: 1, to: 0.5 }, beta: 0.25, temperature: 2 }
+            """
+        );
+
+        Assert.Equal(
+            [
+                new ObjectiveChoice { KlForward = new KlForward() },
+                new ObjectiveChoice { CrossEntropy = new CrossEntropy { Weight = Schedule.Constant(0.3) } },
+                new ObjectiveChoice
+                {
+                    Jsd = new JensenShannon
+                    {
+                        Weight = new Schedule
+                        {
+                            Kind = ScheduleKind.Linear,
+                            From = 1,
+                            To = 0.5,
+                        },
+                        Beta = 0.25,
+                        Temperature = Schedule.Constant(2),
+                    },
+                },
+            ],
+            options.Objectives
+        );
+    }
+
+    [Fact]
+    public void BindRecord_SeveralFaultyItemsOfAList_AreAllReported()
+    {
+        string[] lines =
+        [
+            .. Problems<TrainOptions>(
+                    """
+                    traces: t
+                    student: s
+                    objectives: [klforward, { kl_forward: 1, kl_reverse: 1 }, { jsd: { beta: 2 } }, { kl_revers: 1 }, { dkd: x }]
+                    """
+                )
+                .Split('\n')
+                .Skip(1),
+        ];
+
+        Assert.Equal(5, lines.Length);
+        Assert.EndsWith("objectives[0]: unknown objective \"klforward\"; did you mean \"kl_forward\"?", lines[0]);
+        Assert.EndsWith("put a dash, or braces, around kl_forward and kl_reverse", lines[1]);
+        Assert.EndsWith("objectives[2].jsd.beta: must be from 0.001 to 0.999; at the ends it is kl_forward and kl_reverse", lines[2]);
+        Assert.EndsWith("objectives[3]: unknown key \"kl_revers\"; did you mean \"kl_reverse\"?", lines[3]);
+        Assert.Contains("objectives[4].dkd: expected a number or a map with schedule, from and to, found \"x\"", lines[4]);
     }
 
     /// <summary>A rule between settings may find fault with the default of one that is required, and that is none.</summary>

@@ -210,7 +210,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("prompt", "Prompt directory, Plugin/Function or any other path")]
     public void Help_OfAnOptionOfSeveralVerbs_BeginsAlike(string key, string beginning)
     {
-        var texts = EveryOption().Where(option => option.Key == key).ToList();
+        // Objectives have a temperature of another kind.
+        var texts = EveryOption().Where(option => option.Key == key && !option.Verb.Contains(" objectives ")).ToList();
 
         Assert.True(texts.Count > 1, $"{key}: {texts.Count}");
         Assert.All(texts, option => Assert.StartsWith(beginning, option.Help, StringComparison.Ordinal));

@@ -9,6 +9,8 @@ using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Tests.Objectives;
 using TraceDistill.Training.Tests.Optimization;
@@ -194,10 +196,7 @@ public sealed class TraceScorerTests
             var hidden = decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows));
             Assert.False(hidden.requires_grad);
             new ChunkedHead(decoder).Visit(hidden, batch, (_, student, targets) =>
-                wanted.AddRange(
-                    student.Drawn.requires_grad,
-                    new ForwardDivergence(1, MissingMass.TailBucket).Loss(student, targets).requires_grad
-                )
+                wanted.AddRange(student.Drawn.requires_grad, new KlForward().Loss(student, targets, TrainingPoint.First).requires_grad)
             );
         });
 

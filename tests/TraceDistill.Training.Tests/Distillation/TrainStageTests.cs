@@ -13,6 +13,7 @@ using TraceDistill.Tests.Support;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using Xunit;
 

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using TraceDistill.Tests.Support;
+using TraceDistill.Training.Distributions;
 using TraceDistill.Training.Objectives;
 using Xunit;
 
@@ -10,92 +11,79 @@ namespace TraceDistill.Training.Tests.Objectives;
 /// <summary>Which objective goes with which policy: the table of the README is what the code says.</summary>
 public partial class MissingMassTests
 {
-    static readonly Dictionary<string, IObjective> Objectives = new IObjective[]
-    {
-        new CrossEntropy(),
-        new ForwardDivergence(1, MissingMass.TailBucket),
-        new UniversalLogit(),
-        new ZLoss(),
-    }.ToDictionary(objective => objective.GetType().Name);
+    static readonly string[] Policies = [.. Enum.GetValues<MissingMass>().Select(NameOf)];
 
     [Fact]
-    public void Readme_Table_HasEveryObjectiveAndNoOther() =>
+    public void Readme_Table_HasEveryObjectiveAndNoOther()
+    {
+        Assert.Equal(KnownObjectives.All.Keys.Order(StringComparer.Ordinal), Rows().Keys.Order(StringComparer.Ordinal));
         Assert.Equal(
-            typeof(IObjective)
-                .Assembly.GetTypes()
-                .Where(type => type.IsClass && type.IsAssignableTo(typeof(IObjective)))
-                .Select(type => type.Name)
-                .Order(StringComparer.Ordinal),
-            Rows().Keys.Order(StringComparer.Ordinal)
+            typeof(Objective).Assembly.GetTypes().Where(type => !type.IsAbstract && type.IsAssignableTo(typeof(Objective))).ToHashSet(),
+            KnownObjectives.All.Values.Select(objective => objective.GetType()).ToHashSet()
         );
+    }
 
     [Fact]
     public void Refuses_EveryPair_IsWhatTheTableOfTheReadmeSays()
     {
-        foreach (var (name, policies) in Rows())
+        foreach (var (name, cells) in Rows())
         {
-            var objective = Objectives[name];
-            var isInvolved = policies != "none is involved";
-            Assert.Equal(isInvolved, objective.NeedsSoftTargets);
-            foreach (var policy in Enum.GetValues<MissingMass>())
+            var objective = KnownObjectives.All[name];
+            foreach (var (policy, cell) in Enum.GetValues<MissingMass>().Zip(cells))
             {
-                var refused = objective.Refuses(policy) is not null;
-                Assert.True(isInvolved || !refused, $"{name} refuses {policy}");
-                if (isInvolved)
-                {
-                    var mention = Regex.Match(policies, $"`{NameOf(policy)}`(?<refused> is refused)?");
-                    Assert.True(mention.Success, $"the table does not say whether {name} goes with {NameOf(policy)}");
-                    Assert.Equal(mention.Groups["refused"].Success, refused);
-                }
+                var expected =
+                    !objective.NeedsSoftTargets ? "·"
+                    : objective.NeedsDenseTeacher || objective.Refuses(policy) is not null ? "–"
+                    : "✓";
+                Assert.True(expected == cell, $"{name} with {NameOf(policy)}: the table says {cell}, the code {expected}");
             }
         }
     }
 
-    [Theory]
-    [InlineData(MissingMass.TailBucket)]
-    [InlineData(MissingMass.Renormalize)]
-    public void Validate_AllObjectives_RefusesThosePairsByNameThatTheObjectivesRefuse(MissingMass policy)
+    [Fact]
+    public void Validate_EveryPair_RefusesByNameWhatTheObjectiveRefuses()
     {
-        var settings = new DistillationSettings(0.5, 2, policy, UldWeight: 1, ZLossWeight: 1);
-        var options = new TrainOptions
+        foreach (var (name, objective) in KnownObjectives.All)
         {
-            Traces = [new TraceSet { Path = "traces" }],
-            Student = "model",
-            KdMissingMass = policy,
-            KdUldWeight = 1,
-            ZLossWeight = 1,
-        };
-        string[] expected =
-        [
-            .. settings
-                .Terms()
-                .Where(term => term.Objective.Refuses(policy) is not null)
-                .Select(term => $"{NameOf(policy)} does not go with the objective {term.Name}: "),
-        ];
+            foreach (var policy in Enum.GetValues<MissingMass>())
+            {
+                var options = new TrainOptions
+                {
+                    Traces = [new TraceSet { Path = "traces" }],
+                    Student = "model",
+                    Objectives = [KnownObjectives.Choice(name)],
+                    KdMissingMass = policy,
+                };
 
-        ValidationResult[] problems = [.. options.Validate(new ValidationContext(options))];
+                ValidationResult[] problems = [.. options.Validate(new ValidationContext(options))];
 
-        Assert.Equal(Objectives.Keys.Order(), settings.Terms().Select(term => term.Objective.GetType().Name).Order());
-        Assert.Equal(expected.Length, problems.Length);
-        foreach (var (start, problem) in expected.Zip(problems))
-        {
-            Assert.StartsWith(start, problem.ErrorMessage);
-            Assert.EndsWith("; take tail_bucket", problem.ErrorMessage);
-            Assert.Equal([nameof(TrainOptions.KdMissingMass)], problem.MemberNames);
+                string[] expected =
+                [
+                    .. objective.Refuses(policy) is { } reason
+                        ? [$"{NameOf(policy)} does not go with the objective {objective.Name}: {reason}; take "]
+                        : Array.Empty<string>(),
+                    .. objective.NeedsDenseTeacher ? [$"{objective.Name} compares all logits"] : Array.Empty<string>(),
+                ];
+                Assert.Equal(expected.Length, problems.Length);
+                Assert.All(expected.Zip(problems), pair => Assert.StartsWith(pair.First, pair.Second.ErrorMessage));
+            }
         }
     }
 
-    /// <summary>The objectives of the README's table and their last columns.</summary>
-    static Dictionary<string, string> Rows()
+    /// <summary>The objectives of the README's table and their cells by policy.</summary>
+    static Dictionary<string, string[]> Rows()
     {
         var readme = File.ReadAllText(Path.Combine(TestPaths.RepositoryRoot, "src/TraceDistill.Training/README.md"));
         var section = readme[readme.IndexOf("\n## Objectives\n", StringComparison.Ordinal)..];
         section = section[..section.IndexOf("\n### ", StringComparison.Ordinal)];
-        return Row().Matches(section).ToDictionary(row => row.Groups["name"].Value, row => row.Groups["policies"].Value);
+        Assert.Contains($"| {string.Join(" | ", Policies.Select(policy => $"`{policy}`"))} |", section);
+        return Row()
+            .Matches(section)
+            .ToDictionary(row => row.Groups["name"].Value, row => row.Groups["cells"].Value.Split('|', StringSplitOptions.TrimEntries));
     }
 
     static string NameOf(MissingMass policy) => JsonNamingPolicy.SnakeCaseLower.ConvertName(policy.ToString());
 
-    [GeneratedRegex(@"^\| `(?<name>\w+)` \|.*\| (?<policies>[^|]+) \|$", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^\| `(?<name>\w+)` \|.*\| (?<cells>[·–✓] \| [·–✓] \| [·–✓] \| [·–✓]) \|$", RegexOptions.Multiline)]
     private static partial Regex Row();
 }

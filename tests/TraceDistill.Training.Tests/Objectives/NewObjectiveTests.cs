@@ -3,6 +3,8 @@ using TraceDistill.Models;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Tests.Optimization;
@@ -19,7 +21,7 @@ namespace TraceDistill.Training.Tests.Objectives;
 public class NewObjectiveTests
 {
     const double Weight = 0.8;
-    static readonly ObjectiveTerm Term = new("reverse", new ReverseDivergence(), 0, Weight);
+    static readonly ObjectivePlan Plan = new() { Objectives = [new ReverseDivergence { Weight = Schedule.Constant(Weight) }] };
 
     /// <summary>Of sequences of at most 30 tokens.</summary>
     static readonly double Tolerance = Rounding.OfBackward(SampleSequences.Shape, 30);
@@ -37,7 +39,7 @@ public class NewObjectiveTests
         var (totals, gradient) = TestDevice.With(weights, () =>
         {
             using var workers = new GradientWorkers(weights, 2, 60);
-            var sums = workers.Accumulate(batch, [Term]);
+            var sums = workers.Accumulate(batch, Plan.At(TrainingPoint.First));
             var slopes = new float[weights.Count];
             workers.Gradient.Read(0, slopes);
             return (sums, slopes);
@@ -106,14 +108,13 @@ public class NewObjectiveTests
     /// <summary>
     /// KL(student ‖ teacher) over the reported tokens and the tail (Gu et al., arXiv 2306.08543, equation 1, for all tokens).
     /// </summary>
-    sealed class ReverseDivergence : IObjective
+    sealed record ReverseDivergence : Objective
     {
-        public bool NeedsSoftTargets => true;
+        public override string Name => "reverse";
 
-        public string? Refuses(MissingMass policy) =>
-            policy == MissingMass.Renormalize ? "it compares the tail with the teacher's, which that leaves free" : null;
+        public override bool NeedsSoftTargets => true;
 
-        public Tensor Loss(StudentRows student, TargetRows targets)
+        public override Tensor Loss(StudentRows student, TargetRows targets, TrainingPoint at)
         {
             var isAbsent = targets.LogProbabilities.isneginf();
             var difference = (student.LogProbabilities - targets.LogProbabilities).masked_fill(isAbsent, 0);

@@ -2,6 +2,8 @@ using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using Xunit;
@@ -11,7 +13,7 @@ namespace TraceDistill.Training.Tests.Optimization;
 [Trait("Category", "Numeric")]
 public class ComputeDtypeTests
 {
-    static readonly DistillationSettings Settings = new(0.6, 1.5, MissingMass.TailBucket);
+    static readonly ObjectivePlan Settings = ObjectivePlan.Classic(0.6, 1.5, MissingMass.TailBucket);
 
     /// <summary>
     /// bfloat16 keeps 8 bits: a rounding is off by up to 0.4 %, and the roundings of a pass add up to about one per cent.
@@ -24,7 +26,10 @@ public class ComputeDtypeTests
         using var exact = new GradientWorkers(TrainedWeights.All(parameters), 2, 100);
         using var rounded = new GradientWorkers(TrainedWeights.All(parameters), 2, 100, ComputeDtype.BFloat16);
 
-        var (exactTotals, roundedTotals) = (exact.Accumulate(batch, Settings.Terms()), rounded.Accumulate(batch, Settings.Terms()));
+        var (exactTotals, roundedTotals) = (
+            exact.Accumulate(batch, Settings.At(TrainingPoint.First)),
+            rounded.Accumulate(batch, Settings.At(TrainingPoint.First))
+        );
 
         Assert.Equal(exactTotals.Loss, roundedTotals.Loss, 2e-3 * exactTotals.Loss);
         foreach (var name in parameters.Names)
@@ -45,8 +50,8 @@ public class ComputeDtypeTests
         using var exact = new GradientWorkers(TrainedWeights.Of(adapter), 2, 100);
         using var rounded = new GradientWorkers(TrainedWeights.Of(adapter), 2, 100, ComputeDtype.BFloat16);
 
-        exact.Accumulate(batch, Settings.Terms());
-        rounded.Accumulate(batch, Settings.Terms());
+        exact.Accumulate(batch, Settings.At(TrainingPoint.First));
+        rounded.Accumulate(batch, Settings.At(TrainingPoint.First));
 
         Assert.InRange(SampleSequences.Distance(exact.Gradient.Span.ToArray(), rounded.Gradient.Span.ToArray()), 1e-5, 0.03);
     }
@@ -58,9 +63,12 @@ public class ComputeDtypeTests
         var batch = SampleSequences.Create(4);
         using var fresh = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
         using var used = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
-        used.Accumulate(SampleSequences.Create(12), Settings.Terms());
+        used.Accumulate(SampleSequences.Create(12), Settings.At(TrainingPoint.First));
 
-        var (freshTotals, usedTotals) = (fresh.Accumulate(batch, Settings.Terms()), used.Accumulate(batch, Settings.Terms()));
+        var (freshTotals, usedTotals) = (
+            fresh.Accumulate(batch, Settings.At(TrainingPoint.First)),
+            used.Accumulate(batch, Settings.At(TrainingPoint.First))
+        );
 
         Assert.Equal(freshTotals.Loss, usedTotals.Loss);
         Assert.Equal(fresh.Gradient.Span.ToArray(), used.Gradient.Span.ToArray());
@@ -72,14 +80,14 @@ public class ComputeDtypeTests
         using var parameters = SampleSequences.Parameters();
         var batch = SampleSequences.Create(4);
         using var workers = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
-        var before = workers.Accumulate(batch, Settings.Terms()).Loss;
+        var before = workers.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss;
         parameters.Initialize(4);
         using var fresh = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
 
-        var after = workers.Accumulate(batch, Settings.Terms()).Loss;
+        var after = workers.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss;
 
         Assert.NotEqual(before, after);
-        Assert.Equal(fresh.Accumulate(batch, Settings.Terms()).Loss, after);
+        Assert.Equal(fresh.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss, after);
     }
 
     [Fact]

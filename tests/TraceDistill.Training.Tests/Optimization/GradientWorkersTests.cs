@@ -5,6 +5,8 @@ using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Tests.Objectives;
@@ -18,7 +20,9 @@ public class GradientWorkersTests
 {
     /// <summary>Of gradients over sequences of at most 30 tokens.</summary>
     static readonly double Tolerance = Rounding.OfBackward(SampleSequences.Shape, 30);
-    static readonly DistillationSettings Settings = new(0.6, 1.5, MissingMass.TailBucket);
+    const double Alpha = 0.6,
+        Temperature = 1.5;
+    static readonly ObjectivePlan Settings = ObjectivePlan.Classic(Alpha, Temperature);
 
     [Theory]
     [InlineData(1, 1_000, 1, 30)]
@@ -240,8 +244,8 @@ public class GradientWorkersTests
     public void Accumulate_StudentThatCopiesTheTeacher_HasNoDivergenceAndNoGradient(int k, double temperature)
     {
         using var parameters = SampleSequences.Parameters();
-        var settings = new DistillationSettings(1, temperature, MissingMass.TailBucket);
-        var (hard, _) = Gradient(parameters, SampleSequences.Create(4), 2, 60, new DistillationSettings(0, 1, MissingMass.TailBucket));
+        var settings = ObjectivePlan.Classic(1, temperature, MissingMass.TailBucket);
+        var (hard, _) = Gradient(parameters, SampleSequences.Create(4), 2, 60, ObjectivePlan.Classic(0, 1, MissingMass.TailBucket));
 
         var (gradient, totals) = Gradient(parameters, CopiesOf(parameters, k, shift: 0), 2, 60, settings);
         var (_, shifted) = Gradient(parameters, CopiesOf(parameters, k, shift: 1), 2, 60, settings);
@@ -294,8 +298,8 @@ public class GradientWorkersTests
                         soft.Ids[(row * soft.K)..((row + 1) * soft.K)],
                         soft.Logprobs[(row * soft.K)..((row + 1) * soft.K)],
                         soft.Tail[row],
-                        Settings.KdAlpha,
-                        Settings.KdTemperature,
+                        Alpha,
+                        Temperature,
                         tailBucket: true
                     )
                 );
@@ -324,7 +328,7 @@ public class GradientWorkersTests
         TraceTokens[] batch,
         int workers,
         int microBatchTokens,
-        DistillationSettings? settings = null
+        ObjectivePlan? settings = null
     ) => Gradient(TrainedWeights.All(parameters), batch, workers, microBatchTokens, settings);
 
     static (float[] Gradient, LossTotals Totals) Gradient(
@@ -332,12 +336,12 @@ public class GradientWorkersTests
         TraceTokens[] batch,
         int workers,
         int microBatchTokens,
-        DistillationSettings? settings = null,
+        ObjectivePlan? settings = null,
         UpdateNoise? noise = null
     ) => TestDevice.With(trained, () =>
         {
             using var all = new GradientWorkers(trained, workers, microBatchTokens);
-            var totals = all.Accumulate(batch, (settings ?? Settings).Terms(), noise);
+            var totals = all.Accumulate(batch, (settings ?? Settings).At(TrainingPoint.First), noise);
             var gradient = new float[trained.Count];
             all.Gradient.Read(0, gradient);
             return (gradient, totals);

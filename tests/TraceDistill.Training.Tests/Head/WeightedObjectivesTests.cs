@@ -3,11 +3,14 @@ using TraceDistill.Data.Generation;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Tests.Objectives;
 using Xunit;
 using static TorchSharp.torch;
 
-namespace TraceDistill.Training.Tests.Objectives;
+namespace TraceDistill.Training.Tests.Head;
 
 [Trait("Category", "Numeric")]
 public class WeightedObjectivesTests
@@ -34,7 +37,7 @@ public class WeightedObjectivesTests
     [MemberData(nameof(Settings))]
     public void Evaluate_AnySettings_GivesTheLossAndGradientOfTheFloat64Formula(double alpha, double temperature, int k, MissingMass policy)
     {
-        var settings = new DistillationSettings(alpha, temperature, policy);
+        var settings = ObjectivePlan.Classic(alpha, temperature, policy);
         var logits = Enumerable.Range(0, V).Select(_ => (float)(Random.NextDouble() * 8 - 4)).ToArray();
         var (ids, logprobs, tail) = Teacher(k);
         var target = ids[0];
@@ -59,7 +62,7 @@ public class WeightedObjectivesTests
         var logits = Enumerable.Range(0, V).Select(_ => (float)(Random.NextDouble() * 12 - 6)).ToArray();
         var (ids, logprobs, tail) = TopOf(logits, 6);
 
-        var totals = Evaluate(logits, ids[0], ids, logprobs, tail, new DistillationSettings(1, temperature, MissingMass.TailBucket));
+        var totals = Evaluate(logits, ids[0], ids, logprobs, tail, ObjectivePlan.Classic(1, temperature, MissingMass.TailBucket));
 
         Assert.InRange(totals.Of("kd"), -Tolerance, Tolerance);
         Assert.All(logits, slope => Assert.InRange(slope, -Tolerance, Tolerance));
@@ -73,12 +76,12 @@ public class WeightedObjectivesTests
         const double T = 1.7;
 
         var gradient = (float[])student.Clone();
-        var totals = Evaluate(gradient, ids[0], ids, logprobs, tail, new DistillationSettings(1, T, MissingMass.TailBucket));
+        var totals = Evaluate(gradient, ids[0], ids, logprobs, tail, ObjectivePlan.Classic(1, T, MissingMass.TailBucket));
 
         // Hinton et al., arXiv 1503.02531, equation 2: with the factor T², the slope is T·(q − p).
         double[] p = ReferenceLoss.Softmax([.. teacher.Select(value => value / T)]),
             q = ReferenceLoss.Softmax([.. student.Select(value => value / T)]);
-        Assert.Equal(p.Zip(q, (a, b) => a * Math.Log(a / b)).Sum(), totals.Of("kd"), 1e-5);
+        Assert.Equal(T * T * p.Zip(q, (a, b) => a * Math.Log(a / b)).Sum(), totals.Of("kd"), 1e-5);
         Assert.All(Enumerable.Range(0, V), i => Assert.Equal(T * (q[i] - p[i]), gradient[i], Tolerance));
     }
 
@@ -97,7 +100,7 @@ public class WeightedObjectivesTests
         int[] rest = [.. Enumerable.Range(0, V).Except(ids)];
         var studentTail = rest.Sum(i => q[i]);
 
-        var totals = Evaluate(logits, 3, ids, logprobs, tail, new DistillationSettings(1, 1, MissingMass.TailBucket));
+        var totals = Evaluate(logits, 3, ids, logprobs, tail, ObjectivePlan.Classic(1, 1, MissingMass.TailBucket));
 
         Assert.All(rest, i =>
         {
@@ -113,7 +116,7 @@ public class WeightedObjectivesTests
         var logits = Logits();
         double[] q = ReferenceLoss.Softmax([.. logits.Select(value => (double)value)]);
 
-        var totals = Evaluate(logits, 7, [], [], 0, new DistillationSettings(0.9, 2, MissingMass.TailBucket));
+        var totals = Evaluate(logits, 7, [], [], 0, ObjectivePlan.Classic(0.9, 2, MissingMass.TailBucket));
 
         Assert.Equal(-Math.Log(q[7]), totals.Loss, 1e-5);
         Assert.Equal(q[7] - 1, logits[7], Tolerance);
@@ -125,7 +128,7 @@ public class WeightedObjectivesTests
     [InlineData(1, 2, 0.5)]
     public void Evaluate_UnmatchedAlternatives_AddTheDistanceOfSortedProbabilities(double alpha, double temperature, double weight)
     {
-        var settings = new DistillationSettings(alpha, temperature, MissingMass.TailBucket, weight);
+        var settings = ObjectivePlan.Classic(alpha, temperature, MissingMass.TailBucket, weight);
         var logits = Logits();
         var (ids, logprobs, tail) = Teacher(4);
         float[] unmatched = [0.2f, 0.05f, 0.0001f];
@@ -153,7 +156,7 @@ public class WeightedObjectivesTests
     [InlineData(0.7)]
     public void Evaluate_ZLoss_AddsTheSquaredLogOfTheNormalizer(double alpha)
     {
-        var settings = new DistillationSettings(alpha, 1, MissingMass.TailBucket, ZLossWeight: 0.3);
+        var settings = ObjectivePlan.Classic(alpha, 1, MissingMass.TailBucket, zLossWeight: 0.3);
         var logits = Logits();
         var (ids, logprobs, tail) = Teacher(4);
 
@@ -174,7 +177,7 @@ public class WeightedObjectivesTests
     {
         var (ids, logprobs, tail) = Teacher(3);
 
-        var totals = Evaluate(Logits(), 7, ids, logprobs, tail, new DistillationSettings(0, 1, MissingMass.TailBucket));
+        var totals = Evaluate(Logits(), 7, ids, logprobs, tail, ObjectivePlan.Classic(0, 1, MissingMass.TailBucket));
 
         Assert.Equal((1, 0), (totals.Tokens, totals.SoftTokens));
         Assert.DoesNotContain("loss_kd", new StepMetrics(totals, 1, 1, 1).ToValues().Keys);
@@ -209,7 +212,7 @@ public class WeightedObjectivesTests
             CPU
         );
 
-        var student = new StudentRows(tensor(logits).repeat(2, 1), targets);
+        var student = StudentRows.Of(tensor(logits).repeat(2, 1), targets);
 
         var best = ReferenceLoss.Softmax([.. logits.Select(value => (double)value)]).Max();
         Assert.All(student.Best.data<double>().ToArray(), logprob => Assert.Equal(Math.Log(best), logprob, 1e-5));
@@ -224,7 +227,7 @@ public class WeightedObjectivesTests
         int[] ids,
         float[] logprobs,
         float tail,
-        DistillationSettings settings,
+        ObjectivePlan settings,
         float[]? unmatched = null
     )
     {
@@ -242,9 +245,9 @@ public class WeightedObjectivesTests
             UnmatchedStarts = [0, unmatched?.Length ?? 0],
             Unmatched = unmatched ?? [],
         };
-        var targets = TargetRows.Of(batch, 0, 1, TestDevice.Current);
-        var student = new StudentRows(tensor(logits, device: TestDevice.Current).unsqueeze(0), targets);
-        var objectives = new WeightedObjectives(settings.Terms());
+        var targets = TargetRows.Of(batch, 0, 1, TestDevice.Current, settings.MissingMass);
+        var student = StudentRows.Of(tensor(logits, device: TestDevice.Current).unsqueeze(0), targets);
+        var objectives = new WeightedObjectives(settings.At(TrainingPoint.First));
         objectives.Evaluate(student, targets).backward();
         student.LogitGradient().cpu().data<float>().CopyTo(logits);
         return objectives.Totals();

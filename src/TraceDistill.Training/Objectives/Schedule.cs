@@ -2,7 +2,7 @@ using System.ComponentModel;
 using System.Globalization;
 using System.Text.Json.Serialization;
 
-namespace TraceDistill.Training.Optimization;
+namespace TraceDistill.Training.Objectives;
 
 /// <summary>The course of a schedule between its two ends.</summary>
 public enum ScheduleKind
@@ -18,12 +18,15 @@ public enum ScheduleKind
 
     /// <summary><see cref="Schedule.From"/> before the step <see cref="Schedule.At"/>, <see cref="Schedule.To"/> from it on.</summary>
     Step,
+
+    /// <summary>The same factor at every step; both ends are above 0.</summary>
+    Exponential,
 }
 
 /// <summary>A value that may change over training: a number, or <c>{ schedule: cosine, from: 0.9, to: 0.5 }</c>.</summary>
 public sealed record Schedule : IParsable<Schedule>
 {
-    [Description("Course of the value: constant, linear, cosine or step")]
+    [Description("Course of the value: constant, linear, cosine, exponential or step")]
     [JsonPropertyName("schedule")]
     public ScheduleKind Kind { get; init; }
 
@@ -50,9 +53,19 @@ public sealed record Schedule : IParsable<Schedule>
             ScheduleKind.Linear => From + (To - From) * progress,
             ScheduleKind.Cosine => To + (From - To) * 0.5 * (1 + Math.Cos(Math.PI * progress)),
             ScheduleKind.Step => progress < At ? From : To,
+            ScheduleKind.Exponential => From * Math.Pow(To / From, progress),
             _ => From,
         };
     }
+
+    /// <summary>The value at a point of a training.</summary>
+    public double ValueAt(TrainingPoint at) => ValueAt(at.Step, at.Steps);
+
+    /// <summary>What is wrong with its settings; null where nothing is.</summary>
+    internal string? Problem =>
+        Kind == ScheduleKind.Exponential && !(From > 0 && To > 0) ? "an exponential schedule goes between numbers above 0"
+        : At is < 0 or > 1 ? "at must be from 0 to 1"
+        : null;
 
     /// <summary>The smallest and largest value it takes.</summary>
     public (double Low, double High) Range => Kind == ScheduleKind.Constant ? (From, From) : (Math.Min(From, To), Math.Max(From, To));

@@ -2,9 +2,10 @@ using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Operations;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Distributions;
 using static TorchSharp.torch;
 
-namespace TraceDistill.Training.Objectives;
+namespace TraceDistill.Training.Head;
 
 // M = trained tokens, C = tokens of a chunk, D = hidden, V = vocabulary
 
@@ -40,22 +41,24 @@ public sealed class ChunkedHead(Decoder decoder)
     /// </summary>
     /// <param name="hidden">[M, D]; its graph is not walked.</param>
     /// <param name="batch">What each token is to be.</param>
-    /// <param name="terms">The objectives.</param>
+    /// <param name="objectives">The loss.</param>
     /// <returns>[M, D] the gradient, and sums over all tokens: nothing is divided by their number.</returns>
-    public (Tensor Gradient, LossTotals Totals) ForwardBackward(Tensor hidden, PackedBatch batch, IReadOnlyList<ObjectiveTerm> terms)
+    public (Tensor Gradient, LossTotals Totals) ForwardBackward(Tensor hidden, PackedBatch batch, StepObjectives objectives)
     {
         using var scope = NewDisposeScope();
-        var objectives = new WeightedObjectives(terms);
+        var weighted = new WeightedObjectives(objectives);
+        var vocabulary = decoder.Output.Stored.shape[0];
         var (states, gradient) = (hidden.detach(), empty_like(hidden).detach());
         foreach (var (first, rows) in Chunks(batch.Rows.Length))
         {
             using var chunk = NewDisposeScope();
             var x = states.narrow(0, first, rows).to(ScalarType.Float32); // [C, D]
-            var targets = TargetRows.Of(batch, first, rows, hidden.device);
+            var targets = TargetRows.Of(batch, first, rows, hidden.device, objectives.MissingMass);
+            targets = objectives is { MissingMass: MissingMass.UniformTail, NeedsSoftTargets: true } ? targets.Spread(vocabulary) : targets;
             var logits = decoder.Logits(x);
             var capped = decoder.LogitSoftCap is null ? null : logits.clone(); // the rows use theirs up
-            var student = new StudentRows(logits, targets);
-            objectives.Evaluate(student, targets).backward();
+            var student = StudentRows.Of(logits, targets, objectives.NeedsAllLogits);
+            weighted.Evaluate(student, targets).backward();
             var slopes = student.LogitGradient(); // [C, V]
             using var noGrad = no_grad();
             if (capped is not null)
@@ -66,7 +69,7 @@ public sealed class ChunkedHead(Decoder decoder)
             gradient.narrow(0, first, rows).copy_(decoder.Output.ApplyBack(slopes, x));
         }
 
-        return (gradient.MoveToOuterDisposeScope(), objectives.Totals());
+        return (gradient.MoveToOuterDisposeScope(), weighted.Totals());
     }
 
     /// <summary>Calls <paramref name="visit"/> with each chunk's first token and distributions, without a gradient.</summary>
@@ -77,7 +80,7 @@ public sealed class ChunkedHead(Decoder decoder)
         {
             using var chunk = NewDisposeScope();
             var targets = TargetRows.Of(batch, first, rows, hidden.device);
-            visit(first, new StudentRows(decoder.Logits(hidden.narrow(0, first, rows)), targets), targets);
+            visit(first, StudentRows.Of(decoder.Logits(hidden.narrow(0, first, rows)), targets), targets);
         }
     }
 

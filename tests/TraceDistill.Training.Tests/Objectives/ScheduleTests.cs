@@ -1,7 +1,8 @@
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using Xunit;
 
-namespace TraceDistill.Training.Tests.Optimization;
+namespace TraceDistill.Training.Tests.Objectives;
 
 public class ScheduleTests
 {

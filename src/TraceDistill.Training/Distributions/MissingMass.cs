@@ -1,4 +1,4 @@
-namespace TraceDistill.Training.Objectives;
+namespace TraceDistill.Training.Distributions;
 
 /// <summary>Policy for the probability that top-k soft targets leave out.</summary>
 public enum MissingMass
@@ -10,4 +10,12 @@ public enum MissingMass
 
     /// <summary>Teacher and student are both renormalised over the teacher's k tokens; the student is free outside them.</summary>
     Renormalize,
+
+    /// <summary>The missing mass is spread evenly over all other tokens, and the whole vocabulary is compared.</summary>
+    UniformTail,
+
+    /// <summary>
+    /// The missing mass is added to the drawn token, which joins the outcomes where the teacher did not report it; all others have none.
+    /// </summary>
+    ResidualToLabel,
 }

@@ -5,11 +5,13 @@ using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using Xunit;
 using static TorchSharp.torch;
 
-namespace TraceDistill.Training.Tests.Objectives;
+namespace TraceDistill.Training.Tests.Head;
 
 // M = trained tokens, D = hidden, V = vocabulary, K = soft targets, U = unmatched alternatives
 
@@ -51,12 +53,12 @@ public class ChunkedHeadTests
     {
         var settings = objectives switch
         {
-            "ce" => new DistillationSettings(0, 1, MissingMass.TailBucket),
-            "tail" => new DistillationSettings(0.7, 2, MissingMass.TailBucket),
-            "renormalized" => new DistillationSettings(0.7, 1.5, MissingMass.Renormalize),
-            "uld" => new DistillationSettings(1, 1, MissingMass.TailBucket, UldWeight: 20),
-            "z" => new DistillationSettings(0, 1, MissingMass.TailBucket, ZLossWeight: 0.1),
-            _ => new DistillationSettings(0.6, 1.3, MissingMass.TailBucket, UldWeight: 2, ZLossWeight: 0.05),
+            "ce" => new Settings(0, 1),
+            "tail" => new Settings(0.7, 2),
+            "renormalized" => new Settings(0.7, 1.5, MissingMass: MissingMass.Renormalize),
+            "uld" => new Settings(1, 1, Uld: 20),
+            "z" => new Settings(0, 1, Z: 0.1),
+            _ => new Settings(0.6, 1.3, Uld: 2, Z: 0.05),
         };
         using var scope = NewDisposeScope();
         using var parameters = SampleSequences.Parameters((hasCap ? Capped : Shape) with { TieWordEmbeddings = isTied });
@@ -73,7 +75,7 @@ public class ChunkedHeadTests
             var states = hidden.to(TestDevice.Current);
             var count = 0;
             head.Visit(states, batch, (_, _, _) => count++);
-            var (gradient, totals) = head.ForwardBackward(states, batch, settings.Terms());
+            var (gradient, totals) = head.ForwardBackward(states, batch, settings.Plan.At(TrainingPoint.First));
             return (count, totals.Loss, gradient.cpu(), buffer.CopyTo(CPU));
         });
 
@@ -97,7 +99,7 @@ public class ChunkedHeadTests
     /// <summary>
     /// α·(T²·KL + uld·L₁) + (1 − α)·CE + z·log² Z, where a token without soft targets has all of CE and nothing of the first.
     /// </summary>
-    static Tensor Loss(Tensor logits, PackedBatch batch, DistillationSettings settings, bool hasCap)
+    static Tensor Loss(Tensor logits, PackedBatch batch, Settings settings, bool hasCap)
     {
         var z = hasCap ? (logits / Cap).tanh() * Cap : logits; // [M, V]
         var normalizer = z.logsumexp(1, keepdim: true); // [M, 1]
@@ -105,8 +107,8 @@ public class ChunkedHeadTests
         var drawn = tensor(batch.Targets.Select(id => (long)id).ToArray()).unsqueeze(1);
         var hasSoft = tensor(Enumerable.Range(0, Tokens).Select(m => HasSoft(m) ? 1.0 : 0.0).ToArray());
         var crossEntropy = -log.gather(1, drawn).squeeze(1); // [M]
-        var loss = (crossEntropy * (1 - settings.KdAlpha * hasSoft)).sum() + settings.ZLossWeight * normalizer.square().sum();
-        if (settings.KdAlpha == 0)
+        var loss = (crossEntropy * (1 - settings.Alpha * hasSoft)).sum() + settings.Z * normalizer.square().sum();
+        if (settings.Alpha == 0)
         {
             return loss;
         }
@@ -123,12 +125,12 @@ public class ChunkedHeadTests
             (teacher, student) = (cat([teacher, tails], 1), cat([student, others.logsumexp(1, keepdim: true)], 1));
         }
 
-        var temperature = settings.KdTemperature;
+        var temperature = settings.Temperature;
         var (logP, logQ) = ((teacher / temperature).log_softmax(1), (student / temperature).log_softmax(1));
         var divergence = (logP.exp() * (logP - logQ)).sum();
         var unmatched = tensor(batch.Unmatched.Select(value => (double)value).ToArray()).reshape(-1, U);
         var distance = (others.exp().sort(1, descending: true).Values.narrow(1, 0, U) - unmatched).abs().sum();
-        return loss + settings.KdAlpha * (temperature * temperature * divergence + settings.UldWeight * distance);
+        return loss + settings.Alpha * (temperature * temperature * divergence + settings.Uld * distance);
     }
 
     static bool HasSoft(int m) => m % 5 != 2;
@@ -162,5 +164,16 @@ public class ChunkedHeadTests
         };
 
         static float Tail(double[] row) => (float)Math.Log(row[K] / row.Sum());
+    }
+
+    readonly record struct Settings(
+        double Alpha,
+        double Temperature,
+        MissingMass MissingMass = MissingMass.TailBucket,
+        double Uld = 0,
+        double Z = 0
+    )
+    {
+        public ObjectivePlan Plan => ObjectivePlan.Classic(Alpha, Temperature, MissingMass, Uld, Z);
     }
 }

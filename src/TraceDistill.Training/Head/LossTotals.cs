@@ -1,4 +1,4 @@
-namespace TraceDistill.Training.Objectives;
+namespace TraceDistill.Training.Head;
 
 /// <summary>Sums over trained tokens in float64; divide by <see cref="Tokens"/> once, over the whole global batch.</summary>
 /// <param name="Loss">The loss that is minimised.</param>

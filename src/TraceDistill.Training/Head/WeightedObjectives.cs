@@ -1,11 +1,11 @@
 using TraceDistill.Models.Tensors;
+using TraceDistill.Training.Distributions;
 using static TorchSharp.torch;
 
-namespace TraceDistill.Training.Objectives;
+namespace TraceDistill.Training.Head;
 
 /// <summary>The weighted sum of some objectives over chunks of tokens, and the sum of each by itself.</summary>
-/// <param name="terms">Objectives with a weight.</param>
-sealed class WeightedObjectives(IReadOnlyList<ObjectiveTerm> terms)
+sealed class WeightedObjectives(StepObjectives objectives)
 {
     readonly List<Tensor> _sums = [];
     long _tokens,
@@ -17,12 +17,12 @@ sealed class WeightedObjectives(IReadOnlyList<ObjectiveTerm> terms)
     {
         var none = zeros([], dtype: ScalarType.Float64, device: student.Drawn.device);
         var (loss, sums) = (none, new List<Tensor>());
-        foreach (var (_, objective, weight, softWeight) in terms)
+        foreach (var (objective, weight, softWeight) in objectives.Terms)
         {
             var sum = none;
             if (!objective.NeedsSoftTargets)
             {
-                var each = objective.Loss(student, targets); // [R]
+                var each = Each(objective); // [R]
                 sum = each.sum();
                 loss = loss.Plus(Weighted(sum, weight));
                 if (softWeight != weight && targets.SoftTokens > 0)
@@ -32,7 +32,7 @@ sealed class WeightedObjectives(IReadOnlyList<ObjectiveTerm> terms)
             }
             else if (targets.SoftTokens > 0)
             {
-                sum = objective.Loss(student, targets).dot(targets.HasSoft);
+                sum = Each(objective).dot(targets.HasSoft);
                 loss = loss.Plus(Weighted(sum, softWeight));
             }
 
@@ -43,14 +43,17 @@ sealed class WeightedObjectives(IReadOnlyList<ObjectiveTerm> terms)
         var all = stack([loss, .. sums]);
         _sums.Add(all.DetachFromDisposeScope());
         _tokens += targets.Rows;
-        _softTokens += terms.Any(term => term.Objective.NeedsSoftTargets) ? targets.SoftTokens : 0;
+        _softTokens += objectives.NeedsSoftTargets ? targets.SoftTokens : 0;
         return loss;
+
+        Tensor Each(Objectives.Objective objective) => objective.Loss(student, targets, objectives.At).to(ScalarType.Float64);
     }
 
     /// <summary>The sums over all chunks; to be called once.</summary>
     public LossTotals Totals()
     {
         using var scope = NewDisposeScope();
+        var terms = objectives.Terms;
         var totals = new double[1 + terms.Count];
         if (_sums.Count > 0)
         {

@@ -1,0 +1,120 @@
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Objectives;
+
+namespace TraceDistill.Training.Head;
+
+/// <summary>The objectives of a training, and their weights at each step.</summary>
+public sealed record ObjectivePlan
+{
+    /// <summary>What is minimised; no two of a name.</summary>
+    public required IReadOnlyList<Objective> Objectives { get; init; }
+
+    /// <summary>
+    /// α, from 0 to 1, by which all weights of soft and hard loss are multiplied: α for objectives that need soft targets, 1 − α for cross
+    /// entropy, which counts whole at a token without them. Null where each objective's own weight is all.
+    /// </summary>
+    public Schedule? KdAlpha { get; init; }
+
+    /// <value>tail_bucket.</value>
+    public MissingMass MissingMass { get; init; }
+
+    /// <summary>The loss <c>α · (T² · KL + uld · L₁) + (1 − α) · CE + z · log² Z</c>; what has no weight is left out.</summary>
+    /// <param name="alpha">α: the weight of the soft targets.</param>
+    /// <param name="temperature">T.</param>
+    /// <param name="missingMass">Treatment of the probability outside the top k.</param>
+    /// <param name="uldWeight">Weight of <see cref="UniversalLogit"/> within the soft loss.</param>
+    /// <param name="zLossWeight">z: weight of <see cref="ZLoss"/>, for all tokens.</param>
+    public static ObjectivePlan Classic(
+        Schedule alpha,
+        Schedule temperature,
+        MissingMass missingMass = MissingMass.TailBucket,
+        double uldWeight = 0,
+        double zLossWeight = 0
+    )
+    {
+        var objectives = new List<Objective> { new CrossEntropy() };
+        if (alpha.Range.High > 0)
+        {
+            objectives.Add(new KlForward { Temperature = temperature });
+            objectives.AddRange(uldWeight > 0 ? [new UniversalLogit { Weight = Schedule.Constant(uldWeight) }] : []);
+        }
+
+        objectives.AddRange(zLossWeight > 0 ? [new ZLoss { Weight = Schedule.Constant(zLossWeight) }] : []);
+        return new ObjectivePlan
+        {
+            Objectives = objectives,
+            KdAlpha = alpha,
+            MissingMass = missingMass,
+        };
+    }
+
+    /// <inheritdoc cref="Classic(Schedule, Schedule, MissingMass, double, double)"/>
+    public static ObjectivePlan Classic(
+        double alpha,
+        double temperature,
+        MissingMass missingMass = MissingMass.TailBucket,
+        double uldWeight = 0,
+        double zLossWeight = 0
+    ) => Classic(Schedule.Constant(alpha), Schedule.Constant(temperature), missingMass, uldWeight, zLossWeight);
+
+    /// <summary>Cross entropy alone, and <see cref="ZLoss"/> where it has a weight.</summary>
+    public static ObjectivePlan HardLoss(double zLossWeight = 0) => Classic(0, 1, zLossWeight: zLossWeight);
+
+    /// <summary>The loss of a step; what has no weight at it is left out.</summary>
+    public StepObjectives At(TrainingPoint at)
+    {
+        var weights = Objectives.ToDictionary(objective => objective, objective => objective.Weight.ValueAt(at));
+        // A token without soft targets counts as much as the others: the hard loss takes what the soft ones have.
+        var soft = KdAlpha is null ? Objectives.Where(objective => objective.NeedsSoftTargets).Sum(objective => weights[objective]) : 0;
+        var alpha = KdAlpha?.ValueAt(at);
+        return new StepObjectives([.. Objectives.Select(Term).Where(term => term.Weight != 0 || term.SoftWeight != 0)], MissingMass, at);
+
+        ObjectiveTerm Term(Objective objective)
+        {
+            var weight = weights[objective];
+            return objective switch
+            {
+                CrossEntropy => new ObjectiveTerm(objective, weight + soft, weight * (1 - (alpha ?? 0))),
+                { NeedsSoftTargets: true } => new ObjectiveTerm(objective, 0, weight * (alpha ?? 1)),
+                _ => new ObjectiveTerm(objective, weight, weight),
+            };
+        }
+    }
+
+    /// <summary>Share of the soft targets in the weights of soft and hard loss; α, where there is one.</summary>
+    public double SoftShareAt(TrainingPoint at)
+    {
+        if (KdAlpha is { } alpha)
+        {
+            return alpha.ValueAt(at);
+        }
+
+        double Sum(Func<Objective, bool> counts) => Objectives.Where(counts).Sum(objective => objective.Weight.ValueAt(at));
+        var (soft, hard) = (Sum(objective => objective.NeedsSoftTargets), Sum(objective => objective is CrossEntropy));
+        return soft + hard > 0 ? soft / (soft + hard) : 0;
+    }
+
+    /// <summary>
+    /// Returns whether a weight or a temperature jumps at a step, as a step schedule has it: losses before it say nothing of those from it
+    /// on. A course that goes on from step to step does not jump.
+    /// </summary>
+    /// <param name="step">Counted from 0.</param>
+    /// <param name="steps">Of the whole training.</param>
+    public bool JumpsAt(long step, long steps)
+    {
+        return step > 1 && Schedules().Any(Jumps);
+
+        bool Jumps(Schedule schedule)
+        {
+            var before = schedule.ValueAt(step - 1, steps);
+            return schedule.ValueAt(step, steps) != before && schedule.ValueAt(step - 2, steps) == before;
+        }
+    }
+
+    IEnumerable<Schedule> Schedules()
+    {
+        var weights = Objectives.Select(objective => objective.Weight);
+        var temperatures = Objectives.OfType<Divergence>().Select(divergence => divergence.Temperature);
+        return weights.Concat([.. temperatures.OfType<Schedule>(), .. new[] { KdAlpha }.OfType<Schedule>()]);
+    }
+}

@@ -1,0 +1,17 @@
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Objectives;
+
+namespace TraceDistill.Training.Head;
+
+/// <summary>The loss of one step: Σ weight · objective, over each token.</summary>
+/// <param name="Terms">Objectives with a weight.</param>
+/// <param name="MissingMass">Treatment of the probability outside the top k.</param>
+/// <param name="At">The step.</param>
+public sealed record StepObjectives(IReadOnlyList<ObjectiveTerm> Terms, MissingMass MissingMass, TrainingPoint At)
+{
+    /// <summary>True where an objective looks at all of the student's logits.</summary>
+    public bool NeedsAllLogits { get; } = Terms.Any(term => term.Objective.NeedsAllLogits);
+
+    /// <summary>True where an objective takes soft targets.</summary>
+    public bool NeedsSoftTargets { get; } = Terms.Any(term => term.Objective.NeedsSoftTargets);
+}

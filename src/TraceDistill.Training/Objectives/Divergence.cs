@@ -1,0 +1,34 @@
+using System.ComponentModel;
+using TraceDistill.Training.Distributions;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Objectives;
+
+// R = tokens of a chunk, O = outcomes, p = teacher, q = student, T = temperature
+
+/// <summary>A distance of the student's distribution from the teacher's, both tempered by T; multiplied by T².</summary>
+public abstract record Divergence : Objective
+{
+    /// <value>Null: kd_temperature.</value>
+    [Description("Temperature of teacher and student in this objective; kd_temperature unless given")]
+    public Schedule? Temperature { get; init; }
+
+    public override bool NeedsSoftTargets => true;
+
+    public override Tensor Loss(StudentRows student, TargetRows targets, TrainingPoint at)
+    {
+        var temperature = Temperature is { } schedule ? new Temperature(schedule.ValueAt(at)) : Distributions.Temperature.One;
+        return temperature.Rescale(Between(Outcomes.Of(student, targets, temperature), at));
+    }
+
+    /// <param name="outcomes">Both at their temperature.</param>
+    /// <param name="at">When.</param>
+    /// <returns>[R] in nats.</returns>
+    protected abstract Tensor Between(Outcomes outcomes, TrainingPoint at);
+
+    /// <returns>[R] KL(p ‖ q).</returns>
+    protected static Tensor Forward(Outcomes outcomes) => (outcomes.Teacher * (outcomes.LogTeacher - outcomes.LogStudent)).sum(1);
+
+    /// <returns>[R] KL(q ‖ p).</returns>
+    protected static Tensor Reverse(Outcomes outcomes) => (outcomes.Student * (outcomes.LogStudent - outcomes.LogTeacher)).sum(1);
+}

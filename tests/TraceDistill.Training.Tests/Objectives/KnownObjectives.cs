@@ -1,0 +1,27 @@
+using System.Text.Json;
+using TraceDistill.Training.Objectives;
+
+namespace TraceDistill.Training.Tests.Objectives;
+
+/// <summary>Every objective of a recipe, by its key, at its defaults.</summary>
+static class KnownObjectives
+{
+    public static IReadOnlyDictionary<string, Objective> All { get; } =
+        typeof(ObjectiveChoice)
+            .GetProperties()
+            .Where(property => property.PropertyType.IsAssignableTo(typeof(Objective)))
+            .ToDictionary(
+                property => JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name),
+                property => (Objective)Activator.CreateInstance(property.PropertyType)!
+            );
+
+    public static ObjectiveChoice Choice(string key)
+    {
+        var choice = new ObjectiveChoice();
+        var property = typeof(ObjectiveChoice)
+            .GetProperties()
+            .Single(property => JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name) == key);
+        property.SetValue(choice, All[key]);
+        return choice;
+    }
+}
