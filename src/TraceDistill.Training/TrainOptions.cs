@@ -75,9 +75,44 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("Temperature of teacher and student in soft losses: a number, or a map with schedule, from and to")]
     public Schedule KdTemperature { get; init; } = Schedule.Constant(1.0);
 
-    /// <value>As many as the traces hold.</value>
+    /// <summary>
+    /// It runs over the student's own sequences, without a gradient, and its whole distributions take the place of stored soft targets: for
+    /// traces without logprobs and worked solutions too. Its vocabulary is the student's.
+    /// </summary>
+    /// <value>None: the soft targets are those of the traces.</value>
+    [InputPath]
+    [Description("Model directory of a teacher that is run while the student learns, in place of the traces' soft targets")]
+    public string? Teacher { get; init; }
+
+    /// <value>auto: the student's device.</value>
+    [Operational]
+    [Description("Device that the teacher runs on: cpu, cuda, cuda:N, or auto, the student's")]
+    public DeviceChoice TeacherDevice { get; init; } = DeviceChoice.Auto;
+
+    /// <value>Null: what its files have.</value>
+    [Description(
+        "Precision that the teacher's weights are held in: float32, or bfloat16 for half of the memory; as its files have it unless given"
+    )]
+    public MasterDtype? TeacherDtype { get; init; }
+
+    /// <summary>
+    /// random_sampling draws from a teacher's whole distributions, without bias (RS-KD, arXiv 2503.16870); sampled_top_k from stored top-k,
+    /// which is biased by what they leave out.
+    /// </summary>
+    /// <value>none.</value>
+    [Description(
+        "Drawing of soft targets: none, random_sampling (of a teacher on disk, without bias) or sampled_top_k (of the traces', biased)"
+    )]
+    public SoftTargetSampling KdSampling { get; init; }
+
+    /// <value>12.</value>
+    [Range(1, 256, ErrorMessage = "must be from 1 to 256")]
+    [Description("Tokens drawn of each distribution, with kd_sampling")]
+    public int KdDraws { get; init; } = 12;
+
+    /// <value>As many as the traces hold; the whole vocabulary of a teacher on disk.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Soft targets used for each token, the most probable ones")]
+    [Description("Soft targets used for each token, the most probable ones; all unless given")]
     public int? KdTopK { get; init; }
 
     /// <value>tail_bucket.</value>
@@ -239,8 +274,25 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <summary>The loss, at every step.</summary>
     internal ObjectivePlan ResolveObjectives() =>
         Objectives.Count > 0
-            ? new ObjectivePlan { Objectives = [.. Objectives.Select(choice => Tempered(choice.Chosen))], MissingMass = KdMissingMass }
-            : ObjectivePlan.Classic(KdAlpha ?? Schedule.Constant(0.7), KdTemperature, KdMissingMass, KdUldWeight, ZLossWeight);
+            ? new ObjectivePlan { Objectives = [.. Objectives.Select(choice => Tempered(choice.Chosen))], Policy = Policy }
+            : ObjectivePlan.Classic(KdAlpha ?? Schedule.Constant(0.7), KdTemperature, KdMissingMass, KdUldWeight, ZLossWeight) with
+            {
+                Policy = Policy,
+            };
+
+    /// <summary>True where logits of the whole vocabulary are held for the loss.</summary>
+    internal bool LooksAtWholeDistributions =>
+        Teacher is not null || KdMissingMass == MissingMass.UniformTail || Objectives.Any(choice => choice.Chosen.NeedsAllLogits);
+
+    TargetPolicy Policy =>
+        new()
+        {
+            MissingMass = KdMissingMass,
+            TopK = Teacher is null ? null : KdTopK, // stored ones are cut as they are read
+            Sampling = KdSampling,
+            Draws = KdDraws,
+            Seed = Seed,
+        };
 
     Objective Tempered(Objective objective) =>
         objective is Divergence { Temperature: null } divergence ? divergence with { Temperature = KdTemperature } : objective;
@@ -329,7 +381,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
                 yield return new ValidationResult($"{objective.Name}: {problem}", [nameof(Objectives)]);
             }
 
-            if (objective.Refuses(KdMissingMass) is { } reason)
+            if (objective.Refuses(KdMissingMass) is { } reason && !IsDense)
             {
                 var others = Enum.GetValues<MissingMass>().Where(policy => objectives.All(all => all.Refuses(policy) is null)).ToList();
                 yield return new ValidationResult(
@@ -339,13 +391,28 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
                 );
             }
 
-            if (objective.NeedsDenseTeacher)
+            if (objective.NeedsDenseTeacher && !IsDense)
             {
                 yield return new ValidationResult(
-                    $"{objective.Name} compares all logits, which stored soft targets do not have",
+                    Teacher is null
+                        ? $"{objective.Name} compares all logits, which stored soft targets do not have; name a model directory with teacher"
+                        : $"{objective.Name} compares all logits; leave kd_top_k and kd_sampling out",
                     [nameof(Objectives)]
                 );
             }
+
+            if (KdSampling != SoftTargetSampling.None && objective is { NeedsSoftTargets: true } and not KlForward)
+            {
+                yield return new ValidationResult(
+                    $"goes with kl_forward alone, whose gradient is linear in the teacher's probabilities; {objective.Name} is not",
+                    [nameof(KdSampling)]
+                );
+            }
+        }
+
+        foreach (var problem in ValidateTeacher())
+        {
+            yield return problem;
         }
 
         foreach (var (name, schedule) in new[] { (nameof(KdAlpha), KdAlpha), (nameof(KdTemperature), KdTemperature) })
@@ -367,6 +434,58 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         }
 
         static string NameOf(MissingMass policy) => JsonNamingPolicy.SnakeCaseLower.ConvertName(policy.ToString());
+    }
+
+    /// <summary>True where the teacher's whole distributions are compared.</summary>
+    bool IsDense => Teacher is not null && KdTopK is null && KdSampling == SoftTargetSampling.None;
+
+    IEnumerable<ValidationResult> ValidateTeacher()
+    {
+        if (Teacher is null && (TeacherDevice != DeviceChoice.Auto || TeacherDtype is not null))
+        {
+            yield return new ValidationResult(
+                "goes with teacher, a model directory",
+                [TeacherDtype is not null ? nameof(TeacherDtype) : nameof(TeacherDevice)]
+            );
+        }
+
+        if (KdSampling == SoftTargetSampling.RandomSampling && Teacher is null)
+        {
+            yield return new ValidationResult(
+                "random_sampling draws from whole distributions, of a model directory that teacher names; of the traces' top k it is "
+                    + "sampled_top_k, and biased",
+                [nameof(KdSampling)]
+            );
+        }
+
+        if (KdSampling == SoftTargetSampling.SampledTopK && Teacher is not null)
+        {
+            yield return new ValidationResult(
+                "sampled_top_k draws from the traces' top k; of a teacher's whole distributions take random_sampling",
+                [nameof(KdSampling)]
+            );
+        }
+
+        if (KdSampling != SoftTargetSampling.None && Teacher is not null && KdTopK is not null)
+        {
+            yield return new ValidationResult("draws are of the whole distribution; leave kd_top_k or kd_sampling out", [nameof(KdTopK)]);
+        }
+
+        if (KdSampling != SoftTargetSampling.None && KdTemperature.Range is not (1, 1))
+        {
+            yield return new ValidationResult(
+                "tokens are drawn at T = 1; leave kd_temperature or kd_sampling out",
+                [nameof(KdTemperature)]
+            );
+        }
+
+        if (Teacher is not null && KdUldWeight > 0)
+        {
+            yield return new ValidationResult(
+                "is for stored soft targets of another vocabulary; a teacher on disk has the student's",
+                [nameof(KdUldWeight)]
+            );
+        }
     }
 
     static IEnumerable<string> ProblemsOf(Objective objective)

@@ -11,6 +11,7 @@ using TraceDistill.Training.Batching;
 using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Teaching;
 
 namespace TraceDistill.Training;
 
@@ -22,6 +23,7 @@ namespace TraceDistill.Training;
 /// <param name="saveModel">
 /// Writes the model as it is now into a folder: for checkpoints that are kept, and for answers; null where there are neither.
 /// </param>
+/// <param name="teacher">A model that teaches; null for the soft targets of batches alone. Owned by the caller.</param>
 /// <remarks>
 /// Everything a step does, its noise included, is a function of the weights, the moments, the step's number and the
 /// batch, so a run that was killed and goes on from its last checkpoint ends with the bits of an uninterrupted one.
@@ -31,7 +33,8 @@ public sealed class Trainer(
     TrainedWeights weights,
     IRunObserver observer,
     EvaluationPlan? evaluation = null,
-    Action<string>? saveModel = null
+    Action<string>? saveModel = null,
+    TeacherModel? teacher = null
 ) : IDisposable
 {
     /// <summary>Folder beside the result with a folder for each evaluation of generated answers.</summary>
@@ -53,7 +56,8 @@ public sealed class Trainer(
         options.ResolveWorkers(),
         options.MicroBatchTokens,
         options.ComputeDtype.On(weights.Model.Device),
-        options.GradientCheckpointing
+        options.GradientCheckpointing,
+        teacher
     );
     readonly WeightOptimizer _optimizer = new(options, weights);
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;

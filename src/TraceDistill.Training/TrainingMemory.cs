@@ -126,8 +126,13 @@ public static class TrainingMemory
     /// <summary>
     /// Bytes of the logits of a chunk of tokens, of their copy where they have a soft cap, and of as much for what products need.
     /// </summary>
-    internal static long Head(ModelConfiguration shape, Device device) =>
-        (shape.LogitSoftCap is null ? 2L : 3L) * sizeof(float) * ChunkedHead.RowsOf(shape.VocabSize, device.type) * shape.VocabSize;
+    /// <param name="isWhole">True where objectives look at whole distributions: logits and probabilities of both sides, and slopes.</param>
+    internal static long Head(ModelConfiguration shape, Device device, bool isWhole = false) =>
+        (shape.LogitSoftCap is null ? 2L : 3L)
+        * (isWhole ? 4 : 1)
+        * sizeof(float)
+        * ChunkedHead.RowsOf(shape.VocabSize, device.type)
+        * shape.VocabSize;
 
     /// <param name="unrounded">Weights that are copied where products are in bfloat16.</param>
     static long Estimate(OptimizationOptions options, ModelConfiguration shape, long unrounded, long trained, int longest, Device device)
@@ -157,7 +162,7 @@ public static class TrainingMemory
         var kept = options.GradientCheckpointing
             ? (number * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
-        return atWork * (kept + layer + Head(shape, device));
+        return atWork * (kept + layer + Head(shape, device, options is TrainOptions { LooksAtWholeDistributions: true }));
     }
 
     static long LanesOf(OptimizationOptions options, long trained, Device device) =>

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Options;
 using TraceDistill.Data.Shards;
 using TraceDistill.Models;
 using TraceDistill.Models.Adapters;
@@ -17,6 +18,7 @@ using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Teaching;
 
 namespace TraceDistill.Training.Distillation;
 
@@ -80,6 +82,8 @@ public static class TrainStage
         var trained = Begin(options, tokenizer, positions ?? PositionsFor(data));
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
+        using var teacher = TeacherModel.Load(options, tokenizer, trained);
+        teacher?.EnsureFits(data.LongestFitting);
         var shape = parameters.Configuration;
         if (shape.Remark is { } remark)
         {
@@ -104,7 +108,12 @@ public static class TrainStage
 
         var state = new TrainingState(
             directory,
-            Fingerprint(options, tokenizer, parameters, [data.Digest, heldOutDigest, answers?.Digest ?? []])
+            Fingerprint(
+                options,
+                tokenizer,
+                teacher is null ? [parameters] : [parameters, teacher.Weights],
+                [data.Digest, heldOutDigest, answers?.Digest ?? []]
+            )
         );
         if (state.Claim() is not { } end)
         {
@@ -173,8 +182,9 @@ public static class TrainStage
         {
             trained.Weights.HoldAs(options.MasterDtype.ToScalarType());
             trained.MoveTo(device);
+            teacher?.MoveTo(options, device);
             var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
-            using var trainer = new Trainer(options, trained, observer, PlanOf(options, heldOut, answers), WriteModel);
+            using var trainer = new Trainer(options, trained, observer, PlanOf(options, heldOut, answers), WriteModel, teacher);
             return trainer.Run(batches, options.ResolveObjectives(), state, cancellationToken);
         }
 
@@ -320,6 +330,8 @@ public static class TrainStage
             InitFrom = null,
             Tokenizer = null,
             TeacherTokenizer = null,
+            Teacher = null,
+            TeacherDevice = DeviceChoice.Auto,
             DataloaderNumWorkers = 0,
             EvalTraces = null,
             EvalProblems = null,
@@ -329,19 +341,24 @@ public static class TrainStage
     /// Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not, nor what
     /// their fields are called or is computed twice.
     /// </summary>
-    static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, IReadOnlyList<byte[]> digests)
+    static string Fingerprint(
+        TrainOptions options,
+        Tokenizer tokenizer,
+        IReadOnlyList<IDecoderWeights> models,
+        IReadOnlyList<byte[]> digests
+    )
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(Deciding(options)));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         var piece = new float[1 << 16];
-        foreach (var name in parameters.Names)
+        foreach (var (model, name) in models.SelectMany(model => model.Names.Select(name => (model, name))))
         {
-            var count = parameters.ShapeOf(name).ElementCount();
+            var count = model.ShapeOf(name).ElementCount();
             for (long first = 0; first < count; first += piece.Length)
             {
                 var values = piece.AsSpan(0, (int)Math.Min(piece.Length, count - first));
-                parameters.Read(name, first, values);
+                model.Read(name, first, values);
                 hash.AppendData(MemoryMarshal.AsBytes(values));
             }
         }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Training.Batching;
 using static TorchSharp.torch;
 
@@ -11,8 +12,6 @@ namespace TraceDistill.Training.Distributions;
 /// </summary>
 public sealed record TargetRows
 {
-    Tensor? _isAbsent;
-
     TargetRows(PackedBatch batch, int first, int rows, Device device, MissingMass missingMass)
     {
         (Rows, MissingMass) = (rows, missingMass);
@@ -78,18 +77,18 @@ public sealed record TargetRows
     /// <summary>
     /// [R, K] of int64: the tokens that the teacher reported; filled up with one of them, or with the drawn token where it reported none.
     /// </summary>
-    public Tensor Ids { get; }
+    public Tensor Ids { get; private init; }
 
     /// <summary>[R, K] false for filling.</summary>
-    public Tensor IsPresent { get; }
+    public Tensor IsPresent { get; private init; }
 
     /// <summary>
     /// [R, K + 1] of float64: their log-probabilities at T = 1, −∞ for filling, and last of all other tokens together, −∞ for none.
     /// </summary>
-    public Tensor LogProbabilities { get; }
+    public Tensor LogProbabilities { get; private init; }
 
     /// <summary>[R, K + 1] of bool: true for filling, false for all other tokens together.</summary>
-    internal Tensor IsAbsent => _isAbsent ??= cat([~IsPresent, zeros(Rows, 1, dtype: ScalarType.Bool, device: Ids.device)], 1);
+    internal Tensor IsAbsent => cat([~IsPresent, zeros(Rows, 1, dtype: ScalarType.Bool, device: Ids.device)], 1);
 
     /// <summary>[R, K] of float64: those of the reported tokens alone.</summary>
     public Tensor Reported => LogProbabilities.narrow(1, 0, Ids.shape[1]);
@@ -107,32 +106,103 @@ public sealed record TargetRows
     public static TargetRows Of(PackedBatch batch, int first, int rows, Device device, MissingMass missingMass = MissingMass.TailBucket) =>
         new(batch, first, rows, device, missingMass);
 
-    /// <summary>The same with a distribution over all words, in which the missing mass is spread evenly.</summary>
-    /// <param name="vocabulary">V.</param>
-    public TargetRows Spread(long vocabulary)
-    {
-        var reported = Reported;
-        var others = vocabulary - IsPresent.to(ScalarType.Float64).sum(dim: 1, keepdim: true).clamp(max: vocabulary - 1);
-        var each = (LogProbabilities.narrow(1, Ids.shape[1], 1) - others.log()).to(ScalarType.Float32); // [R, 1]
-        var all = each.expand(Rows, vocabulary).clone();
-        // A filling's id is another one's of the row, which is written last.
-        return this with { Dense = all.scatter_(1, Ids.flip(1), reported.to(ScalarType.Float32).flip(1)) };
-    }
-
-    /// <summary>The same with the distribution of a model over all words, for every token.</summary>
+    /// <summary>The same where every token has the distribution of a model over all words, or what a policy takes of it.</summary>
     /// <param name="logits">[R, Vₜ] of float32; of a padded vocabulary the first V count.</param>
     /// <param name="vocabulary">V.</param>
-    public TargetRows With(Tensor logits, long vocabulary)
+    /// <param name="policy">What is taken.</param>
+    /// <param name="keys">[R] where each token's stream of random numbers starts.</param>
+    public TargetRows With(Tensor logits, long vocabulary, TargetPolicy policy, ReadOnlySpan<ulong> keys)
     {
+        using var noGrad = no_grad();
         var missing = vocabulary - logits.shape[1];
+        var all = missing <= 0 ? logits.narrow(1, 0, vocabulary) : logits;
+        var soft = this with { HasSoft = ones_like(HasSoft), SoftTokens = Rows };
+        if (policy.Sampling == SoftTargetSampling.RandomSampling)
+        {
+            var (ids, counts) = DrawnTargets.Draw(all, keys, policy.Draws);
+            return soft.Counted(ids, counts, policy.Draws);
+        }
+
+        if (policy.TopK is { } k && k < vocabulary)
+        {
+            return soft.Top(all, k, vocabulary);
+        }
+
+        var nothing = missing <= 0 ? null : full([Rows, missing], float.NegativeInfinity, device: logits.device);
+        return soft with { Dense = nothing is null ? all : cat([all, nothing], 1) };
+    }
+
+    /// <summary>The same as a policy has it where a teacher reports some tokens.</summary>
+    /// <param name="vocabulary">V.</param>
+    /// <param name="policy">What is made of them.</param>
+    /// <param name="keys">[R] where each token's stream of random numbers starts.</param>
+    public TargetRows As(long vocabulary, TargetPolicy policy, ReadOnlySpan<ulong> keys)
+    {
+        using var noGrad = no_grad();
+        if (policy.Sampling == SoftTargetSampling.SampledTopK)
+        {
+            var (places, counts) = DrawnTargets.Draw(Reported, keys, policy.Draws);
+            return Counted(Ids.gather(1, places), counts, policy.Draws);
+        }
+
+        return policy.MissingMass == MissingMass.UniformTail ? Spread(vocabulary) : this;
+    }
+
+    /// <summary>The same with a distribution over all words, in which the missing mass is spread evenly.</summary>
+    TargetRows Spread(long vocabulary)
+    {
+        var others = IsPresent.to(ScalarType.Float64).sum(1, keepdim: true).Times(-1).Plus(vocabulary).AtLeast(1);
+        var each = (LogProbabilities.narrow(1, Ids.shape[1], 1) - others.log()).to(ScalarType.Float32); // [R, 1]
+        var all = each.expand(Rows, vocabulary).clone();
+        // A filling's id is another one's of the row: that one is written last.
+        return this with { Dense = all.scatter_(1, Ids.flip(1), Reported.to(ScalarType.Float32).flip(1)) };
+    }
+
+    /// <summary>The same with the k most probable tokens of a whole distribution, and all others as the policy has it.</summary>
+    TargetRows Top(Tensor logits, int k, long vocabulary)
+    {
+        var (values, ids) = logits.topk(k, 1);
+        var others = logits.scatter(1, ids, full_like(values, float.NegativeInfinity)).to(ScalarType.Float64).logsumexp(1, keepdim: true);
+        var rows = this with
+        {
+            Ids = ids,
+            IsPresent = ones_like(ids, dtype: ScalarType.Bool),
+            LogProbabilities = cat([values.to(ScalarType.Float64), others], 1).log_softmax(1),
+        };
+        return MissingMass switch
+        {
+            MissingMass.UniformTail => rows.Spread(vocabulary),
+            MissingMass.ResidualToLabel => rows.WithTailOnDrawn(),
+            _ => rows,
+        };
+    }
+
+    TargetRows WithTailOnDrawn()
+    {
+        var isNew = Ids.eq(Drawn).any(1, keepdim: true).logical_not(); // [R, 1]
+        var ids = cat([Ids, Drawn.where(isNew, Ids.narrow(1, 0, 1))], 1); // [R, K + 1]
+        var isPresent = cat([IsPresent, isNew], 1);
+        var tail = LogProbabilities.narrow(1, Ids.shape[1], 1);
+        var never = full_like(tail, double.NegativeInfinity);
+        var logprobs = cat([Reported, never], 1);
+        var isDrawn = ids.eq(Drawn).logical_and(isPresent);
         return this with
         {
-            Dense =
-                missing <= 0
-                    ? logits.narrow(1, 0, vocabulary)
-                    : cat([logits, full([Rows, missing], float.NegativeInfinity, device: logits.device)], 1),
-            HasSoft = ones_like(HasSoft),
-            SoftTokens = Rows,
+            Ids = ids,
+            IsPresent = isPresent,
+            LogProbabilities = cat([logprobs.logaddexp(tail).where(isDrawn, logprobs), never], 1),
+        };
+    }
+
+    /// <summary>The same with drawn tokens: p̂ = count / draws, and nothing for all others.</summary>
+    TargetRows Counted(Tensor ids, Tensor counts, int draws)
+    {
+        var nothing = full([Rows, 1], double.NegativeInfinity, dtype: ScalarType.Float64, device: ids.device);
+        return this with
+        {
+            Ids = ids,
+            IsPresent = counts.IsZero().logical_not(),
+            LogProbabilities = cat([counts.Times(1.0 / draws).log(), nothing], 1),
         };
     }
 

@@ -1,6 +1,7 @@
 using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Passes;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Distributions;
 using static TorchSharp.torch;
@@ -27,6 +28,9 @@ public sealed class ChunkedHead(Decoder decoder)
     /// </summary>
     const int MostLogits = 1 << 24;
 
+    /// <summary>Apart from what dropout and NEFTune draw by.</summary>
+    const int DrawPurpose = -1;
+
     /// <summary>Tokens of a chunk.</summary>
     /// <param name="vocabulary">V.</param>
     /// <param name="device">Where logits are computed.</param>
@@ -42,19 +46,25 @@ public sealed class ChunkedHead(Decoder decoder)
     /// <param name="hidden">[M, D]; its graph is not walked.</param>
     /// <param name="batch">What each token is to be.</param>
     /// <param name="objectives">The loss.</param>
+    /// <param name="teacher">A model that teaches; null for soft targets of the batch alone.</param>
+    /// <param name="draws">What soft targets are drawn by; null where none are.</param>
     /// <returns>[M, D] the gradient, and sums over all tokens: nothing is divided by their number.</returns>
-    public (Tensor Gradient, LossTotals Totals) ForwardBackward(Tensor hidden, PackedBatch batch, StepObjectives objectives)
+    internal (Tensor Gradient, LossTotals Totals) ForwardBackward(
+        Tensor hidden,
+        PackedBatch batch,
+        StepObjectives objectives,
+        TeacherStates? teacher = null,
+        PassNoise? draws = null
+    )
     {
         using var scope = NewDisposeScope();
         var weighted = new WeightedObjectives(objectives);
-        var vocabulary = decoder.Output.Stored.shape[0];
         var (states, gradient) = (hidden.detach(), empty_like(hidden).detach());
         foreach (var (first, rows) in Chunks(batch.Rows.Length))
         {
             using var chunk = NewDisposeScope();
             var x = states.narrow(0, first, rows).to(ScalarType.Float32); // [C, D]
-            var targets = TargetRows.Of(batch, first, rows, hidden.device, objectives.MissingMass);
-            targets = objectives is { MissingMass: MissingMass.UniformTail, NeedsSoftTargets: true } ? targets.Spread(vocabulary) : targets;
+            var targets = Targets(batch, first, rows, hidden.device, objectives, teacher, draws);
             var logits = decoder.Logits(x);
             var capped = decoder.LogitSoftCap is null ? null : logits.clone(); // the rows use theirs up
             var student = StudentRows.Of(logits, targets, objectives.NeedsAllLogits);
@@ -70,6 +80,29 @@ public sealed class ChunkedHead(Decoder decoder)
         }
 
         return (gradient.MoveToOuterDisposeScope(), weighted.Totals());
+    }
+
+    TargetRows Targets(
+        PackedBatch batch,
+        int first,
+        int rows,
+        Device device,
+        StepObjectives objectives,
+        TeacherStates? teacher,
+        PassNoise? draws
+    )
+    {
+        var (policy, vocabulary) = (objectives.Policy, decoder.Output.Stored.shape[0]);
+        var targets = TargetRows.Of(batch, first, rows, device, policy.MissingMass);
+        if (!objectives.NeedsSoftTargets)
+        {
+            return targets;
+        }
+
+        ulong[] keys = draws is null ? [] : [.. Enumerable.Range(first, rows).Select(m => draws.Key(batch.Rows[m], DrawPurpose))];
+        return teacher is null
+            ? targets.As(vocabulary, policy, keys)
+            : targets.With(teacher.Logits(first, rows).to(device), vocabulary, policy, keys);
     }
 
     /// <summary>Calls <paramref name="visit"/> with each chunk's first token and distributions, without a gradient.</summary>

@@ -15,8 +15,8 @@ public sealed record ObjectivePlan
     /// </summary>
     public Schedule? KdAlpha { get; init; }
 
-    /// <value>tail_bucket.</value>
-    public MissingMass MissingMass { get; init; }
+    /// <summary>How soft targets are made of what the teacher says.</summary>
+    public TargetPolicy Policy { get; init; } = new();
 
     /// <summary>The loss <c>α · (T² · KL + uld · L₁) + (1 − α) · CE + z · log² Z</c>; what has no weight is left out.</summary>
     /// <param name="alpha">α: the weight of the soft targets.</param>
@@ -44,7 +44,7 @@ public sealed record ObjectivePlan
         {
             Objectives = objectives,
             KdAlpha = alpha,
-            MissingMass = missingMass,
+            Policy = new TargetPolicy { MissingMass = missingMass },
         };
     }
 
@@ -67,7 +67,7 @@ public sealed record ObjectivePlan
         // A token without soft targets counts as much as the others: the hard loss takes what the soft ones have.
         var soft = KdAlpha is null ? Objectives.Where(objective => objective.NeedsSoftTargets).Sum(objective => weights[objective]) : 0;
         var alpha = KdAlpha?.ValueAt(at);
-        return new StepObjectives([.. Objectives.Select(Term).Where(term => term.Weight != 0 || term.SoftWeight != 0)], MissingMass, at);
+        return new StepObjectives([.. Objectives.Select(Term).Where(term => term.Weight != 0 || term.SoftWeight != 0)], Policy, at);
 
         ObjectiveTerm Term(Objective objective)
         {

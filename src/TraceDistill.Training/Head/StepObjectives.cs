@@ -5,9 +5,9 @@ namespace TraceDistill.Training.Head;
 
 /// <summary>The loss of one step: Σ weight · objective, over each token.</summary>
 /// <param name="Terms">Objectives with a weight.</param>
-/// <param name="MissingMass">Treatment of the probability outside the top k.</param>
+/// <param name="Policy">How soft targets are made of what the teacher says.</param>
 /// <param name="At">The step.</param>
-public sealed record StepObjectives(IReadOnlyList<ObjectiveTerm> Terms, MissingMass MissingMass, TrainingPoint At)
+public sealed record StepObjectives(IReadOnlyList<ObjectiveTerm> Terms, TargetPolicy Policy, TrainingPoint At)
 {
     /// <summary>True where an objective looks at all of the student's logits.</summary>
     public bool NeedsAllLogits { get; } = Terms.Any(term => term.Objective.NeedsAllLogits);

@@ -9,7 +9,9 @@ using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Distributions;
 using TraceDistill.Training.Head;
+using TraceDistill.Training.Teaching;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
@@ -28,6 +30,7 @@ public sealed class GradientWorkers : IDisposable
     const long LaneWeights = 1 << 28;
     readonly TrainedWeights _weights;
     readonly RoundedMatrices? _rounded;
+    readonly TeacherModel? _teacher;
     readonly int _microBatchTokens,
         _mostLanes;
     readonly bool _gradientCheckpointing;
@@ -39,14 +42,17 @@ public sealed class GradientWorkers : IDisposable
     /// <param name="microBatchTokens">Most tokens a forward pass takes at once, but for a longer sequence.</param>
     /// <param name="dtype">Precision of the matrix products.</param>
     /// <param name="gradientCheckpointing">As <see cref="Decoder"/> has it.</param>
+    /// <param name="teacher">A model that teaches; null for the soft targets of batches alone. Owned by the caller.</param>
     public GradientWorkers(
         TrainedWeights weights,
         int workers,
         int microBatchTokens,
         ComputeDtype dtype = ComputeDtype.Float32,
-        bool gradientCheckpointing = false
+        bool gradientCheckpointing = false,
+        TeacherModel? teacher = null
     )
     {
+        _teacher = teacher;
         (_weights, _cores, _microBatchTokens) = (weights, new Cores(workers), microBatchTokens);
         _gradientCheckpointing = gradientCheckpointing;
         _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
@@ -112,16 +118,17 @@ public sealed class GradientWorkers : IDisposable
 
     static int MostLanesOf(long trained) => (int)Math.Clamp(LaneWeights / Math.Max(1, trained), 2, MostLanes);
 
-    Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing);
+    Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing, _teacher);
 
     sealed class Lane : IDisposable
     {
         readonly Decoder _decoder;
+        readonly Decoder? _teacher;
         readonly ChunkedHead _head;
         readonly bool _takesTensorFloat32;
         readonly ModelConfiguration _configuration;
 
-        public Lane(TrainedWeights weights, RoundedMatrices? rounded, bool gradientCheckpointing)
+        public Lane(TrainedWeights weights, RoundedMatrices? rounded, bool gradientCheckpointing, TeacherModel? teacher)
         {
             var device = weights.Model.Device;
             Gradient = new FloatBuffer(weights.Count, device);
@@ -131,6 +138,7 @@ public sealed class GradientWorkers : IDisposable
             var activations = _takesTensorFloat32 ? ScalarType.BFloat16 : ScalarType.Float32;
             _decoder = new Decoder(weights, Gradient, rounded, gradientCheckpointing, activations);
             _head = new ChunkedHead(_decoder);
+            _teacher = teacher?.NewDecoder();
             _configuration = weights.Model.Configuration;
         }
 
@@ -157,8 +165,9 @@ public sealed class GradientWorkers : IDisposable
                 var passNoise = noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null;
                 var tokens = new TokenBatch(batch.Ids, batch.Lengths, batch.Rows);
                 var balance = RouterBalance.Of(_configuration, tokens);
+                var taught = Taught(tokens, objectives);
                 var hidden = _decoder.Forward(tokens, passNoise, balance: balance);
-                var (gradient, totals) = Head(hidden, batch, objectives);
+                var (gradient, totals) = Head(hidden, batch, objectives, taught, Draws(objectives, piece, batch));
                 totals = balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Rows.Length));
                 sums = sums?.Plus(totals) ?? totals;
                 if (hidden.requires_grad)
@@ -173,13 +182,40 @@ public sealed class GradientWorkers : IDisposable
         public void Dispose()
         {
             _decoder.Dispose();
+            _teacher?.Dispose();
             Gradient.Dispose();
         }
 
-        (Tensor Gradient, LossTotals Totals) Head(Tensor hidden, PackedBatch batch, StepObjectives objectives)
+        (Tensor Gradient, LossTotals Totals) Head(
+            Tensor hidden,
+            PackedBatch batch,
+            StepObjectives objectives,
+            TeacherStates? taught,
+            PassNoise? draws
+        )
         {
             using var allowed = _takesTensorFloat32 ? new TensorFloat32() : null;
-            return _head.ForwardBackward(hidden, batch, objectives);
+            return _head.ForwardBackward(hidden, batch, objectives, taught, draws);
+        }
+
+        /// <summary>The teacher's states, without a graph; null where none teaches.</summary>
+        TeacherStates? Taught(TokenBatch tokens, StepObjectives objectives)
+        {
+            if (_teacher is null || !objectives.NeedsSoftTargets)
+            {
+                return null;
+            }
+
+            using var noGrad = no_grad();
+            return new TeacherStates(_teacher, _teacher.Forward(tokens));
+        }
+
+        static PassNoise? Draws(StepObjectives objectives, IReadOnlyList<int> piece, PackedBatch batch)
+        {
+            var policy = objectives.Policy;
+            return policy.Sampling == SoftTargetSampling.None
+                ? null
+                : PassNoise.Create(new UpdateNoise(policy.Seed, objectives.At.Step, 0), piece, batch.Lengths);
         }
 
         static void Backward(Tensor hidden, Tensor gradient)

@@ -58,7 +58,7 @@ public class HardObjectiveTests
             return 0.5 * difference.Average(value => Math.Pow(value - difference.Average(), 2));
         }
 
-        var targets = Targets().With(Row(teacher), V);
+        var targets = Targets().With(Row(teacher), V, new TargetPolicy(), []);
         var student = StudentRows.Of(Row(logits), targets);
         var loss = new LogitMse().Loss(student, targets, TrainingPoint.First);
         loss.sum().backward();
@@ -77,7 +77,7 @@ public class HardObjectiveTests
         foreach (var temperature in new[] { 100.0, 1000 })
         {
             using var scope = NewDisposeScope();
-            var targets = Targets().With(Wide(v), V);
+            var targets = Targets().With(Wide(v), V, new TargetPolicy(), []);
             var student = StudentRows.Of(Wide(z), targets);
             var kd = new KlForward { Temperature = Schedule.Constant(temperature) }.Loss(student, targets, TrainingPoint.First);
 
@@ -95,7 +95,7 @@ public class HardObjectiveTests
             v = [.. Logits(9)];
         double Loss(Objective objective)
         {
-            var targets = Targets().With(Wide(v), V);
+            var targets = Targets().With(Wide(v), V, new TargetPolicy(), []);
             return objective.Loss(StudentRows.Of(Wide(z), targets), targets, TrainingPoint.First).item<double>();
         }
 
@@ -152,7 +152,7 @@ public class HardObjectiveTests
             v = [.. Logits(9)];
         double Loss(Objective objective)
         {
-            var targets = Targets().With(Wide(v), V);
+            var targets = Targets().With(Wide(v), V, new TargetPolicy(), []);
             return objective.Loss(StudentRows.Of(Wide(z), targets), targets, TrainingPoint.First).item<double>();
         }
 

@@ -84,9 +84,14 @@ public class ObjectiveFormulaTests
         objective = objective is Divergence divergence ? divergence with { Temperature = Schedule.Constant(temperature) } : objective;
         var targets = teacher.Rows(mass);
         targets =
-            policy == Dense ? targets.With(tensor(teacher.Whole(), device: TestDevice.Current).log().to(ScalarType.Float32).unsqueeze(0), V)
-            : mass == MissingMass.UniformTail ? targets.Spread(V)
-            : targets;
+            policy == Dense
+                ? targets.With(
+                    tensor(teacher.Whole(), device: TestDevice.Current).log().to(ScalarType.Float32).unsqueeze(0),
+                    V,
+                    new TargetPolicy(),
+                    []
+                )
+                : targets.As(V, new TargetPolicy { MissingMass = mass }, []);
         var student = StudentRows.Of(tensor(logits, device: TestDevice.Current).unsqueeze(0), targets);
 
         var loss = objective.Loss(student, targets, TrainingPoint.First);

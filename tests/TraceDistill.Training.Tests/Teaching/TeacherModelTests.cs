@@ -1,0 +1,293 @@
+using System.ComponentModel.DataAnnotations;
+using TraceDistill.Models;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
+using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
+using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Teaching;
+using TraceDistill.Training.Tests.Distillation;
+using TraceDistill.Training.Tests.Objectives;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Tests.Teaching;
+
+/// <summary>A model on disk teaches by its whole distributions.</summary>
+public sealed class TeacherModelTests : TrainStageCase
+{
+    /// <summary>Both models are written in float64 as well: loss and slopes are the dense formula's and its central differences.</summary>
+    [Fact]
+    [Trait("Category", "Numeric")]
+    public void Accumulate_TeacherOfAnotherShape_HasLossAndSlopesOfTheDenseFormula()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var student = SampleSequences.Parameters();
+        using var teacher = new ModelParameters(SampleSequences.Shape with { HiddenSize = 48, NumHiddenLayers = 3 });
+        teacher.Initialize(9);
+        const double Temperature = 1.5;
+        var batch = SampleSequences.Create(4);
+        var (reference, taught) = (new ReferenceLlama(student), new ReferenceLlama(teacher));
+        double[][][] p = [.. batch.Select(sequence => Rows(taught, sequence.Ids))];
+
+        var (totals, gradient) = Accumulate(student, teacher, batch, ObjectivePlan.Classic(0.8, Temperature));
+
+        var tolerance = Rounding.OfBackward(SampleSequences.Shape, 30);
+        Assert.Equal(Formula(), totals.Loss, tolerance * totals.Loss);
+        Assert.Equal(totals.Tokens, totals.SoftTokens);
+        var length = Math.Sqrt(gradient.Sum(slope => (double)slope * slope));
+        foreach (var seed in Enumerable.Range(0, 8))
+        {
+            var random = new Random(seed);
+            double[] direction = [.. gradient.Select(_ => random.Next(2) * 2 - 1.0)];
+            var slope = direction.Zip(gradient, (sign, value) => sign * value).Sum();
+            Assert.Equal(Difference(direction), slope, tolerance * length * Math.Sqrt(direction.Length));
+        }
+
+        double Formula() =>
+            batch
+                .Index()
+                .Sum(at =>
+                {
+                    var q = Rows(reference, at.Item.Ids);
+                    return Enumerable
+                        .Range(at.Item.FirstTrained, at.Item.Trained)
+                        .Sum(token =>
+                        {
+                            double[] t = ReferenceLoss.Softmax([.. p[at.Index][token - 1].Select(value => value / Temperature)]),
+                                s = ReferenceLoss.Softmax([.. q[token - 1].Select(value => value / Temperature)]);
+                            var kl = t.Zip(s, (a, b) => a * Math.Log(a / b)).Sum();
+                            var ce = -Math.Log(ReferenceLoss.Softmax(q[token - 1])[at.Item.Ids[token]]);
+                            return (0.8 * Temperature * Temperature * kl) + (0.2 * ce);
+                        });
+                });
+
+        double Difference(double[] direction)
+        {
+            const double Step = 1e-5;
+            Move(Step);
+            var up = Formula();
+            Move(-2 * Step);
+            var down = Formula();
+            Move(Step);
+            return (up - down) / (2 * Step);
+
+            void Move(double step)
+            {
+                foreach (var name in student.Names)
+                {
+                    using var inner = NewDisposeScope();
+                    var first = (int)student.OffsetOf(name);
+                    double[] mine = [.. direction[first..(first + student.Values(name).Length)].Select(value => step * value)];
+                    reference.Weight(name).add_(tensor(mine, student.ShapeOf(name)));
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [Trait("Category", "Numeric")]
+    [InlineData(SoftTargetSampling.None, null)]
+    [InlineData(SoftTargetSampling.None, 5)]
+    [InlineData(SoftTargetSampling.RandomSampling, null)]
+    public void Accumulate_OtherWorkers_GivesTheSameBits(SoftTargetSampling sampling, int? topK)
+    {
+        using var student = SampleSequences.Parameters();
+        using var teacher = SampleSequences.Parameters(SampleSequences.Shape with { NumHiddenLayers = 3 });
+        var plan = ObjectivePlan.Classic(0.8, 1) with
+        {
+            Policy = new TargetPolicy
+            {
+                Sampling = sampling,
+                TopK = topK,
+                Seed = 4,
+            },
+        };
+        var batch = SampleSequences.Create(12);
+
+        var (totals, gradient) = Accumulate(student, teacher, batch, plan, workers: 1);
+        var (otherTotals, otherGradient) = Accumulate(student, teacher, batch, plan, workers: 3);
+
+        Assert.Equal(gradient, otherGradient);
+        Assert.Equal(totals.Loss, otherTotals.Loss);
+    }
+
+    [Fact]
+    public async Task RunAsync_TextWithoutSoftTargets_LearnsTheTeachersDistributions()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        await RunAsync(Options with { MaxSteps = 40, KdAlpha = Schedule.Constant(0) }, "teacher");
+        using var bare = new TraceFolder();
+        await bare.WriteAsync(Enumerable.Range(1, 20).Select(index => bare.Create(index) with { Logprobs = null }), dataset: bare.Dataset);
+        var options = Options with
+        {
+            Traces = [bare.Path],
+            Tokenizer = Folder.Out("teacher"),
+            Teacher = Folder.Out("teacher"),
+            KdAlpha = Schedule.Constant(1),
+        };
+
+        var summary = await RunAsync(options with { MaxSteps = 60, LearningRate = 1e-2 }, "student");
+
+        Assert.InRange(summary.Loss, 0, 0.2);
+    }
+
+    [Fact]
+    public async Task RunAsync_InterruptedWithDraws_GoesOnToTheBitsOfAnUninterruptedRun()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        await RunAsync(Options, "teacher");
+        var options = Options with { Teacher = Folder.Out("teacher"), KdSampling = SoftTargetSampling.RandomSampling, Seed = 3 };
+        using var stop = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            TrainStage.RunAsync(options, Folder.Out("resumed"), new CancelAt(5, stop), stop.Token)
+        );
+
+        Assert.Equal(await TrainAsync(options, "whole"), await TrainAsync(options, "resumed"));
+    }
+
+    [Fact]
+    public async Task RunAsync_InterruptedTaid_GoesOnWithItsShareOfTheTeacher()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        var options = Options with { Objectives = [new ObjectiveChoice { Taid = new Taid { StepSize = 0.3 } }] };
+        using var stop = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            TrainStage.RunAsync(options, Folder.Out("resumed"), new CancelAt(5, stop), stop.Token)
+        );
+
+        Assert.Equal(await TrainAsync(options, "whole"), await TrainAsync(options, "resumed"));
+    }
+
+    /// <summary>Before the first step an adapter changes nothing: its base teaches it what it knows.</summary>
+    [Fact]
+    public async Task RunAsync_AdaptersTaughtByTheirBase_BeginWithoutADivergence()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        await RunAsync(Options, "base");
+        var options = Tuned with
+        {
+            LoraR = 3,
+            Teacher = Folder.Out("base"),
+            KdAlpha = Schedule.Constant(1),
+            MaxSteps = 1,
+            LearningRate = 1e-9,
+        };
+
+        var summary = await RunAsync(options, "tuned");
+
+        Assert.InRange(summary.Loss, -1e-6, 1e-6);
+    }
+
+    [Fact]
+    public async Task RunAsync_TeacherOfAnotherVocabulary_IsRefused()
+    {
+        using var other = new TraceFolder("quite other words than those", 300);
+        await other.WriteAsync(Enumerable.Range(1, 20).Select(other.Create));
+        await RunAsync(Options with { Traces = [other.Path] }, "other");
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(Options with { Teacher = Folder.Out("other") }, "student")
+        );
+
+        Assert.StartsWith($"teacher: {Folder.Out("other")} has another vocabulary than the student", error.Message);
+        Assert.Contains("score", error.Message);
+    }
+
+    [Fact]
+    public async Task RunAsync_SequenceLongerThanTheTeachersPositions_IsRefused()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        var small = Options with { Architecture = Options.Architecture! with { MaxPositionEmbeddings = 20 }, MaxLength = 20 };
+        var lengths = Enumerable
+            .Range(1, 20)
+            .Select(index => Folder.Create(index))
+            .Select(trace => trace.PromptTokenIds.Length + trace.Logprobs!.Count);
+        Assert.True(lengths.Max() > 20 && lengths.Min() <= 20, string.Join(' ', lengths));
+        await RunAsync(small, "teacher");
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(Options with { Teacher = Folder.Out("teacher") }, "student")
+        );
+
+        Assert.Equal($"teacher: it has 20 positions, and the longest sequence {lengths.Max()} tokens; set max_length: 20", error.Message);
+    }
+
+    [Fact]
+    public void Validate_SettingsThatDoNotGoTogether_AreRefusedByName()
+    {
+        var taught = Options with { Teacher = "model" };
+        Assert.Empty(Refused(taught));
+        Assert.Empty(Refused(taught with { Objectives = [new ObjectiveChoice { LogitMse = new LogitMse() }] }));
+        Assert.Empty(
+            Refused(
+                taught with
+                {
+                    KdMissingMass = MissingMass.Renormalize,
+                    Objectives = [new ObjectiveChoice { KlReverse = new KlReverse() }],
+                }
+            )
+        );
+        Assert.Empty(Refused(taught with { KdSampling = SoftTargetSampling.RandomSampling }));
+        Assert.Empty(Refused(Options with { KdSampling = SoftTargetSampling.SampledTopK }));
+        Assert.Equal(["Objectives"], Refused(taught with { KdTopK = 5, Objectives = [new ObjectiveChoice { LogitMse = new LogitMse() }] }));
+        Assert.Equal(["KdSampling"], Refused(Options with { KdSampling = SoftTargetSampling.RandomSampling }));
+        Assert.Equal(["KdSampling"], Refused(taught with { KdSampling = SoftTargetSampling.SampledTopK }));
+        Assert.Equal(["KdTopK"], Refused(taught with { KdSampling = SoftTargetSampling.RandomSampling, KdTopK = 5 }));
+        Assert.Equal(
+            ["KdSampling"],
+            Refused(
+                taught with
+                {
+                    KdSampling = SoftTargetSampling.RandomSampling,
+                    Objectives = [new ObjectiveChoice { KlReverse = new KlReverse() }],
+                }
+            )
+        );
+        Assert.Equal(
+            ["KdTemperature"],
+            Refused(taught with { KdSampling = SoftTargetSampling.RandomSampling, KdTemperature = Schedule.Constant(2) })
+        );
+        Assert.Equal(["TeacherDtype"], Refused(Options with { TeacherDtype = MasterDtype.BFloat16 }));
+        Assert.Equal(["KdUldWeight"], Refused(taught with { KdUldWeight = 1 }));
+    }
+
+    static IEnumerable<string> Refused(TrainOptions options) =>
+        options.Validate(new ValidationContext(options)).Select(problem => problem.MemberNames.Single());
+
+    static double[][] Rows(ReferenceLlama reference, int[] ids)
+    {
+        using var scope = NewDisposeScope();
+        return [.. reference.Logits(ids).data<double>().ToArray().Chunk(SampleSequences.Shape.VocabSize)];
+    }
+
+    static (LossTotals Totals, float[] Gradient) Accumulate(
+        ModelParameters student,
+        ModelParameters teacher,
+        IReadOnlyList<TraceTokens> batch,
+        ObjectivePlan plan,
+        int workers = 2
+    )
+    {
+        var weights = TrainedWeights.All(student);
+        using var model = new TeacherModel(teacher, isOwned: false);
+        return TestDevice.With(weights, () =>
+        {
+            model.MoveTo(new TrainOptions(), weights.Model.Device);
+            using var all = new GradientWorkers(weights, workers, 60, teacher: model);
+            var totals = all.Accumulate(batch, plan.At(TrainingPoint.First));
+            var slopes = new float[weights.Count];
+            all.Gradient.Read(0, slopes);
+            return (totals, slopes);
+        });
+    }
+}
