@@ -14,6 +14,7 @@ return args switch
     ["throughput", .. var options] => ThroughputBenchmark.Run(new Arguments(options)),
     ["kernels", .. var options] => KernelBenchmark.Run(new Arguments(options)),
     ["head", .. var options] => HeadBenchmark.Run(new Arguments(options)),
+    ["objectives", .. var options] => ObjectivesBenchmark.Run(new Arguments(options)),
     ["adapters", .. var options] => AdapterBenchmark.Run(new Arguments(options)),
     ["grading", .. var options] => GradingBenchmark.Run(new Arguments(options)),
     ["storage", .. var options] => await StorageBenchmark.RunAsync(new Arguments(options)),
@@ -60,6 +61,8 @@ static int Usage()
               [--sizes 0.4M,3.3M,22M,124M] [--rounds 60]
           head   memory of output projection and objectives beside weights and gradients
               [--tokens 8192] [--vocabulary 151936] [--hidden-size 896]
+          objectives   time of a step with each objective beside cross entropy alone
+              [--size 0.4M|3.3M|22M|124M] [--rounds 3] [--workers N] [--only NAME,NAME]
           adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning
               [--workers N] [--batch-tokens 2048] [--hidden-size 512] [--layers 4] [--lora-r 16] [--rounds 5]
           grading   verdicts on labelled pairs, and the pairs that are missed
