@@ -35,7 +35,7 @@ public sealed class Decoder : nn.Module
 
     /// <param name="weights">The weights, and which of them are trained.</param>
     /// <param name="gradient">[trained weights] what backward passes add to; null where nothing is to be trained.</param>
-    /// <param name="rounded">The matrices in the precision of products; null for products in float32.</param>
+    /// <param name="rounded">The matrices as passes read them; null where that is as they are held, and products are in float32.</param>
     /// <param name="gradientCheckpointing">
     /// True to compute activations again in the backward pass: the same bits, for a fraction of the memory.
     /// </param>

@@ -11,7 +11,7 @@ namespace TraceDistill.Models;
 /// <summary>Tensors over the memory of weights and of one gradient buffer: leaves of autograd where they are trained.</summary>
 /// <param name="weights">The weights, and which of them are trained.</param>
 /// <param name="gradient">[trained weights]; null where nothing is to be trained.</param>
-/// <param name="rounded">Matrices that products read in place of the stored ones; null for those.</param>
+/// <param name="rounded">Matrices that passes read in place of the stored ones; null for those.</param>
 sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMatrices? rounded) : IDisposable
 {
     readonly HashSet<string> _names = [.. weights.Model.Names];
@@ -81,7 +81,7 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
         var rows = names.Sum(name => weights.Model.ShapeOf(name)[0]);
         return new LinearMatrix(
             Leaf(names[0], [rows, inner]),
-            isRounded && rounded is not null ? Own(rounded.View(names[0], rows, inner)) : null
+            isRounded && rounded?.InBFloat16(names[0], rows, inner) is { } view ? Own(view) : null
         );
     }
 
@@ -105,7 +105,8 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
             }
         }
 
-        var weight = new Weight(leaf, slopes);
+        var blocks = shape.Length > 1 && _names.Contains(name) ? rounded?.InBlocks(name, shape[0], shape[1]) : null;
+        var weight = new Weight(leaf, slopes, blocks is null ? null : Own(blocks));
         _leaves.Add(name, weight);
         return weight;
     }

@@ -1,7 +1,9 @@
 using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Models.Passes;
+using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Head;
@@ -33,7 +35,8 @@ public enum HeldOutMetric
 /// <param name="sequences">The traces, as they would be trained on.</param>
 /// <param name="tokens">Most tokens of one forward pass.</param>
 /// <param name="workers">Threads; the result does not depend on them.</param>
-public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int tokens, int workers)
+/// <param name="blocks">The file that the model is trained for, as which it is judged; null for none.</param>
+public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int tokens, int workers, BlockPlan? blocks = null)
 {
     static readonly KlForward Divergence = new();
 
@@ -47,11 +50,12 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
         // Of like length together: attention on a GPU takes them as one (Models.Operations.LengthGroups).
         var pieces = SequencePacker.Split([.. sequences.OrderBy(sequence => sequence.Ids.Length)], sequence => sequence.Ids.Length, tokens);
         var sums = new Sums[pieces.Count];
+        using var rounded = blocks is null ? null : new RoundedMatrices(weights.Model, isBFloat16: false, blocks);
         var threads = weights.Model.Device.type == DeviceType.CPU ? Math.Min(workers, pieces.Count) : 1;
         new Cores(workers).Each(threads, worker =>
         {
             using var noGrad = no_grad();
-            using var decoder = new Decoder(weights);
+            using var decoder = new Decoder(weights, rounded: rounded);
             var head = new ChunkedHead(decoder);
             for (var piece = worker; piece < pieces.Count; piece += threads)
             {

@@ -598,6 +598,14 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             );
         }
 
+        if (LoraR is not null && QuantizationAware != QuantizationAware.None)
+        {
+            yield return new ValidationResult(
+                "applies to full fine-tuning; leave it out, or lora_r: adapters are trained apart from the matrices they are merged into",
+                [nameof(QuantizationAware)]
+            );
+        }
+
         if (LoraR is not null && FrozenParameters.Count > 0)
         {
             yield return new ValidationResult(

@@ -57,6 +57,7 @@ public sealed class Trainer(
         options.MicroBatchTokens,
         options.ComputeDtype.On(weights.Model.Device),
         options.GradientCheckpointing,
+        options.Blocks(weights.Model.Configuration),
         teacher
     );
     readonly WeightOptimizer _optimizer = new(options, weights);

@@ -94,7 +94,7 @@ public static class TrainingMemory
         var (trained, bytes) = options is TrainOptions { Adapters: { } adapters }
             ? (LoraAdapter.CountOf(shape, adapters), sizeof(ushort))
             : (total, options.MasterDtype.Bytes());
-        var rounded = options.MasterDtype == MasterDtype.BFloat16 ? 0 : total;
+        var rounded = options.MasterDtype == MasterDtype.BFloat16 && options.QuantizationAware == QuantizationAware.None ? 0 : total;
         return (bytes * total) + Estimate(options, shape, rounded, trained, longest, CPU);
     }
 
@@ -112,7 +112,7 @@ public static class TrainingMemory
 
     /// <summary>Bytes that come to what is there before the first step.</summary>
     /// <remarks>
-    /// A gradient for each lane, the moments, an average, matrices rounded to bfloat16, and, for each lane
+    /// A gradient for each lane, the moments, an average, matrices rounded to bfloat16 or to a file's blocks, and, for each lane
     /// at work, what its forward pass keeps: of each layer the inputs of two norms and four products, the
     /// rotated queries, keys and values, and the gate; with checkpointing the layer's input alone.
     /// </remarks>
@@ -120,7 +120,8 @@ public static class TrainingMemory
     {
         // What is held in bfloat16 is what products read.
         var isRounded = trained.Adapter is null ? options.MasterDtype == MasterDtype.BFloat16 : trained.Model.Dtype == TensorDtype.BFloat16;
-        return Estimate(options, trained.Model.Configuration, isRounded ? 0 : trained.Model.Count, trained.Count, longest, device ?? CPU);
+        var unrounded = isRounded && options.QuantizationAware == QuantizationAware.None ? 0 : trained.Model.Count;
+        return Estimate(options, trained.Model.Configuration, unrounded, trained.Count, longest, device ?? CPU);
     }
 
     /// <summary>
@@ -134,11 +135,14 @@ public static class TrainingMemory
         * ChunkedHead.RowsOf(shape.VocabSize, device.type)
         * shape.VocabSize;
 
-    /// <param name="unrounded">Weights that are copied where products are in bfloat16.</param>
+    /// <param name="unrounded">Weights that are copied where products are in bfloat16, or read in a file's blocks.</param>
     static long Estimate(OptimizationOptions options, ModelConfiguration shape, long unrounded, long trained, int longest, Device device)
     {
         var rounded = options.ComputeDtype.On(device) == ComputeDtype.BFloat16 ? sizeof(ushort) * unrounded : 0;
+        var isEvaluated = options is TrainOptions { EvalTraces: not null } or TrainOptions { EvalFraction: > 0 };
+        var blocks = options.QuantizationAware == QuantizationAware.None ? 0 : (isEvaluated ? 2 : 1) * sizeof(float) * unrounded;
         return (LanesOf(options, trained, device) * sizeof(float) * trained)
+            + blocks
             + WeightOptimizer.MomentBytes(options.Optim, trained, options.MasterDtype)
             + rounded
             + (options.EmaDecay > 0 ? sizeof(float) * trained : 0)

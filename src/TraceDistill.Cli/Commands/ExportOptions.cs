@@ -21,8 +21,11 @@ sealed record ExportOptions : IValidatableObject
     [Description("Format: huggingface, a folder for transformers, vLLM and the Hub, with a model card, or gguf, one file for llama.cpp")]
     public required ExportFormat Format { get; init; }
 
-    /// <value>F16.</value>
-    [Description("Quantization of weights in gguf; f16 unless given")]
+    /// <value>F16 in gguf, none in huggingface.</value>
+    [Description(
+        "Quantization of weights in gguf, f16 unless given; in huggingface weights are then, in float32, what a gguf file of it has, "
+            + "so that evaluate tells what it costs"
+    )]
     public GgufQuantization? Quantization { get; init; }
 
     /// <value>As the model has them.</value>
@@ -40,9 +43,12 @@ sealed record ExportOptions : IValidatableObject
             yield return new ValidationResult("belongs to the format huggingface; gguf has quantization", [nameof(Dtype)]);
         }
 
-        if (Format == ExportFormat.Huggingface && Quantization is not null)
+        if (Format == ExportFormat.Huggingface && Quantization is not null && Dtype is not (null or TensorDtype.Float32))
         {
-            yield return new ValidationResult("belongs to the format gguf; huggingface has dtype", [nameof(Quantization)]);
+            yield return new ValidationResult(
+                "leave it out with quantization, whose values are written in float32: 16 bits have no room for them",
+                [nameof(Dtype)]
+            );
         }
     }
 }

@@ -45,7 +45,7 @@ sealed class ExportVerb : Verb<ExportOptions>
             options.Quantization ?? UsualQuantization,
             cancellationToken
         );
-        foreach (var note in summary.Differences.Prepend(summary.Remark).Where(note => note is not null))
+        foreach (var note in summary.Differences.Prepend(summary.QuantizationNote).Prepend(summary.Remark).Where(note => note is not null))
         {
             context.Observer.Message($"note: {note}");
         }
@@ -61,15 +61,22 @@ sealed class ExportVerb : Verb<ExportOptions>
     {
         using var target = new ExportTarget(context.Output!, options.Model, isStage: context.RunDirectory is not null);
         var summary = await Task.Run(
-            () => HuggingFaceExport.Run(new ExportSource(options.Model, options.Adapter), target.Folder, options.Dtype, cancellationToken),
+            () =>
+                HuggingFaceExport.Run(
+                    new ExportSource(options.Model, options.Adapter),
+                    target.Folder,
+                    options.Dtype,
+                    cancellationToken,
+                    options.Quantization is { } quantization ? GgufExport.WeightsIn(quantization) : null
+                ),
             cancellationToken
         );
         var facts = await CardFacts.ReadAsync(options.Model, options.Adapter, context.RunDirectory, cancellationToken);
         ModelCard.Write(target.Folder, NameOf(options), summary, facts);
         target.Publish();
-        if (summary.Remark is { } remark)
+        foreach (var note in new[] { summary.Remark, summary.QuantizationNote }.OfType<string>())
         {
-            context.Observer.Message($"note: {remark}");
+            context.Observer.Message($"note: {note}");
         }
 
         if (summary.AdapterRounding is { } rounding)

@@ -88,6 +88,13 @@ static class ModelCard
 
             """
         );
+        if (shape.QuantizationAware != QuantizationAware.None)
+        {
+            text.Append(
+                $"\nTrained for GGUF's {shape.QuantizationAware}: the weights lie on the blocks of that type, and a file of it has them "
+                    + "as they are.\n"
+            );
+        }
     }
 
     static void WriteData(StringBuilder text, CardFacts facts)

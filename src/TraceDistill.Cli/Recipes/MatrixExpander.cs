@@ -23,7 +23,12 @@ static partial class MatrixExpander
     /// <summary>Three short lists of numbers can stand for a billion stages.</summary>
     public const int MostCopies = 1_000;
 
-    public static IEnumerable<StageCopy> Expand(StageDefinition stage, ProblemList problems)
+    /// <summary>
+    /// Copies over the copies of another stage are named as those are: with <c>matrix: {model: [student.1, student.2]}</c> an export of
+    /// <c>student.1</c> is <c>rounded.1</c>, so that a report can compare the two.
+    /// </summary>
+    /// <param name="stages">Names of all stages as they are written.</param>
+    public static IEnumerable<StageCopy> Expand(StageDefinition stage, IReadOnlyCollection<string> stages, ProblemList problems)
     {
         var settings = stage.Settings.Without(StageDefinition.MatrixKey);
         var copies = new List<StageCopy> { new(stage.Name, stage.Name, new Dictionary<string, string>(), stage.Location, settings) };
@@ -42,7 +47,10 @@ static partial class MatrixExpander
                 foreach (var axis in matrix.Entries)
                 {
                     var values = Values(axis, stage.Name, problems);
-                    copies = [.. copies.SelectMany(copy => values.Select((value, index) => With(copy, axis, value, index)))];
+                    string[] texts = [.. values.Select((value, i) => value is ConfigScalar { Text: { } scalar } ? scalar : $"{i + 1}")];
+                    string[] names = [.. texts.Select(text => CopyIn(text, stages))];
+                    names = names.Distinct().Count() == names.Length ? names : texts;
+                    copies = [.. copies.SelectMany(copy => values.Select((value, i) => With(copy, axis, value, texts[i], names[i])))];
                 }
 
                 return copies;
@@ -73,16 +81,19 @@ static partial class MatrixExpander
         return [axis.Value];
     }
 
-    static StageCopy With(StageCopy copy, ConfigEntry axis, ConfigNode value, int index)
-    {
-        var text = value is ConfigScalar { Text: { } scalar } ? scalar : $"{index + 1}";
-        return copy with
+    /// <summary>The part behind the stage's name where a value is a copy of a stage, else the value.</summary>
+    static string CopyIn(string value, IReadOnlyCollection<string> stages) =>
+        stages.FirstOrDefault(name => value.StartsWith(name + ".", StringComparison.Ordinal)) is { } stage && !stages.Contains(value)
+            ? value[(stage.Length + 1)..]
+            : value;
+
+    static StageCopy With(StageCopy copy, ConfigEntry axis, ConfigNode value, string text, string name) =>
+        copy with
         {
-            Name = $"{copy.Name}.{Unsafe().Replace(text, "-").TrimStart('.')}",
+            Name = $"{copy.Name}.{Unsafe().Replace(name, "-").TrimStart('.')}",
             Coordinates = new Dictionary<string, string>(copy.Coordinates) { [axis.Key] = text },
             Settings = copy.Settings.MergedWith(new ConfigMap(axis.Location, [axis with { Value = value }])),
         };
-    }
 
     [GeneratedRegex("[^A-Za-z0-9._-]+", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex Unsafe();

@@ -18,9 +18,10 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
     {
         var problems = new ProblemList();
         var recipe = RecipeReader.Read(recipePath, overrides, problems);
+        string[] names = [.. recipe.Stages.Select(stage => stage.Name)];
         var copies = new LikeResolver(recipe.Stages, problems)
             .Resolve()
-            .SelectMany(stage => MatrixExpander.Expand(stage, problems))
+            .SelectMany(stage => MatrixExpander.Expand(stage, names, problems))
             .Take(MatrixExpander.MostCopies + 1)
             .ToList();
         if (copies.Count > MatrixExpander.MostCopies)

@@ -1,6 +1,7 @@
 using TraceDistill.Data.Prompts;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Models.Safetensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
@@ -127,23 +128,29 @@ public static class ModelDirectory
     /// <param name="dtype">How weights are stored; null: as they came.</param>
     /// <param name="shardBytes">Weights that take more are written as several files with an index.</param>
     /// <param name="adapter">Merged into what is written; <paramref name="parameters"/> stay as they are.</param>
+    /// <param name="blocks">
+    /// The file that the model is trained for: matrices are written as it has them, in float32, and config.json says so; null for none.
+    /// </param>
     public static void Save(
         string directory,
         IDecoderWeights parameters,
         TensorDtype? dtype = null,
         long shardBytes = ShardBytes,
-        PeftAdapter? adapter = null
+        PeftAdapter? adapter = null,
+        BlockPlan? blocks = null
     )
     {
         Directory.CreateDirectory(directory);
-        parameters.Configuration.Save(directory, dtype ?? parameters.Dtype);
+        dtype = blocks is null ? dtype : TensorDtype.Float32;
+        var configuration = parameters.Configuration with { QuantizationAware = blocks?.Type ?? QuantizationAware.None };
+        configuration.Save(directory, dtype ?? parameters.Dtype);
         (string Name, long[] Shape)[] tensors = [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))];
         var copy = Array.Empty<float>();
         WeightFiles.Write(directory, name => dtype ?? parameters.DtypeOf(name), tensors, Values, shardBytes);
 
         ReadOnlySpan<float> Values(string name)
         {
-            if (parameters is ModelParameters { Flat.TakesKernels: true } plain && adapter is null)
+            if (parameters is ModelParameters { Flat.TakesKernels: true } plain && adapter is null && blocks is null)
             {
                 return plain.Values(name);
             }
@@ -156,6 +163,7 @@ public static class ModelDirectory
 
             parameters.Read(name, 0, copy.AsSpan(0, count));
             adapter?.Merge(name, copy.AsMemory(0, count));
+            blocks?.Round(name, copy.AsSpan(0, count), parameters.ShapeOf(name));
             return copy.AsSpan(0, count);
         }
     }

@@ -51,10 +51,18 @@ sealed class ConfigurationReader(JsonField json)
             Experts = traits.Experts is { } names ? ReadExperts(names, defaults) : null,
             TieWordEmbeddings = json.Find("tie_word_embeddings")?.Boolean() ?? defaults.TieWordEmbeddings,
             InitializerRange = json.Find("initializer_range")?.Number() ?? 0.02,
+            QuantizationAware = ReadQuantization(),
             BosTokenId = json.Find("bos_token_id")?.Integer(),
             EosTokenIds = json.Find("eos_token_id")?.Integers() ?? [],
         };
     }
+
+    /// <summary>A type that this version does not know is none that it could say anything about.</summary>
+    QuantizationAware ReadQuantization() =>
+        Enum.TryParse<QuantizationAware>(json.Find(ConfigurationWriter.QuantizationField)?.Text(), ignoreCase: true, out var type)
+        && Enum.IsDefined(type)
+            ? type
+            : QuantizationAware.None;
 
     /// <summary>
     /// Older files have <c>rope_scaling</c>, which may be null, newer ones

@@ -5,6 +5,9 @@ namespace TraceDistill.Models.Configuration;
 /// <summary>A configuration as <c>config.json</c>, so that transformers, vLLM and llama.cpp's converter read it.</summary>
 static class ConfigurationWriter
 {
+    /// <summary>Ours, and no other program's: others read weights as they are.</summary>
+    public const string QuantizationField = "quantization_aware";
+
     public static JsonObject Write(ModelConfiguration c, TensorDtype dtype)
     {
         var traits = c.Traits;
@@ -32,6 +35,11 @@ static class ConfigurationWriter
                 c.EosTokenIds.Count == 1 ? c.EosTokenIds[0] : new JsonArray([.. c.EosTokenIds.Select(id => JsonValue.Create(id))]),
             ["torch_dtype"] = dtype.TorchName(),
         };
+        if (c.QuantizationAware != QuantizationAware.None)
+        {
+            json[QuantizationField] = c.QuantizationAware.ToString().ToLowerInvariant();
+        }
+
         if (traits.ReadsAttentionBias)
         {
             json["attention_bias"] = c.AttentionBias;

@@ -83,6 +83,10 @@ public sealed record ModelConfiguration
     /// <value>0.02.</value>
     public double InitializerRange { get; init; } = 0.02;
 
+    /// <summary>The quantised file that the weights were trained for, and on whose blocks they lie.</summary>
+    /// <value>None.</value>
+    public QuantizationAware QuantizationAware { get; init; }
+
     public int? BosTokenId { get; init; }
 
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];

@@ -1,6 +1,7 @@
 using TraceDistill.Data.Prompts;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Models.Safetensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
@@ -16,14 +17,19 @@ public static class HuggingFaceExport
     /// <param name="source">Model to export.</param>
     /// <param name="folder">An existing one.</param>
     /// <param name="dtype">How weights are stored; null: as they are.</param>
+    /// <param name="quantized">
+    /// Gives what a GGUF file makes of the weights, which are then written so, in float32; null: as they are.
+    /// </param>
     /// <exception cref="InvalidInputException">The model is none.</exception>
     public static HuggingFaceSummary Run(
         ExportSource source,
         string folder,
         TensorDtype? dtype,
-        CancellationToken cancellationToken = default
+        CancellationToken cancellationToken = default,
+        Func<ModelConfiguration, QuantizedWeights>? quantized = null
     )
     {
+        dtype = quantized is null ? dtype : TensorDtype.Float32;
         using var weights = new WeightReader(source);
         var configuration = weights.Configuration;
         var tokenizer = Tokenizer.Load(source.Tokenizer);
@@ -42,7 +48,10 @@ public static class HuggingFaceExport
         }
 
         var rounding = source.Adapter is null || stored == TensorDtype.Float32 ? null : new MergeRounding(DtypeOf);
-        configuration.Save(folder, stored);
+        var file = quantized?.Invoke(configuration);
+        var trained = new TrainedBlocks(configuration.QuantizationAware, source.Adapter is not null);
+        var type = file?.Type ?? (stored == TensorDtype.Float32 ? "F32" : stored.TorchName());
+        (trained.AreKept(type) ? configuration : configuration with { QuantizationAware = QuantizationAware.None }).Save(folder, stored);
         (string Name, long[] Shape)[] tensors = [.. ModelParameters.Shapes(configuration)];
         WeightFiles.Write(folder, DtypeOf, tensors, Values, ModelDirectory.ShardBytes);
         return new HuggingFaceSummary
@@ -50,6 +59,7 @@ public static class HuggingFaceExport
             Path = folder,
             Remark = configuration.Remark,
             Dtype = stored,
+            QuantizationNote = trained.Note(type, file is null ? "dtype float32" : $"quantization {trained.Type}"),
             Parameters = tensors.Sum(tensor => tensor.Shape.ElementCount()),
             Bytes = Directory.EnumerateFiles(folder).Sum(file => new FileInfo(file).Length),
             AdapterRounding = rounding?.Share,
@@ -58,7 +68,9 @@ public static class HuggingFaceExport
         ReadOnlySpan<float> Values(string name)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return weights.Read(name, DtypeOf(name).TorchName(), DtypeOf(name) == TensorDtype.Float16, rounding).Span;
+            var values = weights.Read(name, DtypeOf(name).TorchName(), DtypeOf(name) == TensorDtype.Float16, rounding);
+            file?.Round(name, values);
+            return values.Span;
         }
 
         TensorDtype DtypeOf(string name) => dtype ?? weights.DtypeOf(name);
@@ -74,6 +86,11 @@ public sealed record HuggingFaceSummary
     public string? Remark { get; init; }
 
     public required TensorDtype Dtype { get; init; }
+
+    /// <summary>
+    /// One line on what becomes of weights that were trained for a quantised type; null where they were not, or stay as they are.
+    /// </summary>
+    public string? QuantizationNote { get; init; }
 
     public required long Parameters { get; init; }
 

@@ -24,10 +24,10 @@ static class Embedding
 
         public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
-            var (weight, ids) = ((Tensor)vars[0], (Tensor)vars[1]);
+            var (ids, weight) = ((Tensor)vars[1], (Weight)vars[2]);
             ctx.save_for_backward([ids]);
-            ctx.save_data("weight", vars[2]);
-            return weight.index_select(0, ids);
+            ctx.save_data("weight", weight);
+            return weight.Values.index_select(0, ids);
         }
 
         public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) =>

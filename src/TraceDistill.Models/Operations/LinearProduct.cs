@@ -40,13 +40,15 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
         return Product.apply(residual is null ? arguments : [.. arguments, residual]).MoveToOuterDisposeScope();
     }
 
-    /// <summary>x·Wᵀ in the dtype of x by the matrix as it is held, whatever products read; no gradient is recorded.</summary>
+    /// <summary>
+    /// x·Wᵀ in the dtype of x by the matrix in the precision that it is held in, whatever products read; no gradient is recorded.
+    /// </summary>
     /// <param name="x">[N, K].</param>
     public Tensor ApplyStored(Tensor x)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        return Multiply(x, Stored, null, x.shape[0], x.dtype).MoveToOuterDisposeScope();
+        return Multiply(x, Weight.Values, null, x.shape[0], x.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>Goes back through x·Wᵀ: adds dyᵀ·x to the gradient of the matrix where it is trained.</summary>
@@ -128,7 +130,7 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
             ctx.save_data("matrix", matrix);
             ctx.save_data("needs", x.requires_grad);
             ctx.save_data("arguments", vars.Length);
-            return Multiply(input, matrix.Rounded ?? matrix.Stored, residual, x.shape[0], x.dtype);
+            return Multiply(input, matrix.Rounded ?? matrix.Weight.Values, residual, x.shape[0], x.dtype);
         }
 
         public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput)
@@ -169,7 +171,7 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
     Tensor MultiplyBack(Tensor dy, long count, ScalarType result)
     {
         var dx = empty(count, Stored.shape[1], dtype: result, device: dy.device);
-        foreach (var (first, rows) in Stretches(Rounded ?? Stored, dy.dtype))
+        foreach (var (first, rows) in Stretches(Rounded ?? Weight.Values, dy.dtype))
         {
             using var slopes = dy.narrow(1, first, rows.shape[0]);
             MultiplyInto(dx, slopes, rows, adds: first > 0);

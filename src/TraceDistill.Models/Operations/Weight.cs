@@ -10,8 +10,15 @@ namespace TraceDistill.Models.Operations;
 /// Of the same shape, in float32; null where it is not trained. It is the leaf's <c>grad</c>
 /// where both are of one dtype, which libtorch asks of a <c>grad</c>.
 /// </param>
-sealed record Weight(Tensor Stored, Tensor? Gradient)
+/// <param name="Rounded">
+/// Of the same shape, in float32: the blocks of the file that the model is trained for, which are read in place of the weight, while the
+/// gradient goes to the weight as if it were read (Bengio et al., arXiv 1308.3432, straight-through estimator); null for none.
+/// </param>
+sealed record Weight(Tensor Stored, Tensor? Gradient, Tensor? Rounded = null)
 {
+    /// <summary>What is computed with.</summary>
+    public Tensor Values => Rounded ?? Stored;
+
     /// <summary>
     /// The weight in float32 (or float64), for operations of libtorch; their gradient is added to <see cref="Gradient"/>.
     /// </summary>

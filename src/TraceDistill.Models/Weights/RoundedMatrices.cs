@@ -1,24 +1,38 @@
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Export.Quantization;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Weights;
 
 /// <summary>
-/// The matrices of a model in bfloat16, as products read them: copies of float32 weights, made once a step
-/// and not once a product, or the very weights of a model that is stored so. May be shared by several threads.
+/// The matrices of a model as a pass reads them, where that is not as they are held: rounded to the blocks of the file that the model is
+/// trained for, and to bfloat16 for products in it. Copies of the weights, made once a step and not once a product, or the very weights
+/// of a model that is stored in bfloat16. May be shared by several threads.
 /// </summary>
 public sealed class RoundedMatrices : IDisposable
 {
     readonly IDecoderWeights _weights;
-    readonly Tensor? _copy;
+    readonly bool _isBFloat16;
+    readonly Tensor? _blocks,
+        _copy;
+    readonly BlockPlan? _plan;
 
-    public RoundedMatrices(IDecoderWeights weights)
+    /// <param name="weights">Those that a training changes.</param>
+    /// <param name="isBFloat16">True where products are in bfloat16.</param>
+    /// <param name="blocks">How the file stores them; null where the model is trained for none.</param>
+    public RoundedMatrices(IDecoderWeights weights, bool isBFloat16 = true, BlockPlan? blocks = null)
     {
-        _weights = weights;
-        _copy =
-            weights.Dtype == TensorDtype.BFloat16
-                ? null
-                : empty_like(weights.Matrices, dtype: ScalarType.BFloat16).DetachFromDisposeScope();
+        (_weights, _isBFloat16, _plan) = (weights, isBFloat16, blocks);
+        if (blocks is not null)
+        {
+            _blocks = empty_like(weights.Matrices, dtype: ScalarType.Float32).DetachFromDisposeScope();
+        }
+
+        if (isBFloat16 && (blocks is not null || weights.Dtype != TensorDtype.BFloat16))
+        {
+            _copy = empty_like(weights.Matrices, dtype: ScalarType.BFloat16).DetachFromDisposeScope();
+        }
+
         Refresh();
     }
 
@@ -26,12 +40,32 @@ public sealed class RoundedMatrices : IDisposable
     public void Refresh()
     {
         using var scope = NewDisposeScope();
-        _copy?.copy_(_weights.Matrices);
+        if (_blocks is not null)
+        {
+            _blocks.copy_(_weights.Matrices);
+            foreach (var (name, rounding) in _plan!.Matrices)
+            {
+                var shape = _weights.ShapeOf(name);
+                rounding.Apply(View(_blocks, name, shape[0], shape[1]));
+            }
+        }
+
+        _copy?.copy_(_blocks ?? _weights.Matrices);
     }
 
-    public void Dispose() => _copy?.Dispose();
+    public void Dispose()
+    {
+        _blocks?.Dispose();
+        _copy?.Dispose();
+    }
 
-    /// <summary>[rows, inner] of the named matrix, and of those that follow it.</summary>
-    internal Tensor View(string name, long rows, long inner) =>
-        (_copy ?? _weights.Matrices).as_strided([rows, inner], [inner, 1], _weights.OffsetOf(name));
+    /// <returns>[rows, inner] of the named matrix, and of those that follow it, in bfloat16; null where products are not in it.</returns>
+    internal Tensor? InBFloat16(string name, long rows, long inner) =>
+        _isBFloat16 ? View(_copy ?? _weights.Matrices, name, rows, inner) : null;
+
+    /// <returns>The same in float32, in the file's blocks; null where there are none.</returns>
+    internal Tensor? InBlocks(string name, long rows, long inner) => _blocks is null ? null : View(_blocks, name, rows, inner);
+
+    Tensor View(Tensor matrices, string name, long rows, long inner) =>
+        matrices.as_strided([rows, inner], [inner, 1], _weights.OffsetOf(name));
 }

@@ -9,6 +9,7 @@ using TraceDistill.Models;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
@@ -133,6 +134,11 @@ public static class TrainStage
                 );
             }
 
+            if (options.Blocks(shape) is { } blocks)
+            {
+                observer.Message($"training for {blocks}");
+            }
+
             foreach (var line in data.Remarks)
             {
                 observer.Message(line);
@@ -184,22 +190,22 @@ public static class TrainStage
             trained.MoveTo(device);
             teacher?.MoveTo(options, device);
             var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
-            using var trainer = new Trainer(options, trained, observer, PlanOf(options, heldOut, answers), WriteModel, teacher);
+            using var trainer = new Trainer(options, trained, observer, PlanOf(options, shape, heldOut, answers), WriteModel, teacher);
             return trainer.Run(batches, options.ResolveObjectives(), state, cancellationToken);
         }
 
-        void Write(string folder, PeftAdapter? merged = null)
+        void Write(string folder, PeftAdapter? merged = null, BlockPlan? blocks = null)
         {
             WriteTokenizer(folder);
             data.Task?.Save(folder);
             // Weights of 16 bits have no room for small changes: rounding would take a good part of them.
-            ModelDirectory.Save(folder, parameters, merged is null ? null : TensorDtype.Float32, adapter: merged);
+            ModelDirectory.Save(folder, parameters, merged is null ? null : TensorDtype.Float32, adapter: merged, blocks: blocks);
         }
 
         void WriteModel(string model)
         {
             using var merged = adapter is null ? null : SaveAdapter(adapter, Path.Combine(model, AdapterFiles.Folder));
-            Write(model, merged);
+            Write(model, merged, options.Blocks(shape));
         }
 
         PeftAdapter SaveAdapter(LoraAdapter adapter, string folder)
@@ -224,11 +230,18 @@ public static class TrainStage
         }
     }
 
-    static EvaluationPlan? PlanOf(TrainOptions options, IReadOnlyList<TraceTokens> heldOut, IAnswerEvaluation? answers) =>
+    static EvaluationPlan? PlanOf(
+        TrainOptions options,
+        ModelConfiguration shape,
+        IReadOnlyList<TraceTokens> heldOut,
+        IAnswerEvaluation? answers
+    ) =>
         heldOut.Count == 0 && answers is null
             ? null
             : new EvaluationPlan(
-                heldOut.Count == 0 ? null : new HeldOutTraces(heldOut, options.MicroBatchTokens, options.ResolveWorkers()),
+                heldOut.Count == 0
+                    ? null
+                    : new HeldOutTraces(heldOut, options.MicroBatchTokens, options.ResolveWorkers(), options.Blocks(shape)),
                 answers,
                 options.EvalSteps,
                 options.ResolveMetric(),

@@ -2,6 +2,7 @@ using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
@@ -34,6 +35,7 @@ public sealed class GradientWorkers : IDisposable
     readonly int _microBatchTokens,
         _mostLanes;
     readonly bool _gradientCheckpointing;
+    readonly ScalarType _activations;
     readonly Cores _cores;
     readonly List<Lane> _lanes = [];
 
@@ -42,6 +44,7 @@ public sealed class GradientWorkers : IDisposable
     /// <param name="microBatchTokens">Most tokens a forward pass takes at once, but for a longer sequence.</param>
     /// <param name="dtype">Precision of the matrix products.</param>
     /// <param name="gradientCheckpointing">As <see cref="Decoder"/> has it.</param>
+    /// <param name="blocks">The file that the model is trained for; null for none. Adapters are trained for none.</param>
     /// <param name="teacher">A model that teaches; null for the soft targets of batches alone. Owned by the caller.</param>
     public GradientWorkers(
         TrainedWeights weights,
@@ -49,16 +52,21 @@ public sealed class GradientWorkers : IDisposable
         int microBatchTokens,
         ComputeDtype dtype = ComputeDtype.Float32,
         bool gradientCheckpointing = false,
+        BlockPlan? blocks = null,
         TeacherModel? teacher = null
     )
     {
         _teacher = teacher;
         (_weights, _cores, _microBatchTokens) = (weights, new Cores(workers), microBatchTokens);
         _gradientCheckpointing = gradientCheckpointing;
-        _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
+        var isBFloat16 = dtype == ComputeDtype.BFloat16;
+        _rounded = isBFloat16 || blocks is not null ? new RoundedMatrices(weights.Model, isBFloat16, blocks) : null;
+        // The CPU rounds what goes into a product; elsewhere all between the products is faster in 16 bits as well.
+        var isOnCpu = weights.Model.Device.type == DeviceType.CPU;
+        _activations = isBFloat16 && !isOnCpu ? ScalarType.BFloat16 : ScalarType.Float32;
         ProcessHeap.KeepFreed(workers);
         // One lane keeps a GPU busy; several would share it and its memory.
-        _mostLanes = weights.Model.Device.type == DeviceType.CPU ? MostLanesOf(weights.Count) : 1;
+        _mostLanes = isOnCpu ? MostLanesOf(weights.Count) : 1;
         _lanes.Add(NewLane());
     }
 
@@ -79,9 +87,9 @@ public sealed class GradientWorkers : IDisposable
         {
             adapter.Refresh(); // the model's own weights are as they were
         }
-        else
+        else if (_rounded is not null)
         {
-            _rounded?.Refresh();
+            _cores.Each(1, _ => _rounded.Refresh());
         }
 
         int[] lengths = [.. batch.Select(sequence => sequence.Ids.Length)];
@@ -118,7 +126,7 @@ public sealed class GradientWorkers : IDisposable
 
     static int MostLanesOf(long trained) => (int)Math.Clamp(LaneWeights / Math.Max(1, trained), 2, MostLanes);
 
-    Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing, _teacher);
+    Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing, _activations, _teacher);
 
     sealed class Lane : IDisposable
     {
@@ -128,14 +136,17 @@ public sealed class GradientWorkers : IDisposable
         readonly bool _takesTensorFloat32;
         readonly ModelConfiguration _configuration;
 
-        public Lane(TrainedWeights weights, RoundedMatrices? rounded, bool gradientCheckpointing, TeacherModel? teacher)
+        public Lane(
+            TrainedWeights weights,
+            RoundedMatrices? rounded,
+            bool gradientCheckpointing,
+            ScalarType activations,
+            TeacherModel? teacher
+        )
         {
-            var device = weights.Model.Device;
-            Gradient = new FloatBuffer(weights.Count, device);
-            // The CPU rounds what goes into a product; elsewhere all between the products is faster in 16 bits as well, and
-            // logits, which are made of float32, in products of 10 bits where the layers' have 7.
-            _takesTensorFloat32 = device.type != DeviceType.CPU && rounded is not null;
-            var activations = _takesTensorFloat32 ? ScalarType.BFloat16 : ScalarType.Float32;
+            Gradient = new FloatBuffer(weights.Count, weights.Model.Device);
+            // Logits are made of float32, in products of 10 bits where the layers' have 7.
+            _takesTensorFloat32 = activations == ScalarType.BFloat16;
             _decoder = new Decoder(weights, Gradient, rounded, gradientCheckpointing, activations);
             _head = new ChunkedHead(_decoder);
             _teacher = teacher?.NewDecoder();

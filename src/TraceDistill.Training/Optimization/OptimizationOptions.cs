@@ -2,7 +2,10 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Data.Options;
 using TraceDistill.Data.Problems;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Export.Gguf;
+using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Training.Batching;
 
 namespace TraceDistill.Training.Optimization;
@@ -208,6 +211,17 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     [Description("Precision of trainable parameters and moments: float32, or bfloat16 with stochastic rounding, for half of the memory")]
     public MasterDtype MasterDtype { get; init; }
 
+    /// <summary>
+    /// Passes read matrices as the file has them, and gradients go to the weights as if those were read. What is evaluated
+    /// and kept has them so too, in float32; the training itself, and what it resumes from, go on with the weights.
+    /// </summary>
+    /// <value>none.</value>
+    [Description(
+        "Quantized GGUF type that the model is trained for, q8_0 or q4_0, so that its export to that type changes nothing more; "
+            + "none trains for float32"
+    )]
+    public QuantizationAware QuantizationAware { get; init; }
+
     /// <summary>These settings with one value for all that have no say in the weights: fields of files, and operational ones.</summary>
     internal OptimizationOptions Deciding() =>
         this with
@@ -222,6 +236,9 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
             SaveTotalLimit = 0,
             Device = DeviceChoice.Auto,
         };
+
+    /// <summary>How the file that the model is trained for stores its matrices; null where it is trained for none.</summary>
+    internal BlockPlan? Blocks(ModelConfiguration shape) => TensorPlan.BlocksOf(shape, QuantizationAware);
 
     /// <summary>Number of optimizer steps: <see cref="NumTrainEpochs"/> over the data of a plan, or <see cref="MaxSteps"/>.</summary>
     internal int StepsFor(BatchPlan? plan) => NumTrainEpochs is { } epochs && plan is not null ? plan.UpdatesOf(epochs) : MaxSteps;

@@ -34,6 +34,14 @@ public sealed record PretrainOptions : OptimizationOptions, IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
+        if (QuantizationAware != QuantizationAware.None && Dtype != TensorDtype.Float32)
+        {
+            yield return new ValidationResult(
+                "must be float32 with quantization_aware: 16 bits have no room for a scale times a whole number",
+                [nameof(Dtype)]
+            );
+        }
+
         if (NumTrainEpochs is not null && Problems is null)
         {
             yield return new ValidationResult(

@@ -70,10 +70,16 @@ public static class PretrainStage
 
         var tokenizer = Tokenizer.Load(directory);
         using var parameters = new ModelParameters(options.Architecture.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds));
+        var blocks = options.Blocks(parameters.Configuration);
         if (finished is not { } end)
         {
             parameters.Initialize(options.Seed);
             observer.Message($"pretraining a model of {parameters.Count:N0} parameters on {tokenizer.VocabularySize} tokens");
+            if (blocks is not null)
+            {
+                observer.Message($"training for {blocks}");
+            }
+
             var chat = new ChatSequence(tokenizer, ChatTemplate.Load(directory));
             var positions = parameters.Configuration.MaxPositionEmbeddings;
             var written = (fixedSet ?? Generated(options)).Select(chat.FromSolution);
@@ -99,7 +105,7 @@ public static class PretrainStage
                 using var trainer = new Trainer(options, TrainedWeights.All(parameters), observer, saveModel: WriteModel);
                 return trainer.Run(batches, ObjectivePlan.HardLoss(options.ZLossWeight), state, cancellationToken);
             });
-            ModelDirectory.Save(directory, parameters, options.Dtype);
+            ModelDirectory.Save(directory, parameters, options.Dtype, blocks: blocks);
             state.Finish(end);
 
             bool IsFitting(TraceTokens sequence) => sequence.Ids.Length <= positions;
@@ -110,7 +116,7 @@ public static class PretrainStage
         void WriteModel(string folder)
         {
             ModelDirectory.CopyTokenizer(directory, folder);
-            ModelDirectory.Save(folder, parameters, options.Dtype);
+            ModelDirectory.Save(folder, parameters, options.Dtype, blocks: blocks);
         }
     }
 

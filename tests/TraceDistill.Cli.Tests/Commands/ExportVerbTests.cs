@@ -243,7 +243,14 @@ public sealed class ExportVerbTests : IDisposable
         "Q5_0"
     )]
     [InlineData("error: --dtype: belongs to the format huggingface; gguf has quantization", "gguf", "--dtype", "float16")]
-    [InlineData("error: --quantization: belongs to the format gguf; huggingface has dtype", "huggingface", "--quantization", "Q8_0")]
+    [InlineData(
+        "error: --dtype: leave it out with quantization, whose values are written in float32: 16 bits have no room for them",
+        "huggingface",
+        "--quantization",
+        "Q8_0",
+        "--dtype",
+        "bfloat16"
+    )]
     [InlineData("error: --format: expected one of huggingface, gguf, found \"onnx\"", "onnx")]
     public async Task Export_WrongUsage_IsToldInOneLine(string message, string format, params string[] more)
     {

@@ -31,6 +31,25 @@ public sealed class PlannerTests : IDisposable
         );
     }
 
+    /// <summary>So that a report compares each with the copy that it was made of.</summary>
+    [Fact]
+    public void Plan_MatrixOverCopiesOfAStage_NamesItsCopiesAsThose()
+    {
+        var plan = Plan(
+            """
+            stages:
+              a: { do: write, text: x, matrix: { seed: [1, 2] } }
+              b: { do: write, text: y, matrix: { seed: [1, 2] } }
+              c: { do: join, matrix: { first: [a.1, a.2] } }
+              d: { do: join, matrix: { first: [a.1, b.1] } }
+            """
+        );
+
+        Assert.Equal(["c.1", "c.2", "d.a.1", "d.b.1"], plan.Stages.Skip(4).Select(stage => stage.Name));
+        Assert.Equal(InRun("a.2"), Options(plan, "c.2").First);
+        Assert.Equal(InRun("b.1"), Options(plan, "d.b.1").First);
+    }
+
     [Fact]
     public void Plan_StageThatNamesAMatrix_GetsAllCopies()
     {

@@ -1,5 +1,7 @@
 using TraceDistill.Data.Problems;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Export.Gguf;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Pretraining;
@@ -71,6 +73,34 @@ public sealed class PretrainStageTests : IDisposable
 
         Assert.StartsWith("the first 1,000 generated problems: nothing to train on: 1000 of 1000 sequences (100", error.Message);
         Assert.Contains("to architecture", error.Message);
+    }
+
+    [Fact]
+    public void Run_ForAQuantizedType_WritesAModelOnItsBlocks()
+    {
+        var options = Options with
+        {
+            QuantizationAware = QuantizationAware.Q8_0,
+            Dtype = TensorDtype.Float32,
+            Architecture = Options.Architecture with { HiddenSize = 32, MaxPositionEmbeddings = 512 },
+        };
+        var heard = new RecordingObserver();
+
+        Run(options, heard);
+
+        Assert.Contains(heard.Messages, message => message.StartsWith("training for Q8_0 (", StringComparison.Ordinal));
+        var folder = Directory.GetDirectories(_folder.Path).Single(ModelDirectory.Exists);
+        using var model = ModelDirectory.Load(folder);
+        Assert.Equal(QuantizationAware.Q8_0, model.Configuration.QuantizationAware);
+        var before = model.Flat.Span.ToArray();
+        foreach (var name in model.Names)
+        {
+            TensorPlan.BlocksOf(model.Configuration, QuantizationAware.Q8_0)!.Round(name, model.Values(name), model.ShapeOf(name));
+        }
+
+        Assert.Equal(before, model.Flat.Span.ToArray());
+        var problem = Assert.Single((options with { Dtype = TensorDtype.BFloat16 }).Validate(new(options)));
+        Assert.Equal([nameof(PretrainOptions.Dtype)], problem.MemberNames);
     }
 
     /// <summary>The stream of a seed is that of its digits, so that those of 32 bits give what they always gave.</summary>

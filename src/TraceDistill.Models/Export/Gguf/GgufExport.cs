@@ -1,4 +1,5 @@
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 using TraceDistill.Text.Tokenizers;
@@ -44,12 +45,20 @@ public static class GgufExport
             Path = path,
             Remark = configuration.Remark,
             Quantization = quantization,
+            QuantizationNote = new TrainedBlocks(configuration.QuantizationAware, source.Adapter is not null).Note(
+                quantization.ToString(),
+                $"quantization {configuration.QuantizationAware}"
+            ),
             Bytes = new FileInfo(path).Length,
             Tensors = tensors.CountBy(tensor => tensor.Type.ToString()).ToDictionary(),
             BitsPerWeight = Math.Round(8.0 * tensors.Sum(tensor => tensor.Bytes) / tensors.Sum(tensor => tensor.Elements), 2),
             Differences = [.. differences, .. FamilyMetadata.Differences(configuration)],
         };
     }
+
+    /// <summary>The weights of a model as its file has them, for <see cref="HuggingFaceExport"/>.</summary>
+    public static Func<ModelConfiguration, QuantizedWeights> WeightsIn(GgufQuantization quantization) =>
+        configuration => TensorPlan.WeightsOf(configuration, quantization);
 
     /// <summary>
     /// llama.cpp takes a model by whose name it is Phi-3 for Microsoft's own, and does not load it without the tokens of that one.
@@ -73,6 +82,11 @@ public sealed record GgufSummary
     public string? Remark { get; init; }
 
     public required GgufQuantization Quantization { get; init; }
+
+    /// <summary>
+    /// One line on what the file makes of weights that were trained for a quantised type; null where they were not, or stay as they are.
+    /// </summary>
+    public string? QuantizationNote { get; init; }
 
     public required long Bytes { get; init; }
 

@@ -47,6 +47,43 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
         return [.. factors, .. tensors, .. output];
     }
 
+    /// <summary>How the file that a model is trained for stores each of its matrices; null for none.</summary>
+    public static BlockPlan? BlocksOf(ModelConfiguration configuration, QuantizationAware type) =>
+        FileOf(type) is not { } quantization
+            ? null
+            : new BlockPlan(
+                type,
+                new TensorPlan(configuration, quantization)
+                    .Sources()
+                    .Where(weight => weight.Tensor.Type != GgmlType.F32)
+                    .ToDictionary(weight => weight.Name, weight => new BlockRounding(weight.Tensor.Type, weight.Tensor.Factor))
+            );
+
+    /// <summary>The weights of a model as its file has them.</summary>
+    public static QuantizedWeights WeightsOf(ModelConfiguration configuration, GgufQuantization quantization) =>
+        new(
+            quantization.ToString(),
+            new TensorPlan(configuration, quantization)
+                .Sources()
+                .ToDictionary(weight => weight.Name, weight => (weight.Tensor.Type, weight.Tensor.Factor))
+        );
+
+    /// <summary>The file that a model is trained for; null for none.</summary>
+    public static GgufQuantization? FileOf(QuantizationAware type) =>
+        type switch
+        {
+            QuantizationAware.Q8_0 => GgufQuantization.Q8_0,
+            QuantizationAware.Q4_0 => GgufQuantization.Q4_0,
+            _ => null,
+        };
+
+    /// <summary>The weights by Hugging Face's name, and the tensor that has each.</summary>
+    IEnumerable<(string Name, GgufTensor Tensor)> Sources() =>
+        Tensors()
+            .Where(tensor => tensor.Source.Length > 0)
+            .SelectMany(tensor => (tensor.Experts.Count > 0 ? tensor.Experts : [tensor.Source]).Select(name => (name, tensor)))
+            .DistinctBy(weight => weight.name);
+
     /// <returns>Null for an expert but the first, in whose tensor all are.</returns>
     GgufTensor? Tensor(string source, long[] shape)
     {

@@ -11,6 +11,9 @@ static class AffineScale
     const int Steps = 20;
     const float Step = 0.1f;
 
+    /// <summary>Below it a scale is nothing in float16, and its reciprocal nothing in float32.</summary>
+    const float Least = 1e-30f;
+
     /// <summary>
     /// Of divisions of the values' range into about as many steps as there are levels, the one
     /// of least squared error, fitted by linear regression.
@@ -19,7 +22,7 @@ static class AffineScale
     public static (float Scale, float Offset) Find(ReadOnlySpan<float> x, int levels)
     {
         var (low, high) = (Math.Min(0, TensorPrimitives.Min(x)), TensorPrimitives.Max(x));
-        if (high <= low)
+        if (high - low < Least)
         {
             return (0, -low);
         }

@@ -99,4 +99,48 @@ static class GgmlTypes
             }
         }
     }
+
+    /// <param name="type">The encoding.</param>
+    /// <param name="bytes">Whole blocks.</param>
+    /// <param name="values">As many as they hold.</param>
+    public static void Decode(this GgmlType type, ReadOnlySpan<byte> bytes, Span<float> values)
+    {
+        switch (type)
+        {
+            case GgmlType.F32:
+                TensorDtype.Float32.Decode(bytes, values);
+                return;
+            case GgmlType.F16:
+                TensorDtype.Float16.Decode(bytes, values);
+                return;
+            case GgmlType.BF16:
+                TensorDtype.BFloat16.Decode(bytes, values);
+                return;
+        }
+
+        var (size, width) = (type.BlockSize(), type.BlockBytes());
+        for (; !bytes.IsEmpty; values = values[size..], bytes = bytes[width..])
+        {
+            var block = bytes[..width];
+            var output = values[..size];
+            switch (type)
+            {
+                case GgmlType.Q4_0:
+                    Q4_0.Decode(block, output);
+                    break;
+                case GgmlType.Q5_0:
+                    Q5_0.Decode(block, output);
+                    break;
+                case GgmlType.Q8_0:
+                    Q8_0.Decode(block, output);
+                    break;
+                case GgmlType.Q4_K:
+                    Q4K.Decode(block, output);
+                    break;
+                default:
+                    Q6K.Decode(block, output);
+                    break;
+            }
+        }
+    }
 }

@@ -54,6 +54,22 @@ static class Q4K
         }
     }
 
+    public static void Decode(ReadOnlySpan<byte> block, Span<float> x)
+    {
+        var (d, m) = ((float)BinaryPrimitives.ReadHalfLittleEndian(block), (float)BinaryPrimitives.ReadHalfLittleEndian(block[2..]));
+        var packed = block[4..16];
+        for (var i = 0; i < Groups * GroupSize; i++)
+        {
+            var g = i / GroupSize;
+            var (scale, offset) =
+                g < 4
+                    ? (packed[g] & 63, packed[g + 4] & 63)
+                    : ((packed[g + 4] & 15) | packed[g - 4] >> 6 << 4, packed[g + 4] >> 4 | packed[g] >> 6 << 4);
+            var code = block[16 + g / 2 * GroupSize + i % GroupSize] >> g % 2 * 4 & 15;
+            x[i] = d * scale * code - m * offset;
+        }
+    }
+
     /// <summary>Six bits for each of eight numbers that are not negative, and what one step of them is.</summary>
     static Half Code(ReadOnlySpan<float> values, Span<byte> codes)
     {

@@ -22,4 +22,14 @@ static class Q4_0
             block[2 + i] = (byte)(codes[i] | codes[i + 16] << 4);
         }
     }
+
+    public static void Decode(ReadOnlySpan<byte> block, Span<float> x)
+    {
+        var scale = (float)BinaryPrimitives.ReadHalfLittleEndian(block);
+        for (var i = 0; i < 16; i++)
+        {
+            x[i] = ((block[2 + i] & 15) - Levels) * scale;
+            x[i + 16] = ((block[2 + i] >> 4) - Levels) * scale;
+        }
+    }
 }

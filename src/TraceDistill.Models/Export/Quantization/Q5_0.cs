@@ -30,4 +30,15 @@ static class Q5_0
             block[6 + i] = (byte)((codes[i] & 15) | codes[i + 16] << 4);
         }
     }
+
+    public static void Decode(ReadOnlySpan<byte> block, Span<float> x)
+    {
+        var scale = (float)BinaryPrimitives.ReadHalfLittleEndian(block);
+        var fifth = BinaryPrimitives.ReadUInt32LittleEndian(block[2..]);
+        for (var i = 0; i < 32; i++)
+        {
+            var low = i < 16 ? block[6 + i] & 15 : block[6 + i - 16] >> 4;
+            x[i] = ((low | (int)(fifth >> i & 1) << 4) - Levels) * scale;
+        }
+    }
 }

@@ -20,4 +20,13 @@ static class Q8_0
             block[2 + i] = (byte)(sbyte)Math.Clamp(MathF.Round(x[i] * inverse), -Largest, Largest);
         }
     }
+
+    public static void Decode(ReadOnlySpan<byte> block, Span<float> x)
+    {
+        var scale = (float)BinaryPrimitives.ReadHalfLittleEndian(block);
+        for (var i = 0; i < 32; i++)
+        {
+            x[i] = (sbyte)block[2 + i] * scale;
+        }
+    }
 }

@@ -9,26 +9,35 @@ static class SymmetricScale
     const int Steps = 9;
     const float Step = 0.1f;
 
+    /// <summary>Below it a scale is nothing in float16, and its reciprocal nothing in float32.</summary>
+    const float Least = 1e-30f;
+
     /// <summary>
     /// Of scales about the one that puts the largest value on −levels, the one of least squared error: for codes q the best scale is
-    /// Σxq / Σq², which leaves Σx² − (Σxq)² / Σq².
+    /// Σxq / Σq², which leaves Σx² − (Σxq)² / Σq². That one comes first, and another has to be better: values that were quantised by it
+    /// are so again. Products of the sums are in float64, where those of such values are exact enough to tell.
     /// </summary>
     /// <param name="x">A multiple of eight finite values.</param>
     /// <returns>May be negative; 0 for values that are all zero.</returns>
     public static float Find(ReadOnlySpan<float> x, int levels)
     {
         var peak = x[TensorPrimitives.IndexOfMaxMagnitude(x)];
-        var (best, scale) = (0f, 0f);
-        for (var step = -Steps; step <= Steps && peak != 0; step++)
+        if (Math.Abs(peak) < Least)
         {
-            var (xq, qq) = Sums(x, -(levels + step * Step) / peak, levels);
-            if (qq > 0 && xq * xq > best * qq)
+            return 0;
+        }
+
+        var (xq, qq) = Sums(x, -levels / peak, levels);
+        for (var step = -Steps; step <= Steps; step++)
+        {
+            var (otherXq, otherQq) = Sums(x, -(levels + step * Step) / peak, levels);
+            if ((double)otherXq * otherXq * qq > (double)xq * xq * otherQq)
             {
-                (best, scale) = (xq * xq / qq, xq / qq);
+                (xq, qq) = (otherXq, otherQq);
             }
         }
 
-        return scale;
+        return xq / qq;
     }
 
     /// <summary>The codes of values under a scale, moved up by <paramref name="levels"/> so that they are not negative.</summary>
