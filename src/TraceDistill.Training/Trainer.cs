@@ -164,7 +164,8 @@ public sealed class Trainer(
     StepMetrics Update(IReadOnlyList<TraceTokens> batch, ObjectivePlan plan, TrainingState checkpoints)
     {
         var step = _progress.Step;
-        if (plan.JumpsAt(step, options.MaxSteps))
+        var quantizationStart = options.QuantizationStartStep;
+        if (plan.JumpsAt(step, options.MaxSteps) || step == quantizationStart)
         {
             (_progress.MeanLoss, _progress.Losses) = (0, 0);
         }
@@ -172,7 +173,7 @@ public sealed class Trainer(
         var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
         UpdateNoise? noise = hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null;
         var at = new TrainingPoint(step, options.MaxSteps, _adaptive);
-        var totals = _workers.Accumulate(batch, plan.At(at), noise);
+        var totals = _workers.Accumulate(batch, plan.At(at), noise, step >= quantizationStart);
         var norm = _workers.GradientNorm() / totals.Tokens;
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
         var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));

@@ -37,13 +37,14 @@ public sealed class RoundedMatrices : IDisposable
     }
 
     /// <summary>Takes over changed weights; must follow every change.</summary>
-    public void Refresh()
+    /// <param name="roundsToBlocks">False where they are not rounded to the file's blocks yet.</param>
+    public void Refresh(bool roundsToBlocks = true)
     {
         using var scope = NewDisposeScope();
         if (_blocks is not null)
         {
             _blocks.copy_(_weights.Matrices);
-            foreach (var (name, rounding) in _plan!.Matrices)
+            foreach (var (name, rounding) in _plan!.Matrices.Where(_ => roundsToBlocks))
             {
                 var shape = _weights.ShapeOf(name);
                 rounding.Apply(View(_blocks, name, shape[0], shape[1]));

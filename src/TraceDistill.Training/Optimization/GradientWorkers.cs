@@ -81,7 +81,13 @@ public sealed class GradientWorkers : IDisposable
     /// <param name="batch">The sequences of one optimizer step.</param>
     /// <param name="objectives">The loss.</param>
     /// <param name="noise">Seeds that dropout and NEFTune draw from; without them there is neither.</param>
-    public LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, StepObjectives objectives, UpdateNoise? noise = null)
+    /// <param name="inBlocks">False where passes do not read the blocks of the file yet that the model is trained for.</param>
+    public LossTotals Accumulate(
+        IReadOnlyList<TraceTokens> batch,
+        StepObjectives objectives,
+        UpdateNoise? noise = null,
+        bool inBlocks = true
+    )
     {
         if (_weights.Adapter is { } adapter)
         {
@@ -89,7 +95,7 @@ public sealed class GradientWorkers : IDisposable
         }
         else if (_rounded is not null)
         {
-            _cores.Each(1, _ => _rounded.Refresh());
+            _cores.Each(1, _ => _rounded.Refresh(inBlocks));
         }
 
         int[] lengths = [.. batch.Select(sequence => sequence.Ids.Length)];

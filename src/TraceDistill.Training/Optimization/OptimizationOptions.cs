@@ -222,6 +222,12 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     )]
     public QuantizationAware QuantizationAware { get; init; }
 
+    /// <summary>What is evaluated and kept has the file's values before it as well.</summary>
+    /// <value>0.5.</value>
+    [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
+    [Description("Fraction of steps before passes read matrices as the file of quantization_aware has them; until then as they are")]
+    public double QuantizationStart { get; init; } = 0.5;
+
     /// <summary>These settings with one value for all that have no say in the weights: fields of files, and operational ones.</summary>
     internal OptimizationOptions Deciding() =>
         this with
@@ -236,6 +242,10 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
             SaveTotalLimit = 0,
             Device = DeviceChoice.Auto,
         };
+
+    /// <summary>The first step whose passes read the file's blocks; null where they never do.</summary>
+    internal long? QuantizationStartStep =>
+        QuantizationAware == QuantizationAware.None ? null : (long)Math.Ceiling(QuantizationStart * MaxSteps);
 
     /// <summary>How the file that the model is trained for stores its matrices; null where it is trained for none.</summary>
     internal BlockPlan? Blocks(ModelConfiguration shape) => TensorPlan.BlocksOf(shape, QuantizationAware);

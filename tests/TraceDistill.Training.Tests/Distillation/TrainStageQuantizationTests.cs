@@ -1,6 +1,7 @@
 using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Export.Gguf;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Distillation;
@@ -63,6 +64,29 @@ public sealed class TrainStageQuantizationTests : TrainStageCase
         Assert.Equal(best["eval_kl"], seen["eval_kl"], 1e-7);
     }
 
+    /// <summary>Before the start passes read the weights, and what is written has the file's values still.</summary>
+    [Theory]
+    [InlineData(ComputeDtype.Float32)]
+    [InlineData(ComputeDtype.BFloat16)]
+    public async Task RunAsync_ForAQuantizedTypeThatIsNeverBegunWith_IsTheOrdinaryTrainingRounded(ComputeDtype dtype)
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        var options = ForQ4 with { QuantizationStart = 1, ComputeDtype = dtype };
+        await RunAsync(options with { QuantizationAware = QuantizationAware.None }, "ordinary");
+
+        var actual = await TrainAsync(options, "never");
+
+        using var ordinary = ModelDirectory.Load(Folder.Out("ordinary"));
+        Assert.NotEqual(ordinary.Flat.Span.ToArray(), actual);
+        Round(ordinary);
+        Assert.Equal(ordinary.Flat.Span.ToArray(), actual);
+        Assert.NotEqual(actual, await TrainAsync(options with { QuantizationStart = 0.5 }, "half"));
+        Assert.NotEqual(
+            await TrainAsync(options with { QuantizationStart = 0 }, "from the first step"),
+            await TrainAsync(options with { QuantizationStart = 0.5 }, "half")
+        );
+    }
+
     [Fact]
     public async Task RunAsync_ForAQuantizedTypeInterruptedAndRunAgain_GivesTheBitsOfAnUninterruptedRun()
     {
@@ -103,13 +127,17 @@ public sealed class TrainStageQuantizationTests : TrainStageCase
     {
         using var model = ModelDirectory.Load(folder);
         Assert.Equal(QuantizationAware.Q4_0, model.Configuration.QuantizationAware);
-        var blocks = TensorPlan.BlocksOf(model.Configuration, QuantizationAware.Q4_0)!;
         var before = model.Flat.Span.ToArray();
+        Round(model);
+        Assert.Equal(before, model.Flat.Span.ToArray());
+    }
+
+    static void Round(ModelParameters model)
+    {
+        var blocks = TensorPlan.BlocksOf(model.Configuration, QuantizationAware.Q4_0)!;
         foreach (var name in model.Names)
         {
             blocks.Round(name, model.Values(name), model.ShapeOf(name));
         }
-
-        Assert.Equal(before, model.Flat.Span.ToArray());
     }
 }
