@@ -4,6 +4,7 @@ using System.Text.Json;
 using TraceDistill.Data.Options;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Distributions;
 using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
@@ -162,6 +163,14 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Range(0, 64, ErrorMessage = "must be from 0 to 64")]
     [Description("Threads that read and decode traces ahead of the training; 0 is one for each four cores")]
     public int DataloaderNumWorkers { get; init; }
+
+    /// <summary>Every set of a mixture with weights has an order and an easiest share of its own.</summary>
+    /// <value>None: all sequences from the first step on.</value>
+    [Description(
+        "Easy sequences first: length, entropy or pass_rate, which make a sequence difficult, "
+            + "or a map with by, until, from and pace; all sequences from the first step on unless given"
+    )]
+    public Curriculum? Curriculum { get; init; }
 
     /// <value>max_position_embeddings of the student.</value>
     [Range(2, int.MaxValue, ErrorMessage = "must be at least 2")]
@@ -324,6 +333,14 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
                 (Student is null ? "is required: " : "leave one of the two out: ")
                     + "either student, a model directory, or architecture, the config of one from scratch",
                 [nameof(Student)]
+            );
+        }
+
+        if (Curriculum is { By: not Difficulty.Length and var by } && (Problems is not null || Traces.Count == 0))
+        {
+            yield return new ValidationResult(
+                $"{NameOf(by)} is of traces, and worked solutions (problems) have none: take length, or leave problems out",
+                [nameof(Curriculum)]
             );
         }
 

@@ -15,7 +15,17 @@ namespace TraceDistill.Training.Batching;
 /// Memory for sequences that are mixed with each other. All sets have a part of it by their
 /// shares; where all data fits it is mixed as a whole.
 /// </param>
-sealed class BatchPlan(IReadOnlyList<SequenceSet> sets, int batchTokens, long seed, long bufferBytes = long.MaxValue)
+/// <param name="shareAt">
+/// The share of each set's sequences, the easiest ones, that a batch draws from, by its number; null for all of them. The others are passed
+/// over, so that each of the easiest comes once before one of them comes again.
+/// </param>
+sealed class BatchPlan(
+    IReadOnlyList<SequenceSet> sets,
+    int batchTokens,
+    long seed,
+    long bufferBytes = long.MaxValue,
+    Func<long, double>? shareAt = null
+)
 {
     public IReadOnlyList<SequenceSet> Sets => sets;
 
@@ -32,18 +42,24 @@ sealed class BatchPlan(IReadOnlyList<SequenceSet> sets, int batchTokens, long se
                         set,
                         index,
                         index == 0 ? $"{seed}" : $"{seed} set {index}",
-                        fits ? Math.Max(1, set.Bytes) : (long)Math.Max(1, bufferBytes * (set.Weight / weight))
+                        fits ? Math.Max(1, set.Bytes) : (long)Math.Max(1, bufferBytes * (set.Weight / weight)),
+                        isByDifficulty: shareAt is not null
                     )
             ),
         ];
-        var (steps, tokens) = (new List<BatchStep>(), 0L);
+        var (steps, tokens, number) = (new List<BatchStep>(), 0L, 0L);
         while (true)
         {
             var next = orders.MinBy(order => order.Drawn / order.Weight)!;
+            if (shareAt is not null)
+            {
+                next.Seek(shareAt(number), steps);
+            }
+
             if (tokens > 0 && tokens + next.NextLength > batchTokens)
             {
                 yield return new PlannedBatch(steps, tokens);
-                (steps, tokens) = ([], 0);
+                (steps, tokens, number) = ([], 0, number + 1);
             }
 
             tokens += next.Draw(steps);
@@ -91,6 +107,9 @@ enum BatchStepKind
     /// <summary>A sequence joins the batch and is needed no more.</summary>
     Take,
 
+    /// <summary>A sequence is passed over, and is needed no more before the group is read another time.</summary>
+    Skip,
+
     /// <summary>It is let go.</summary>
     Unload,
 }
@@ -98,5 +117,5 @@ enum BatchStepKind
 /// <param name="Kind">Kind of step.</param>
 /// <param name="Set">Number of the set.</param>
 /// <param name="Group">Number of the group within it.</param>
-/// <param name="Row">Number of the sequence within that, where one joins the batch.</param>
+/// <param name="Row">Number of the sequence within that, where it is about one.</param>
 readonly record struct BatchStep(BatchStepKind Kind, int Set, int Group, int Row = -1);

@@ -86,7 +86,7 @@ sealed class BatchReading : IDisposable
                     case BatchStepKind.Load:
                         groups[key] = [];
                         break;
-                    case BatchStepKind.Take:
+                    case BatchStepKind.Take or BatchStepKind.Skip:
                         groups[key].Add(step.Row);
                         break;
                     case BatchStepKind.Unload:
@@ -171,7 +171,11 @@ sealed class BatchReading : IDisposable
             }
         }
 
-        _jobs.Enqueue(() => Complete(batch, () => [.. sequences.Select(sequence => Make(sequence.Group, sequence.Rows, sequence.Step))]));
+        _jobs.Enqueue(() =>
+            Complete(batch, () =>
+                [.. sequences.Select(sequence => Make(sequence.Group, sequence.Rows, sequence.Step)).OfType<TraceTokens>()]
+            )
+        );
     }
 
     /// <param name="key">The group.</param>
@@ -195,13 +199,19 @@ sealed class BatchReading : IDisposable
     }
 
     /// <summary>Takes a sequence and decodes its soft targets.</summary>
-    static TraceTokens Make(SequenceGroup group, Task<TraceTokens?[]> read, BatchStep step)
+    /// <returns>Null for one that is passed over.</returns>
+    static TraceTokens? Make(SequenceGroup group, Task<TraceTokens?[]> read, BatchStep step)
     {
         var rows = read.GetAwaiter().GetResult();
         var sequence = rows[step.Row]!;
-        if (step.Kind == BatchStepKind.Take)
+        if (step.Kind is BatchStepKind.Take or BatchStepKind.Skip)
         {
             rows[step.Row] = null;
+        }
+
+        if (step.Kind == BatchStepKind.Skip)
+        {
+            return null;
         }
 
         try

@@ -20,8 +20,11 @@ interface ISequenceSource
 /// <param name="Index">Its number there.</param>
 /// <param name="Lengths">[rows] tokens of each sequence; 0 for those that are left out.</param>
 /// <param name="Bytes">The memory that its sequences take.</param>
-sealed record SequenceGroup(ISequenceSource Source, int Index, int[] Lengths, long Bytes)
+/// <param name="Difficulties">[rows] the larger the more difficult; null where the length tells, or nobody asks.</param>
+sealed record SequenceGroup(ISequenceSource Source, int Index, int[] Lengths, long Bytes, float[]? Difficulties = null)
 {
+    public float DifficultyOf(int row) => Difficulties?[row] ?? Lengths[row];
+
     public TraceTokens?[] Read() => Source.Read(Index, Lengths);
 }
 

@@ -12,10 +12,12 @@ sealed class SetOrder
     readonly SequenceSet _set;
     readonly int _index;
     readonly IEnumerator<ShuffleWindow> _windows;
+    readonly DifficultyRanks? _ranks;
     ShuffleWindow _window,
         _next;
     int _position,
         _read;
+    bool _hasBegun;
 
     /// <summary>Groups of the next window that this one has not.</summary>
     int[] _coming = [];
@@ -27,9 +29,11 @@ sealed class SetOrder
     /// <param name="index">Its number, for the steps.</param>
     /// <param name="seed">Equal seeds give equal orders.</param>
     /// <param name="windowBytes">See <see cref="ShuffleWindow.Series"/>.</param>
-    public SetOrder(SequenceSet set, int index, string seed, long windowBytes)
+    /// <param name="isByDifficulty">True where <see cref="Seek"/> is to be called.</param>
+    public SetOrder(SequenceSet set, int index, string seed, long windowBytes, bool isByDifficulty = false)
     {
         (_set, _index) = (set, index);
+        _ranks = isByDifficulty ? new DifficultyRanks(set, seed) : null;
         _windows = ShuffleWindow.Series(set.Groups, seed, windowBytes).GetEnumerator();
         (_window, _next) = (new ShuffleWindow([], []), Following());
         Advance();
@@ -43,13 +47,33 @@ sealed class SetOrder
     /// <summary>Tokens of the sequence that comes next.</summary>
     public int NextLength => LengthOf(_window.Rows[_position]);
 
+    /// <summary>Passes over sequences up to one of the easiest.</summary>
+    /// <param name="share">How many of all these are, from 0 to 1.</param>
+    /// <param name="steps">Gets what is to be done on the way.</param>
+    public void Seek(double share, List<BatchStep> steps)
+    {
+        while (!_ranks!.IsAmong(_window.Rows[_position], share))
+        {
+            Pass(steps, isUsed: false);
+        }
+    }
+
     /// <summary>Draws a sequence.</summary>
     /// <param name="steps">Gets it, and what is to be done before and after it.</param>
     /// <returns>Its tokens.</returns>
     public int Draw(List<BatchStep> steps)
     {
-        if (Drawn == 0)
+        var length = NextLength;
+        Pass(steps, isUsed: true);
+        Drawn += length;
+        return length;
+    }
+
+    void Pass(List<BatchStep> steps, bool isUsed)
+    {
+        if (!_hasBegun)
         {
+            _hasBegun = true;
             steps.AddRange(_window.Groups.Select(group => new BatchStep(BatchStepKind.Load, _index, group)));
         }
 
@@ -59,7 +83,16 @@ sealed class SetOrder
             steps.Add(new BatchStep(BatchStepKind.Load, _index, _coming[_read]));
         }
 
-        steps.Add(new BatchStep(_staying.Contains(row.Group) ? BatchStepKind.Use : BatchStepKind.Take, _index, row.Group, row.Row));
+        var isKept = _staying.Contains(row.Group);
+        if (isUsed || !isKept)
+        {
+            var kind =
+                isKept ? BatchStepKind.Use
+                : isUsed ? BatchStepKind.Take
+                : BatchStepKind.Skip;
+            steps.Add(new BatchStep(kind, _index, row.Group, row.Row));
+        }
+
         if (_position == _window.Rows.Length)
         {
             steps.AddRange(
@@ -67,10 +100,6 @@ sealed class SetOrder
             );
             Advance();
         }
-
-        var length = LengthOf(row);
-        Drawn += length;
-        return length;
     }
 
     void Advance()

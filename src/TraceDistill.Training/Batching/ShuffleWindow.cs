@@ -59,5 +59,6 @@ sealed record ShuffleWindow(int[] Groups, (int Group, int Row)[] Rows)
         yield return [.. members];
     }
 
-    static Random Random(string seed) => new(BinaryPrimitives.ReadInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(seed))));
+    /// <summary>Random numbers of a text.</summary>
+    public static Random Random(string seed) => new(BinaryPrimitives.ReadInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(seed))));
 }

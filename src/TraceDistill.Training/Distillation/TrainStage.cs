@@ -79,7 +79,7 @@ public static class TrainStage
         var positions = PositionsOf(options, tokenizer);
         var maxLength = Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue);
         using var data = await TrainingSet.ReadAsync(options, tokenizer, chat, maxLength, cancellationToken);
-        options = options with { MaxSteps = options.StepsFor(data.Plan(options)) };
+        options = options with { MaxSteps = options.StepsFor(data.Plan(options with { Curriculum = null })) };
         var trained = Begin(options, tokenizer, positions ?? PositionsFor(data));
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
@@ -137,6 +137,14 @@ public static class TrainStage
             if (options.Blocks(shape) is { } blocks)
             {
                 observer.Message($"training for {blocks}");
+            }
+
+            if (options.Curriculum is { } curriculum)
+            {
+                observer.Message(
+                    FormattableString.Invariant($"curriculum: the easiest {curriculum.ShareAt(0, options.MaxSteps):P1} of the sequences ")
+                        + FormattableString.Invariant($"at first, all from step {Math.Ceiling(curriculum.Until * options.MaxSteps):N0} on")
+                );
             }
 
             foreach (var line in data.Remarks)

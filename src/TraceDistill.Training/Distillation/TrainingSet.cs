@@ -8,9 +8,10 @@ namespace TraceDistill.Training.Distillation;
 
 /// <summary>The sequences a student learns from, read while it learns, and what was left out of them and why.</summary>
 /// <remarks>
-/// In memory are four bytes for each sequence, its length, and <see cref="TrainOptions.ShuffleBufferMb"/> of
-/// sequences as their shards hold them: about 40 bytes a token at k = 20 from compact shards, 8·k + 4 more from
-/// those of the plain layout, which is for exchange with other programs. They are decoded when a batch needs them.
+/// In memory are four bytes for each sequence, its length (with a curriculum as many for its rank, and for its difficulty), and
+/// <see cref="TrainOptions.ShuffleBufferMb"/> of sequences as their shards hold them: about 40 bytes a token at k = 20
+/// from compact shards, 8·k + 4 more from those of the plain layout, which is for exchange with other programs. They are
+/// decoded when a batch needs them.
 /// </remarks>
 sealed class TrainingSet : IDisposable
 {
@@ -65,7 +66,15 @@ sealed class TrainingSet : IDisposable
     public required long BytesAhead { get; init; }
 
     /// <summary>The order in which they are gone through.</summary>
-    public BatchPlan Plan(TrainOptions options) => new(Sets, options.UpdateTokens, options.Seed, options.ShuffleBufferBytes);
+    /// <param name="options">With a curriculum their number of steps counts.</param>
+    public BatchPlan Plan(TrainOptions options) =>
+        new(
+            Sets,
+            options.UpdateTokens,
+            options.Seed,
+            options.ShuffleBufferBytes,
+            options.Curriculum is { } curriculum ? step => curriculum.ShareAt(step, options.MaxSteps) : null
+        );
 
     /// <summary>Looks through everything that <paramref name="options"/> names.</summary>
     /// <exception cref="InvalidInputException">Nothing is left to learn from, or the traces are of another tokenizer.</exception>
@@ -98,6 +107,7 @@ sealed class TrainingSet : IDisposable
         {
             Describe(survey, options, maxLength, remarks);
             EnsureSomeLeft(survey, options, traces, remarks);
+            survey.CompleteDifficulties();
             sets = Blend(options.Traces, traces, solutions?.Groups ?? [], remarks);
         }
         catch

@@ -6,6 +6,7 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Data.Traces;
+using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
@@ -15,7 +16,8 @@ namespace TraceDistill.Training.Distillation;
 /// <summary>
 /// A first pass over all data: what is left out and why, how long sequences are, which are held
 /// out, and a digest of all of it. Of a sequence that is trained on its length is kept, four
-/// bytes; the sequences themselves only while all of them fit into the buffer for shuffling.
+/// bytes, and as many for its difficulty where a curriculum asks for it; the sequences
+/// themselves only while all of them fit into the buffer for shuffling.
 /// </summary>
 /// <param name="options">Settings that leave traces out.</param>
 /// <param name="tokenizer">The student's.</param>
@@ -37,6 +39,9 @@ sealed class TrainingSurvey(
     readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     readonly List<TraceShards> _keeping = [];
     readonly List<TraceTokens> _heldOut = [];
+    readonly PassRates? _passRates = options.Curriculum?.By == Difficulty.PassRate ? new PassRates() : null;
+    readonly List<float[]> _difficulties = [];
+    bool _hasEntropy;
     long _keptBytes,
         _heldOutTokens;
 
@@ -94,6 +99,7 @@ sealed class TrainingSurvey(
             var sequences = new TraceTokens?[traces.Count];
             for (var row = 0; row < traces.Count && taken != options.MaxTraces; row++)
             {
+                _passRates?.Count(traces[row]);
                 if (IsWanted(traces[row]) && Look(traces[row], isFirst: taken++ == 0, shards.Aligner) is { } sequence)
                 {
                     sequences[row] = sequence;
@@ -104,7 +110,8 @@ sealed class TrainingSurvey(
                 shards,
                 index,
                 [.. sequences.Select(sequence => sequence?.Ids.Length ?? 0)],
-                sequences.Sum(sequence => sequence?.Bytes ?? 0)
+                sequences.Sum(sequence => sequence?.Bytes ?? 0),
+                DifficultiesOf(traces, sequences)
             );
             if (group.Bytes > 0)
             {
@@ -170,7 +177,72 @@ sealed class TrainingSurvey(
         }
     }
 
+    /// <summary>Makes difficulties known that follow from all traces together; what follows from them belongs to the digest.</summary>
+    /// <exception cref="InvalidInputException">The traces do not tell them.</exception>
+    public void CompleteDifficulties()
+    {
+        if (_passRates is { HasVerdicts: false })
+        {
+            throw new InvalidInputException(
+                $"{options.DataName}: curriculum by pass_rate is of verdicts, and no trace has one: take length or entropy"
+            );
+        }
+
+        _passRates?.Complete();
+        if (options.Curriculum is { By: Difficulty.Entropy } && !_hasEntropy)
+        {
+            throw new InvalidInputException(
+                $"{options.DataName}: curriculum by entropy is of soft targets, and no trace has any: take length or pass_rate"
+            );
+        }
+
+        _difficulties.ForEach(rows => _hash.AppendData(MemoryMarshal.AsBytes<float>(rows)));
+    }
+
     public void Dispose() => _hash.Dispose();
+
+    float[]? DifficultiesOf(IReadOnlyList<Trace> traces, TraceTokens?[] sequences)
+    {
+        if (options.Curriculum is not { By: not Difficulty.Length })
+        {
+            return null;
+        }
+
+        var difficulties = _passRates?.Of(traces) ?? [.. sequences.Select(sequence => sequence is null ? 0 : EntropyOf(sequence))];
+        _difficulties.Add(difficulties);
+        return difficulties;
+    }
+
+    /// <summary>Mean of −Σ p·log p over a sequence's soft targets and what they leave out, in nats; infinite where it has none.</summary>
+    float EntropyOf(TraceTokens sequence)
+    {
+        if (sequence.Soft?.Read() is not { } soft)
+        {
+            return float.PositiveInfinity;
+        }
+
+        var (sum, rows) = (0.0, 0);
+        for (var row = 0; row < soft.Tail.Length; row++)
+        {
+            var present = soft.Present(row);
+            if (present == 0)
+            {
+                continue;
+            }
+
+            rows++;
+            sum -= Information(soft.Tail[row]);
+            foreach (var logprob in soft.Logprobs.AsSpan(row * soft.K, present))
+            {
+                sum -= Information(logprob);
+            }
+        }
+
+        _hasEntropy |= rows > 0;
+        return rows == 0 ? float.PositiveInfinity : (float)(sum / rows);
+
+        static double Information(double logprob) => double.IsNegativeInfinity(logprob) ? 0 : Math.Exp(logprob) * logprob;
+    }
 
     /// <summary>
     /// The end token behind a part of an answer, or behind a call whose result is still to come, would teach the student to stop there.

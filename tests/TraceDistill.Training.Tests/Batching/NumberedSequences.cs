@@ -7,7 +7,9 @@ namespace TraceDistill.Training.Tests.Batching;
 /// <summary>Sequences whose first tokens tell group and row, and which remembers the sequences that it gave out.</summary>
 /// <param name="lengths">[groups][rows]; 0 for a row that is left out.</param>
 /// <param name="read">Invoked when a group is read, before anything else.</param>
-sealed class NumberedSequences(IReadOnlyList<int[]> lengths, Action<int>? read = null) : ISequenceSource
+/// <param name="difficulties">[groups][rows]; null where lengths tell.</param>
+sealed class NumberedSequences(IReadOnlyList<int[]> lengths, Action<int>? read = null, IReadOnlyList<float[]>? difficulties = null)
+    : ISequenceSource
 {
     public const long SequenceBytes = 1_000;
 
@@ -20,7 +22,12 @@ sealed class NumberedSequences(IReadOnlyList<int[]> lengths, Action<int>? read =
 
     public SequenceSet Set(double weight = 1) =>
         new(
-            [.. lengths.Select((group, index) => new SequenceGroup(this, index, group, SequenceBytes * group.Count(length => length > 0)))],
+            [
+                .. lengths.Select(
+                    (group, index) =>
+                        new SequenceGroup(this, index, group, SequenceBytes * group.Count(length => length > 0), difficulties?[index])
+                ),
+            ],
             weight
         );
 

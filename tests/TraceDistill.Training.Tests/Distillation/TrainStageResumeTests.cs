@@ -2,6 +2,7 @@ using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Distillation;
 using Xunit;
 
@@ -46,6 +47,36 @@ public sealed class TrainStageResumeTests : TrainStageCase
         var whole = await TrainAsync(options, "whole");
         Assert.Equal(whole, await TrainAsync(options, "resumed"));
         Assert.NotEqual(whole, await TrainAsync(options with { ShuffleBufferMb = 64 }, "mixed as a whole"));
+    }
+
+    [Theory]
+    [InlineData(Difficulty.Length, 1)]
+    [InlineData(Difficulty.Entropy, 64)]
+    [InlineData(Difficulty.PassRate, 64)]
+    public async Task RunAsync_CurriculumInterruptedAndRunAgain_GivesTheBitsOfAnUninterruptedRun(Difficulty by, int buffer)
+    {
+        await Folder.WriteAsync(
+            Enumerable.Range(1, 2_000).Select(i => Folder.Create(i) with { Verdict = i % 3 == 0 ? "incorrect" : "correct" }),
+            rowGroupBytes: 1 << 17
+        );
+        var options = Options with
+        {
+            BatchTokens = 3_000,
+            MicroBatchTokens = 3_000,
+            MaxSteps = 12,
+            SaveSteps = 5,
+            ShuffleBufferMb = buffer,
+            Curriculum = new Curriculum { By = by, Until = 0.8 },
+        };
+        using var stop = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            TrainStage.RunAsync(options with { DataloaderNumWorkers = 4 }, Folder.Out("resumed"), new CancelAt(7, stop), stop.Token)
+        );
+
+        var whole = await TrainAsync(options, "whole");
+        Assert.Equal(whole, await TrainAsync(options, "resumed"));
+        Assert.NotEqual(whole, await TrainAsync(options with { Curriculum = null }, "without"));
     }
 
     [Fact]

@@ -1,7 +1,10 @@
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Distillation;
 using Xunit;
 
@@ -73,6 +76,92 @@ public sealed class TrainingSurveyTests : IDisposable
         Assert.Equal(lengths[..10], survey.HeldOut.Select(sequence => sequence.Ids.Length));
         Assert.Equal(50, survey.HeldOutFound);
     }
+
+    [Fact]
+    public async Task AddAsync_CurriculumByEntropy_NotesTheMeanEntropyOfTheSoftTargets()
+    {
+        // The second's soft targets are sharper: other shares, and another tail.
+        double[][] shares =
+        [
+            [0.6, 0.2, 0.1, 0.05],
+            [0.9, 0.05, 0.02, 0.01],
+        ];
+        await _traces.WriteAsync([_traces.Create(1), Sharper(_traces.Create(2), shares[1])], SoftTargetLayout.Plain);
+
+        var group = await LookAsync(new TrainOptions { Curriculum = new Curriculum { By = Difficulty.Entropy } });
+
+        var expected = shares.Select(row => row.Append(1 - row.Sum()).Sum(share => -share * Math.Log(share)));
+        Assert.All(group.Difficulties!.Zip(expected), pair => Assert.Equal(pair.Second, pair.First, 1e-5));
+    }
+
+    [Fact]
+    public async Task AddAsync_CurriculumByPassRate_NotesTheShareOfTheProblemsTracesThatAreWrong()
+    {
+        string[] verdicts = ["correct", "incorrect", "correct", "unverified", "correct", "incorrect"];
+        int[] problems = [1, 1, 2, 2, 2, 3];
+        await _traces.WriteAsync(
+            verdicts
+                .Zip(problems, (verdict, problem) => (verdict, problem))
+                .Select((trace, i) => _traces.Create(i + 1) with { Verdict = trace.verdict, ProblemId = $"problem-{trace.problem}" })
+        );
+
+        var group = await LookAsync(
+            new TrainOptions
+            {
+                OnlyCorrect = true,
+                Curriculum = new Curriculum { By = Difficulty.PassRate },
+            }
+        );
+
+        Assert.Equal([0.5f, 0.5f, 1 - 2 / 3f, 1 - 2 / 3f, 1 - 2 / 3f, 1], group.Difficulties!);
+        Assert.Equal([true, false, true, false, true, false], group.Lengths.Select(length => length > 0));
+    }
+
+    [Theory]
+    [InlineData(Difficulty.PassRate, "curriculum by pass_rate is of verdicts, and no trace has one: take length or entropy")]
+    [InlineData(Difficulty.Entropy, "curriculum by entropy is of soft targets, and no trace has any: take length or pass_rate")]
+    public async Task CompleteDifficulties_TracesThatTellNone_AreRefused(Difficulty by, string message)
+    {
+        await _traces.WriteAsync([_traces.Create(1) with { Verdict = "unverified", Logprobs = null }]);
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            LookAsync(
+                new TrainOptions
+                {
+                    Traces = [_traces.Path],
+                    Curriculum = new Curriculum { By = by },
+                }
+            )
+        );
+
+        Assert.Equal($"{_traces.Path}: {message}", error.Message);
+    }
+
+    [Fact]
+    public async Task AddAsync_NoCurriculumOrOneByLength_NotesNothing()
+    {
+        await _traces.WriteAsync([_traces.Create(1)]);
+
+        Assert.Null((await LookAsync(new TrainOptions())).Difficulties);
+        Assert.Null((await LookAsync(new TrainOptions { Curriculum = new Curriculum() })).Difficulties);
+    }
+
+    async Task<SequenceGroup> LookAsync(TrainOptions options)
+    {
+        using var survey = Survey(options);
+        var group = Assert.Single(await survey.AddAsync(await OpenAsync(), TestContext.Current.CancellationToken));
+        survey.CompleteDifficulties();
+        return group;
+    }
+
+    static Trace Sharper(Trace trace, double[] shares) =>
+        trace with
+        {
+            Logprobs = trace.Logprobs! with
+            {
+                TopLogprobs = [.. trace.Logprobs!.TopLogprobs.Select((_, i) => (float)Math.Log(shares[i % TraceFolder.K]))],
+            },
+        };
 
     public void Dispose() => _traces.Dispose();
 
