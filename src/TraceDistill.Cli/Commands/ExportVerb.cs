@@ -66,8 +66,8 @@ sealed class ExportVerb : Verb<ExportOptions>
                     new ExportSource(options.Model, options.Adapter),
                     target.Folder,
                     options.Dtype,
-                    cancellationToken,
-                    options.Quantization is { } quantization ? GgufExport.WeightsIn(quantization) : null
+                    options.Quantization is { } quantization ? GgufExport.WeightsIn(quantization) : null,
+                    cancellationToken
                 ),
             cancellationToken
         );

@@ -25,8 +25,8 @@ public static class HuggingFaceExport
         ExportSource source,
         string folder,
         TensorDtype? dtype,
-        CancellationToken cancellationToken = default,
-        Func<ModelConfiguration, QuantizedWeights>? quantized = null
+        Func<ModelConfiguration, QuantizedWeights>? quantized = null,
+        CancellationToken cancellationToken = default
     )
     {
         dtype = quantized is null ? dtype : TensorDtype.Float32;

@@ -261,6 +261,29 @@ public sealed class ExportVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Run_ExportsOfAModelThatWasTrainedForAType_TellSo()
+    {
+        var recipe =
+            MiniatureRecipe
+                .Yaml.Replace("hidden_size: 8,", "hidden_size: 32,")
+                .Replace("kd_alpha: { schedule", "quantization_aware: q8_0, kd_alpha: { schedule")
+            + """
+
+                  weights:  { do: export, model: student, format: huggingface }
+                  fitting:  { do: export, model: student, format: gguf, quantization: Q8_0 }
+                  other:    { do: export, model: student, format: gguf, quantization: Q4_0 }
+                """;
+        Assert.True(await _cli.RunRecipeAsync(recipe) == 0, _cli.Error);
+
+        Assert.Contains("Trained for GGUF's Q8_0: the weights lie on the blocks of that type", _cli.Read("weights/README.md"));
+        Assert.Contains("fitting: note: the model was trained for Q8_0: its weights are there as they are", _cli.Error);
+        Assert.Contains(
+            "other: note: the model was trained for Q8_0, and Q4_0 rounds its weights once more: take quantization Q8_0",
+            _cli.Error
+        );
+    }
+
+    [Fact]
     public async Task Run_StagesThatExport_TellDataRecipeAndMetricsAndAreKept()
     {
         var recipe =

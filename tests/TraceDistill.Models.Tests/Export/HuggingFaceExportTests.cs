@@ -31,7 +31,7 @@ public sealed class HuggingFaceExportTests : IDisposable
             new ExportSource(_folder.File("model")),
             _folder.File("export"),
             asked,
-            TestContext.Current.CancellationToken
+            cancellationToken: TestContext.Current.CancellationToken
         );
 
         using ModelParameters expected = ModelDirectory.Load(_folder.File("model")),
@@ -76,7 +76,7 @@ public sealed class HuggingFaceExportTests : IDisposable
             new ExportSource(_folder.File("model")),
             _folder.File("export"),
             dtype: null,
-            TestContext.Current.CancellationToken
+            cancellationToken: TestContext.Current.CancellationToken
         );
 
         using SafetensorsFile before = SafetensorsFile.Open(path),
@@ -110,7 +110,7 @@ public sealed class HuggingFaceExportTests : IDisposable
                     new ExportSource(_folder.File("model")),
                     _folder.File("export"),
                     dtype: null,
-                    TestContext.Current.CancellationToken
+                    cancellationToken: TestContext.Current.CancellationToken
                 )
             )
             .Message;

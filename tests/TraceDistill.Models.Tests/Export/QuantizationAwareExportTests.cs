@@ -110,7 +110,7 @@ public sealed class QuantizationAwareExportTests : IDisposable
             new ExportSource(_folder.File("model")),
             _folder.File("exported"),
             dtype,
-            TestContext.Current.CancellationToken
+            cancellationToken: TestContext.Current.CancellationToken
         );
 
         Assert.Equal(expected, ModelConfiguration.Load(_folder.File("exported")).QuantizationAware);
@@ -130,8 +130,8 @@ public sealed class QuantizationAwareExportTests : IDisposable
             new ExportSource(Teacher),
             _folder.File("exported"),
             dtype: null,
-            TestContext.Current.CancellationToken,
-            GgufExport.WeightsIn(quantization)
+            GgufExport.WeightsIn(quantization),
+            TestContext.Current.CancellationToken
         );
 
         using var teacher = ModelDirectory.Load(Teacher);

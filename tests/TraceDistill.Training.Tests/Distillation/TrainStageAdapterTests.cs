@@ -103,14 +103,19 @@ public sealed class TrainStageAdapterTests : TrainStageCase
             new ExportSource(Folder.Out("base"), adapter),
             Folder.Out("merged"),
             TensorDtype.Float32,
-            TestContext.Current.CancellationToken
+            cancellationToken: TestContext.Current.CancellationToken
         );
         Assert.Equal(
             File.ReadAllBytes(Path.Combine(Folder.Out("tuned"), "model.safetensors")),
             File.ReadAllBytes(Path.Combine(Folder.Out("merged"), "model.safetensors"))
         );
         var rounding = HuggingFaceExport
-            .Run(new ExportSource(Folder.Out("base"), adapter), Folder.Out("merged"), dtype: null, TestContext.Current.CancellationToken)
+            .Run(
+                new ExportSource(Folder.Out("base"), adapter),
+                Folder.Out("merged"),
+                dtype: null,
+                cancellationToken: TestContext.Current.CancellationToken
+            )
             .AdapterRounding;
         using ModelParameters before = ModelDirectory.Load(Folder.Out("base")),
             exact = ModelDirectory.Load(Folder.Out("tuned")),

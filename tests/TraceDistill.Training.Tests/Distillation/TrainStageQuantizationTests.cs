@@ -13,7 +13,7 @@ namespace TraceDistill.Training.Tests.Distillation;
 /// <summary>Students that are trained for a quantised file.</summary>
 public sealed class TrainStageQuantizationTests : TrainStageCase
 {
-    TrainOptions ForQ4 => Options with { QuantizationAware = QuantizationAware.Q4_0, LearningRate = 1e-2 };
+    TrainOptions ForQ4 => Options with { QuantizationAware = QuantizationAware.Q4_0, QuantizationStart = 0.5, LearningRate = 1e-2 };
 
     [Theory]
     [InlineData(MasterDtype.Float32, 0)]

@@ -282,7 +282,7 @@ public sealed class TrainStageTests : TrainStageCase
             new ExportSource(Folder.Out("student"), null),
             Folder.Out("exported"),
             dtype: null,
-            TestContext.Current.CancellationToken
+            cancellationToken: TestContext.Current.CancellationToken
         );
         Assert.True(TaskDescription.Load(Folder.Out("exported"))!.IsPutAs(task));
     }
