@@ -37,11 +37,12 @@ public sealed partial class ShippedRecipesTests : IDisposable
         ["quantized"] =
         [
             "student.matrix.seed=[1, 2]",
-            "rounded.matrix.model=[student.1, student.2]",
+            "rounded.matrix.model=[float.1, float.2]",
             "problems.count=24",
             "problems.held_out=12",
             "judge.limit=2",
             "student.max_steps=1",
+            "float.max_steps=1",
             "scores.max_tokens=20",
         ],
         ["teacher"] = ["teacher.max_steps=2", "problems.count=12", "scores.max_tokens=20"],
