@@ -22,8 +22,9 @@ sealed class PassRates
     {
         var isCorrect = trace.Verdict == Verdict.Correct.ToName();
         HasVerdicts |= isCorrect || trace.Verdict == Verdict.Incorrect.ToName();
-        var (correct, all) = _problems.GetValueOrDefault(KeyOf(trace));
-        _problems[KeyOf(trace)] = (correct + (isCorrect ? 1 : 0), all + 1);
+        var key = KeyOf(trace);
+        var (correct, all) = _problems.GetValueOrDefault(key);
+        _problems[key] = (correct + (isCorrect ? 1 : 0), all + 1);
     }
 
     /// <returns>[traces] difficulties, zero until <see cref="Complete"/>.</returns>
