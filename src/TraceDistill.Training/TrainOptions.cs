@@ -403,7 +403,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
                 var others = Enum.GetValues<MissingMass>().Where(policy => objectives.All(all => all.Refuses(policy) is null)).ToList();
                 yield return new ValidationResult(
                     $"{NameOf(KdMissingMass)} does not go with the objective {objective.Name}: {reason}; "
-                        + (others.Count > 0 ? $"take {string.Join(" or ", others.Select(NameOf))}" : "leave one of the objectives out"),
+                        + (others.Count > 0 ? $"take {string.Join(" or ", others.Select(policy => NameOf(policy)))}" : "leave one of the objectives out"),
                     [nameof(KdMissingMass)]
                 );
             }
@@ -449,8 +449,6 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         {
             yield return new ValidationResult("must be above 0", [nameof(KdTemperature)]);
         }
-
-        static string NameOf(MissingMass policy) => JsonNamingPolicy.SnakeCaseLower.ConvertName(policy.ToString());
     }
 
     /// <summary>True where the teacher's whole distributions are compared.</summary>
@@ -649,4 +647,6 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return new ValidationResult($"\"{pattern}\" is not a regular expression", [nameof(FrozenParameters)]);
         }
     }
+
+    static string NameOf(Enum value) => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 }

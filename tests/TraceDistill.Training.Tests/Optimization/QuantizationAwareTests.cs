@@ -4,6 +4,8 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Export.Gguf;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using Xunit;
@@ -14,7 +16,7 @@ namespace TraceDistill.Training.Tests.Optimization;
 [Trait("Category", "Numeric")]
 public class QuantizationAwareTests
 {
-    static readonly DistillationSettings Settings = new(0.6, 1.5, MissingMass.TailBucket);
+    static readonly ObjectivePlan Settings = ObjectivePlan.Classic(0.6, 1.5, MissingMass.TailBucket);
 
     static readonly ExpertSettings Experts = new()
     {
@@ -66,7 +68,7 @@ public class QuantizationAwareTests
         using var workers = new GradientWorkers(TrainedWeights.All(parameters), 2, 60, dtype, blocks: blocks);
         using var others = new GradientWorkers(TrainedWeights.All(rounded), 2, 60, dtype);
 
-        var (totals, expected) = (workers.Accumulate(batch, Settings.Terms()), others.Accumulate(batch, Settings.Terms()));
+        var (totals, expected) = (workers.Accumulate(batch, Settings.At(TrainingPoint.First)), others.Accumulate(batch, Settings.At(TrainingPoint.First)));
 
         Assert.Equal(expected.Loss, totals.Loss);
         Assert.Equal(others.Gradient.Span.ToArray(), workers.Gradient.Span.ToArray());
@@ -81,14 +83,14 @@ public class QuantizationAwareTests
         var blocks = TensorPlan.BlocksOf(Shape, QuantizationAware.Q4_0);
         var batch = SampleSequences.Create(4);
         using var workers = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, blocks: blocks);
-        var before = workers.Accumulate(batch, Settings.Terms()).Loss;
+        var before = workers.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss;
         parameters.Initialize(4);
         using var fresh = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, blocks: blocks);
 
-        var after = workers.Accumulate(batch, Settings.Terms()).Loss;
+        var after = workers.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss;
 
         Assert.NotEqual(before, after);
-        Assert.Equal(fresh.Accumulate(batch, Settings.Terms()).Loss, after);
+        Assert.Equal(fresh.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss, after);
     }
 
     /// <summary>Weights that are held in 16 bits are rounded to blocks from there, without another rounding between.</summary>
@@ -104,7 +106,7 @@ public class QuantizationAwareTests
         using var workers = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, blocks: blocks);
         using var others = new GradientWorkers(TrainedWeights.All(wide), 1, 1_000, blocks: blocks);
 
-        Assert.Equal(others.Accumulate(batch, Settings.Terms()).Loss, workers.Accumulate(batch, Settings.Terms()).Loss);
+        Assert.Equal(others.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss, workers.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss);
         Assert.Equal(others.Gradient.Span.ToArray(), workers.Gradient.Span.ToArray());
     }
 
