@@ -7,7 +7,14 @@ namespace TraceDistill.Training;
 /// <param name="GradientNorm">Norm of the mean gradient before clipping.</param>
 /// <param name="LearningRate">Learning rate of the step.</param>
 /// <param name="BatchTokens">Tokens processed, prompts included.</param>
-public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm, double LearningRate, long BatchTokens)
+/// <param name="Objectives">The loss of the step; null where it is not told.</param>
+public readonly record struct StepMetrics(
+    LossTotals Totals,
+    double GradientNorm,
+    double LearningRate,
+    long BatchTokens,
+    StepObjectives? Objectives = null
+)
 {
     /// <summary>The loss that is minimised, per trained token.</summary>
     public double Loss => Totals.Loss / Totals.Tokens;
@@ -28,6 +35,19 @@ public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm
         foreach (var term in Totals.Terms.Where(term => term.Tokens > 0))
         {
             values[$"loss_{term.Name}"] = term.Sum / term.Tokens;
+        }
+
+        if (Objectives is { } objectives)
+        {
+            if (objectives.Alpha is { } alpha)
+            {
+                values["kd_alpha"] = alpha;
+            }
+
+            foreach (var (name, value) in Totals.Measured?.ToValues(objectives.Terms, Totals) ?? [])
+            {
+                values[name] = value;
+            }
         }
 
         return values;

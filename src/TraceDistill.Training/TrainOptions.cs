@@ -403,7 +403,11 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
                 var others = Enum.GetValues<MissingMass>().Where(policy => objectives.All(all => all.Refuses(policy) is null)).ToList();
                 yield return new ValidationResult(
                     $"{NameOf(KdMissingMass)} does not go with the objective {objective.Name}: {reason}; "
-                        + (others.Count > 0 ? $"take {string.Join(" or ", others.Select(policy => NameOf(policy)))}" : "leave one of the objectives out"),
+                        + (
+                            others.Count > 0
+                                ? $"take {string.Join(" or ", others.Select(policy => NameOf(policy)))}"
+                                : "leave one of the objectives out"
+                        ),
                     [nameof(KdMissingMass)]
                 );
             }
@@ -412,7 +416,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             {
                 yield return new ValidationResult(
                     Teacher is null
-                        ? $"{objective.Name} compares all logits, which stored soft targets do not have; name a model directory with teacher"
+                        ? $"{objective.Name} compares all logits, which stored soft targets do not have; name a model with teacher"
                         : $"{objective.Name} compares all logits; leave kd_top_k and kd_sampling out",
                     [nameof(Objectives)]
                 );
@@ -438,6 +442,16 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             {
                 yield return new ValidationResult(problem, [name]);
             }
+        }
+
+        if (KdAlpha is { Kind: ScheduleKind.TeacherEntropy })
+        {
+            yield return new ValidationResult("teacher_entropy is a course of temperatures", [nameof(KdAlpha)]);
+        }
+
+        if (KdTemperature is { Kind: ScheduleKind.GradientBalance })
+        {
+            yield return new ValidationResult("gradient_balance is a course of kd_alpha", [nameof(KdTemperature)]);
         }
 
         if (KdAlpha?.Range is { Low: < 0 } or { High: > 1 })
@@ -509,6 +523,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         [
             objective.Problem,
             objective.Weight.Problem,
+            objective.Weight.IsOverSteps ? null : "its weight is a number or a course over steps",
+            objective is Divergence { Temperature.Kind: ScheduleKind.GradientBalance } ? "gradient_balance is a course of kd_alpha" : null,
             objective.Weight.Range.Low < 0 ? "its weight must not be negative" : null,
             (objective as Divergence)?.Temperature?.Problem,
             objective is Divergence { Temperature.Range.Low: <= 0 } ? "its temperature must be above 0" : null,

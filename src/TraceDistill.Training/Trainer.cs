@@ -83,7 +83,7 @@ public sealed class Trainer(
             observer.Message(warning);
         }
 
-        _adaptive = new AdaptiveState([.. plan.Objectives.SelectMany(objective => objective.Adapts)]);
+        _adaptive = new AdaptiveState(plan.Adapts);
         _saved = _progress = checkpoints.Restore(weights, VisitState);
         if (_progress.Step > 0)
         {
@@ -173,10 +173,11 @@ public sealed class Trainer(
         var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
         UpdateNoise? noise = hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null;
         var at = new TrainingPoint(step, options.MaxSteps, _adaptive);
-        var totals = _workers.Accumulate(batch, plan.At(at), noise, step >= quantizationStart);
+        var objectives = plan.At(at) with { Measures = IsLogged(step + 1) || plan.Measures(step) };
+        var totals = _workers.Accumulate(batch, objectives, noise, step >= quantizationStart);
         var norm = _workers.GradientNorm() / totals.Tokens;
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
-        var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));
+        var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length), objectives);
         _progress.Step++;
         _progress.Loss = metrics.Loss;
         if (FaultOf(metrics) is { } fault)
@@ -191,20 +192,8 @@ public sealed class Trainer(
         _progress.MeanLoss = _progress.Losses == 0 ? metrics.Loss : (LossDecay * _progress.MeanLoss) + ((1 - LossDecay) * metrics.Loss);
         _progress.Losses++;
         _progress.LeftOut = 0;
-        Adapt(plan, totals, at);
+        plan.Adapt(_adaptive, totals, at);
         return metrics;
-    }
-
-    /// <summary>Lets objectives that adapt see how they went.</summary>
-    void Adapt(ObjectivePlan plan, LossTotals totals, TrainingPoint at)
-    {
-        foreach (var objective in plan.Objectives.Where(objective => objective.Adapts.Count > 0))
-        {
-            if (totals.Terms.FirstOrDefault(term => term.Name == objective.ShortName) is { Tokens: > 0 } term)
-            {
-                objective.Adapt(_adaptive, term.Sum / term.Tokens, at);
-            }
-        }
     }
 
     /// <returns>What is wrong with a step; null where nothing is.</returns>
@@ -437,10 +426,12 @@ public sealed class Trainer(
         }
     }
 
+    bool IsLogged(long step) => step % options.LoggingSteps == 0 || step == options.MaxSteps;
+
     void Report(in StepMetrics metrics)
     {
         observer.Progress("train", _progress.Step, options.MaxSteps, "steps", $"loss {metrics.Loss:F4}");
-        if (_progress.Step % options.LoggingSteps == 0 || _progress.Step == options.MaxSteps)
+        if (IsLogged(_progress.Step))
         {
             var values = metrics.ToValues();
             values["data_wait"] = _wait.TakeShare();

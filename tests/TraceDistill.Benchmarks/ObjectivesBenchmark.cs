@@ -38,7 +38,7 @@ static class ObjectivesBenchmark
         );
         narrow.Initialize(seed: 2);
         using var teacher = new TeacherModel(narrow, isOwned: false);
-        teacher.MoveTo(new TrainOptions(), CPU);
+        teacher.MoveTo(CPU, ComputeDtype.Float32);
         using var sparse = new GradientWorkers(TrainedWeights.All(parameters), workers, 1_024);
         using var dense = new GradientWorkers(TrainedWeights.All(parameters), workers, 1_024, teacher: teacher);
         var batch = size.Batch();

@@ -36,7 +36,7 @@ public enum CurriculumPace
 /// </summary>
 public sealed record Curriculum : IParsable<Curriculum>
 {
-    [Description("What makes a sequence difficult: length, entropy of its soft targets, or pass_rate of its problem's traces")]
+    [Description("Measure of a sequence's difficulty: length, entropy of its soft targets, or pass_rate of its problem's traces")]
     public Difficulty By { get; init; }
 
     /// <summary>T, as a fraction of all steps.</summary>

@@ -19,7 +19,6 @@ using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Optimization;
-using TraceDistill.Training.Teaching;
 
 namespace TraceDistill.Training.Distillation;
 
@@ -83,7 +82,7 @@ public static class TrainStage
         var trained = Begin(options, tokenizer, positions ?? PositionsFor(data));
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
-        using var teacher = TeacherModel.Load(options, tokenizer, trained);
+        using var teacher = TeacherLoading.Load(options, tokenizer, trained);
         teacher?.EnsureFits(data.LongestFitting);
         var shape = parameters.Configuration;
         if (shape.Remark is { } remark)
@@ -196,7 +195,7 @@ public static class TrainStage
         {
             trained.Weights.HoldAs(options.MasterDtype.ToScalarType());
             trained.MoveTo(device);
-            teacher?.MoveTo(options, device);
+            teacher?.MoveTo(TeacherLoading.DeviceOf(options, device), options.ComputeDtype);
             var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
             using var trainer = new Trainer(options, trained, observer, PlanOf(options, shape, heldOut, answers), WriteModel, teacher);
             return trainer.Run(batches, options.ResolveObjectives(), state, cancellationToken);

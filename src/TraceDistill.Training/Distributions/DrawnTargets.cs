@@ -12,7 +12,9 @@ static class DrawnTargets
     /// <param name="logProbabilities">[R, O] up to a constant in each row.</param>
     /// <param name="keys">[R] where each row's stream of random numbers starts.</param>
     /// <param name="draws">N.</param>
-    /// <returns>[R, N] of int64: outcomes in ascending order; and [R, N] of float64: how often each was drawn, at its first place, else 0.</returns>
+    /// <returns>
+    /// [R, N] of int64: outcomes in ascending order; and [R, N] of float64: how often each was drawn, at its first place, else 0.
+    /// </returns>
     public static (Tensor Outcomes, Tensor Counts) Draw(Tensor logProbabilities, ReadOnlySpan<ulong> keys, int draws)
     {
         using var noGrad = no_grad();

@@ -54,19 +54,23 @@ sealed class NamedStudentRows : StudentRows
         return logits - LogPartition.unsqueeze(1);
     }
 
-    internal override Tensor LogitGradient()
+    internal override Tensor LogitGradient() => Gradient(_logits, _outcomes.grad!, [.. _named.Select(named => named.Logits.grad)]);
+
+    internal override Tensor GradientOf(Tensor loss)
     {
-        using var noGrad = no_grad();
-        var gradient = _logits.Gradient(_outcomes.grad!);
-        foreach (var (ids, logits) in _named)
+        Tensor[] leaves = [_outcomes, .. _named.Select(named => named.Logits)];
+        // Of a leaf that the loss does not go through there is none.
+        Tensor?[] slopes =
+        [
+            .. autograd.grad([loss], leaves, retain_graph: true, allow_unused: true).Select(slope => slope.IsInvalid ? null : slope),
+        ];
+        Tensor exponentials;
+        using (no_grad())
         {
-            if (logits.grad is { } slopes)
-            {
-                gradient.scatter_add_(1, ids, slopes.to(ScalarType.Float32));
-            }
+            exponentials = _logits.Exponentials.clone();
         }
 
-        return gradient;
+        return Gradient(_logits with { Exponentials = exponentials }, slopes[0] ?? zeros_like(_outcomes), slopes[1..]);
     }
 
     protected override Tensor BestLogits() => maximum(ReportedLogits().amax([1]), _logits.LargestOthers());
@@ -74,6 +78,21 @@ sealed class NamedStudentRows : StudentRows
     protected override Tensor DrawnLogits() => _drawnLogits.squeeze(1);
 
     protected override Tensor ReportedLogits() => _outcomes.narrow(1, 0, K);
+
+    Tensor Gradient(NamedLogits logits, Tensor outcomes, Tensor?[] named)
+    {
+        using var noGrad = no_grad();
+        var gradient = logits.Gradient(outcomes);
+        foreach (var ((ids, _), slopes) in _named.Zip(named))
+        {
+            if (slopes is not null)
+            {
+                gradient.scatter_add_(1, ids, slopes.to(ScalarType.Float32));
+            }
+        }
+
+        return gradient;
+    }
 
     /// <summary>Makes a leaf of some tokens' logits.</summary>
     Tensor Name(Tensor ids, Tensor logits)

@@ -72,6 +72,20 @@ public sealed class Outcomes
         }
     }
 
+    /// <returns>[R] −Σ p log p in nats; no gradient.</returns>
+    public Tensor TeacherEntropy()
+    {
+        using var noGrad = no_grad();
+        return (Teacher * LogTeacher).sum(1).neg();
+    }
+
+    /// <returns>[R] ½ · Σ |p − q|, from 0 to 1; no gradient.</returns>
+    public Tensor Gap()
+    {
+        using var noGrad = no_grad();
+        return (Teacher - Student).abs().sum(1).Times(0.5);
+    }
+
     /// <summary>The outcomes of a chunk.</summary>
     /// <param name="temperature">T, of both.</param>
     public static Outcomes Of(StudentRows student, TargetRows targets, Temperature temperature)

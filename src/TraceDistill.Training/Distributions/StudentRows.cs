@@ -76,6 +76,10 @@ public abstract class StudentRows
     /// <returns>[R, V] in float32.</returns>
     internal abstract Tensor LogitGradient();
 
+    /// <summary>The gradient of all logits of one loss, whose graph stays as it is.</summary>
+    /// <returns>[R, V] in float32, in memory of its own.</returns>
+    internal abstract Tensor GradientOf(Tensor loss);
+
     /// <summary>
     /// [R] the largest logits. Compare these, which are float32's own numbers, and not log-probabilities: those of one token differ by
     /// rounding where they are computed in two ways.

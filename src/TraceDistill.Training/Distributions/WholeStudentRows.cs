@@ -30,6 +30,8 @@ sealed class WholeStudentRows(Tensor logits, TargetRows targets) : StudentRows
 
     internal override Tensor LogitGradient() => _logits.grad ?? zeros_like(_logits);
 
+    internal override Tensor GradientOf(Tensor loss) => autograd.grad([loss], [_logits], retain_graph: true)[0];
+
     protected override Tensor BestLogits() => Wide(_logits.amax([1]));
 
     protected override Tensor DrawnLogits() => Wide(_logits.gather(1, targets.Drawn).squeeze(1));

@@ -7,6 +7,9 @@ namespace TraceDistill.Training.Head;
 /// <param name="SoftTokens">Those of them that have soft targets, where an objective takes them.</param>
 public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, long Tokens, long SoftTokens)
 {
+    /// <summary>What else is told of the step; null where it was not asked for.</summary>
+    public StepDiagnostics? Measured { get; init; }
+
     /// <summary>Both together.</summary>
     /// <param name="other">Of the same objectives.</param>
     public LossTotals Plus(LossTotals other) =>
@@ -15,7 +18,10 @@ public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, lon
             [.. Terms.Zip(other.Terms, (a, b) => a with { Sum = a.Sum + b.Sum, Tokens = a.Tokens + b.Tokens })],
             Tokens + other.Tokens,
             SoftTokens + other.SoftTokens
-        );
+        )
+        {
+            Measured = Measured is { } mine && other.Measured is { } theirs ? mine.Plus(theirs) : null,
+        };
 
     /// <summary>With a further term that is a part of the loss as it is, such as the balance of experts.</summary>
     public LossTotals With(TermTotal term) => this with { Loss = Loss + term.Sum, Terms = [.. Terms, term] };

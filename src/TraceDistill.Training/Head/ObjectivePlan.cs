@@ -60,14 +60,63 @@ public sealed record ObjectivePlan
     /// <summary>Cross entropy alone, and <see cref="ZLoss"/> where it has a weight.</summary>
     public static ObjectivePlan HardLoss(double zLossWeight = 0) => Classic(0, 1, zLossWeight: zLossWeight);
 
+    const string Alpha = "kd_alpha";
+
+    /// <summary>Steps from one measurement of gradients to the next, where their balance decides α, and how slowly α follows.</summary>
+    const int BalanceSteps = 10;
+    const double BalanceDecay = 0.9;
+
+    bool IsBalanced => KdAlpha is { Kind: ScheduleKind.GradientBalance };
+
+    /// <summary>Names of the numbers that are adapted from step to step.</summary>
+    public IReadOnlyList<string> Adapts =>
+        [.. Objectives.SelectMany(objective => objective.Adapts), .. IsBalanced ? [Alpha] : Array.Empty<string>()];
+
+    /// <summary>True where what is adapted needs a step's <see cref="StepDiagnostics"/>.</summary>
+    public bool Measures(long step) => IsBalanced && step % BalanceSteps == 0;
+
+    /// <summary>Lets all that adapts see how a step went.</summary>
+    public void Adapt(AdaptiveState state, LossTotals totals, TrainingPoint at)
+    {
+        foreach (var objective in Objectives.Where(objective => objective.Adapts.Count > 0))
+        {
+            if (totals.Terms.FirstOrDefault(term => term.Name == objective.ShortName) is { Tokens: > 0 } term)
+            {
+                objective.Adapt(state, term.Sum / term.Tokens, at);
+            }
+        }
+
+        if (Measures(at.Step) && totals.Measured is { } measured)
+        {
+            var terms = At(at).Terms;
+            var (soft, hard) = (
+                Math.Sqrt(measured.Product(terms, OwnWeight(true), OwnWeight(true))),
+                Math.Sqrt(measured.Product(terms, OwnWeight(false), OwnWeight(false)))
+            );
+            var alpha = soft + hard > 0 ? hard / (soft + hard) : KdAlpha!.From;
+            state.Set(Alpha, (BalanceDecay * state.Get(Alpha, KdAlpha!.From)) + ((1 - BalanceDecay) * alpha));
+        }
+
+        Func<ObjectiveTerm, double> OwnWeight(bool isSoft) =>
+            term =>
+                term.Objective.NeedsSoftTargets == isSoft && (isSoft || term.Objective is CrossEntropy)
+                    ? term.Objective.Weight.ValueAt(at)
+                    : 0;
+    }
+
+    double? AlphaAt(TrainingPoint at) => IsBalanced ? at.Learned?.Get(Alpha, KdAlpha!.From) ?? KdAlpha!.From : KdAlpha?.ValueAt(at);
+
     /// <summary>The loss of a step; what has no weight at it is left out.</summary>
     public StepObjectives At(TrainingPoint at)
     {
         var weights = Objectives.ToDictionary(objective => objective, objective => objective.Weight.ValueAt(at));
         // A token without soft targets counts as much as the others: the hard loss takes what the soft ones have.
         var soft = KdAlpha is null ? Objectives.Where(objective => objective.NeedsSoftTargets).Sum(objective => weights[objective]) : 0;
-        var alpha = KdAlpha?.ValueAt(at);
-        return new StepObjectives([.. Objectives.Select(Term).Where(term => term.Weight != 0 || term.SoftWeight != 0)], Policy, at);
+        var alpha = AlphaAt(at);
+        return new StepObjectives([.. Objectives.Select(Term).Where(term => term.Weight != 0 || term.SoftWeight != 0)], Policy, at)
+        {
+            Alpha = alpha,
+        };
 
         ObjectiveTerm Term(Objective objective)
         {
@@ -84,9 +133,9 @@ public sealed record ObjectivePlan
     /// <summary>Share of the soft targets in the weights of soft and hard loss; α, where there is one.</summary>
     public double SoftShareAt(TrainingPoint at)
     {
-        if (KdAlpha is { } alpha)
+        if (AlphaAt(at) is { } alpha)
         {
-            return alpha.ValueAt(at);
+            return alpha;
         }
 
         double Sum(Func<Objective, bool> counts) => Objectives.Where(counts).Sum(objective => objective.Weight.ValueAt(at));
@@ -102,7 +151,7 @@ public sealed record ObjectivePlan
     /// <param name="steps">Of the whole training.</param>
     public bool JumpsAt(long step, long steps)
     {
-        return step > 1 && Schedules().Any(Jumps);
+        return step > 1 && Schedules().Where(schedule => schedule.IsOverSteps).Any(Jumps);
 
         bool Jumps(Schedule schedule)
         {

@@ -12,6 +12,12 @@ public sealed record StepObjectives(IReadOnlyList<ObjectiveTerm> Terms, TargetPo
     /// <summary>True where an objective looks at all of the student's logits.</summary>
     public bool NeedsAllLogits { get; } = Terms.Any(term => term.Objective.NeedsAllLogits);
 
+    /// <summary>α, where one weighs soft against hard loss.</summary>
+    public double? Alpha { get; init; }
+
+    /// <summary>True where <see cref="StepDiagnostics"/> are wanted, which changes no bit of the gradient.</summary>
+    public bool Measures { get; init; }
+
     /// <summary>True where an objective takes soft targets.</summary>
     public bool NeedsSoftTargets { get; } = Terms.Any(term => term.Objective.NeedsSoftTargets);
 }

@@ -8,6 +8,7 @@ namespace TraceDistill.Training.Head;
 sealed class WeightedObjectives(StepObjectives objectives)
 {
     readonly List<Tensor> _sums = [];
+    StepDiagnostics? _measured;
     long _tokens,
         _softTokens;
 
@@ -37,6 +38,12 @@ sealed class WeightedObjectives(StepObjectives objectives)
             }
 
             sums.Add(sum);
+        }
+
+        if (objectives.Measures)
+        {
+            var measured = StepDiagnostics.Of(student, targets, sums);
+            _measured = _measured?.Plus(measured) ?? measured;
         }
 
         using var noGrad = no_grad();
@@ -70,7 +77,10 @@ sealed class WeightedObjectives(StepObjectives objectives)
             ],
             _tokens,
             _softTokens
-        );
+        )
+        {
+            Measured = _measured,
+        };
     }
 
     static Tensor Weighted(Tensor sum, double weight) => weight == 1 ? sum : sum.Times(weight);

@@ -21,12 +21,26 @@ public enum ScheduleKind
 
     /// <summary>The same factor at every step; both ends are above 0.</summary>
     Exponential,
+
+    /// <summary>
+    /// Of a temperature: each token's own, <see cref="Schedule.From"/> where the teacher is certain, and towards <see cref="Schedule.To"/>
+    /// the less it is: from + (to − from) · (1 − e^(−H)) with its entropy H in nats.
+    /// </summary>
+    TeacherEntropy,
+
+    /// <summary>
+    /// Of kd_alpha: <see cref="Schedule.From"/> at first, then towards where soft and hard loss have gradients of one size,
+    /// α · ‖g_soft‖ = (1 − α) · ‖g_hard‖.
+    /// </summary>
+    GradientBalance,
 }
 
 /// <summary>A value that may change over training: a number, or <c>{ schedule: cosine, from: 0.9, to: 0.5 }</c>.</summary>
 public sealed record Schedule : IParsable<Schedule>
 {
-    [Description("Course of the value: constant, linear, cosine, exponential or step")]
+    [Description(
+        "Course of the value: constant, linear, cosine, exponential or step; of a temperature also teacher_entropy, of kd_alpha gradient_balance"
+    )]
     [JsonPropertyName("schedule")]
     public ScheduleKind Kind { get; init; }
 
@@ -58,6 +72,9 @@ public sealed record Schedule : IParsable<Schedule>
         };
     }
 
+    /// <summary>True where the step decides the value.</summary>
+    internal bool IsOverSteps => Kind is not (ScheduleKind.TeacherEntropy or ScheduleKind.GradientBalance);
+
     /// <summary>The value at a point of a training.</summary>
     public double ValueAt(TrainingPoint at) => ValueAt(at.Step, at.Steps);
 
@@ -68,7 +85,8 @@ public sealed record Schedule : IParsable<Schedule>
         : null;
 
     /// <summary>The smallest and largest value it takes.</summary>
-    public (double Low, double High) Range => Kind == ScheduleKind.Constant ? (From, From) : (Math.Min(From, To), Math.Max(From, To));
+    public (double Low, double High) Range =>
+        Kind is ScheduleKind.Constant or ScheduleKind.GradientBalance ? (From, From) : (Math.Min(From, To), Math.Max(From, To));
 
     public static Schedule Parse(string s, IFormatProvider? provider) =>
         TryParse(s, provider, out var result)

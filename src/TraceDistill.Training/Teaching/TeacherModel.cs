@@ -1,12 +1,7 @@
 using TraceDistill.Models;
-using TraceDistill.Models.Checkpoints;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
-using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
-using TraceDistill.Text.Tokenizers;
-using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Teaching;
@@ -24,40 +19,6 @@ public sealed class TeacherModel : IDisposable
     /// <summary>Its weights; those of a LoRA student's base, where that is the teacher.</summary>
     public IDecoderWeights Weights { get; }
 
-    /// <summary>Loads the teacher of a training.</summary>
-    /// <param name="options">Name it.</param>
-    /// <param name="student">The student's tokenizer.</param>
-    /// <param name="trained">The student, whose frozen base may be the teacher itself.</param>
-    /// <returns>Null where there is none.</returns>
-    /// <exception cref="InvalidInputException">It is not there, or of another vocabulary than the student's.</exception>
-    public static TeacherModel? Load(TrainOptions options, Tokenizer student, TrainedWeights trained)
-    {
-        if (options.Teacher is not { } directory)
-        {
-            return null;
-        }
-
-        var tokenizer = ModelDirectory.LoadTokenizer(directory);
-        if (!tokenizer.Extends(student) && !student.Extends(tokenizer))
-        {
-            throw new InvalidInputException(
-                $"teacher: {directory} has another vocabulary than the student; attach its distributions to the traces with the verb "
-                    + "score, whose soft targets are aligned"
-            );
-        }
-
-        var isBase = trained.Adapter is not null && options.Student is { } own && Path.GetFullPath(own) == Path.GetFullPath(directory);
-        if (isBase && options.TeacherDtype is null && options.TeacherDevice == Data.Options.DeviceChoice.Auto)
-        {
-            return new TeacherModel(trained.Model, isOwned: false);
-        }
-
-        return new TeacherModel(
-            options.TeacherDtype == MasterDtype.Float32 ? ModelDirectory.Load(directory) : LoadAs(directory, options.TeacherDtype),
-            isOwned: true
-        );
-    }
-
     /// <summary>Refuses sequences that it has no positions for.</summary>
     /// <param name="longest">Tokens of the longest sequence.</param>
     /// <exception cref="InvalidInputException">There are some.</exception>
@@ -73,13 +34,12 @@ public sealed class TeacherModel : IDisposable
     }
 
     /// <summary>Takes it to where it runs.</summary>
-    /// <param name="options">Name the device and the precision of products.</param>
-    /// <param name="student">The student's device.</param>
-    public void MoveTo(TrainOptions options, Device student)
+    /// <param name="device">The student's, or one of its own.</param>
+    /// <param name="dtype">Precision of its products.</param>
+    public void MoveTo(Device device, ComputeDtype dtype)
     {
-        var device = options.TeacherDevice == Data.Options.DeviceChoice.Auto ? student : options.TeacherDevice.Resolve();
         Weights.MoveTo(device);
-        _rounded = options.ComputeDtype.On(device) == ComputeDtype.BFloat16 ? new RoundedMatrices(Weights) : null;
+        _rounded = dtype.On(device) == ComputeDtype.BFloat16 ? new RoundedMatrices(Weights) : null;
     }
 
     /// <summary>A decoder over its weights, for a thread of its own.</summary>
@@ -101,16 +61,5 @@ public sealed class TeacherModel : IDisposable
         {
             Weights.Dispose();
         }
-    }
-
-    static IDecoderWeights LoadAs(string directory, MasterDtype? dtype)
-    {
-        var weights = ModelDirectory.LoadFrozen(directory);
-        if (dtype == MasterDtype.BFloat16 && weights is ModelParameters parameters)
-        {
-            parameters.HoldAs(ScalarType.BFloat16);
-        }
-
-        return weights;
     }
 }

@@ -74,6 +74,58 @@ public class ObjectiveFormulaTests
         }
     }
 
+    /// <summary>Weights and temperatures of a token are constants: they are those of the student before it is varied.</summary>
+    [Theory]
+    [InlineData(TokenWeight.Confidence, false)]
+    [InlineData(TokenWeight.Gap, false)]
+    [InlineData(TokenWeight.Uniform, true)]
+    [InlineData(TokenWeight.Gap, true)]
+    public void Loss_WeightAndTemperatureOfEachToken_HasValueAndSlopesOfTheFormula(TokenWeight weight, bool isByEntropy)
+    {
+        var random = new Random(13);
+        foreach (var k in new[] { 1, 5, V })
+        {
+            var teacher = Teacher.Draw(random, k, k == V ? 0 : 0.2);
+            float[] logits = [.. Logits(random)];
+            double[] z = [.. logits.Select(value => (double)value)];
+            var plain = teacher.Row(MissingMass.TailBucket, false, z, z, 1);
+            var entropy = -plain.P.Sum(p => p > 0 ? p * Math.Log(p) : 0);
+            var factor = weight switch
+            {
+                TokenWeight.Confidence => Math.Exp(-entropy),
+                TokenWeight.Gap => 0.5 * plain.P.Zip(plain.Q, (a, b) => Math.Abs(a - b)).Sum(),
+                _ => 1,
+            };
+            var rule = new Schedule
+            {
+                Kind = ScheduleKind.TeacherEntropy,
+                From = 3,
+                To = 1,
+            };
+            var temperature = isByEntropy ? 3 - (2 * (1 - Math.Exp(-entropy))) : 1;
+            var objective = new KlForward { TokenWeight = weight, Temperature = isByEntropy ? rule : Schedule.Constant(1) };
+            using var scope = NewDisposeScope();
+            var targets = teacher.Rows(MissingMass.TailBucket);
+            var student = StudentRows.Of(tensor(logits, device: TestDevice.Current).unsqueeze(0), targets);
+
+            var loss = objective.Loss(student, targets, TrainingPoint.First);
+            loss.sum().backward();
+            float[] gradient = [.. student.LogitGradient().cpu().data<float>()];
+
+            double Formula(double[] at) =>
+                factor
+                * temperature
+                * temperature
+                * ObjectiveFormulas.Of("kl_forward", teacher.Row(MissingMass.TailBucket, false, at, z, temperature));
+            var tolerance = 20 * temperature * temperature * Rounding.Of(V + 10) * Math.Max(1, Formula(z));
+            Close(Formula(z), loss.item<double>(), tolerance, $"k={k}");
+            for (var i = 0; i < V; i++)
+            {
+                Close(ReferenceLoss.Slope(Formula, z, i), gradient[i], tolerance, $"k={k}: slope {i}");
+            }
+        }
+    }
+
     static IEnumerable<float> Logits(Random random) => Enumerable.Range(0, V).Select(_ => (float)((random.NextDouble() * 8) - 4));
 
     static void Check(string key, string policy, Teacher teacher, float[] logits, double temperature)

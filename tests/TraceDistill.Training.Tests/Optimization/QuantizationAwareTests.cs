@@ -68,7 +68,10 @@ public class QuantizationAwareTests
         using var workers = new GradientWorkers(TrainedWeights.All(parameters), 2, 60, dtype, blocks: blocks);
         using var others = new GradientWorkers(TrainedWeights.All(rounded), 2, 60, dtype);
 
-        var (totals, expected) = (workers.Accumulate(batch, Settings.At(TrainingPoint.First)), others.Accumulate(batch, Settings.At(TrainingPoint.First)));
+        var (totals, expected) = (
+            workers.Accumulate(batch, Settings.At(TrainingPoint.First)),
+            others.Accumulate(batch, Settings.At(TrainingPoint.First))
+        );
 
         Assert.Equal(expected.Loss, totals.Loss);
         Assert.Equal(others.Gradient.Span.ToArray(), workers.Gradient.Span.ToArray());
@@ -106,7 +109,10 @@ public class QuantizationAwareTests
         using var workers = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, blocks: blocks);
         using var others = new GradientWorkers(TrainedWeights.All(wide), 1, 1_000, blocks: blocks);
 
-        Assert.Equal(others.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss, workers.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss);
+        Assert.Equal(
+            others.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss,
+            workers.Accumulate(batch, Settings.At(TrainingPoint.First)).Loss
+        );
         Assert.Equal(others.Gradient.Span.ToArray(), workers.Gradient.Span.ToArray());
     }
 

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
@@ -167,6 +168,27 @@ public sealed class TeacherModelTests : TrainStageCase
         Assert.Equal(await TrainAsync(options, "whole"), await TrainAsync(options, "resumed"));
     }
 
+    [Fact]
+    public async Task RunAsync_InterruptedBalanceOfGradients_GoesOnWithItsAlpha()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        var options = Options with
+        {
+            KdAlpha = new Schedule { Kind = ScheduleKind.GradientBalance, From = 0.9 },
+            LoggingSteps = 3,
+        };
+        using var stop = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            TrainStage.RunAsync(options, Folder.Out("resumed"), new CancelAt(5, stop), stop.Token)
+        );
+
+        var whole = await TrainAsync(options, "whole");
+        Assert.Equal(whole, await TrainAsync(options, "resumed"));
+        Assert.Equal(whole, await TrainAsync(options with { LoggingSteps = 1 }, "told more often"));
+        Assert.NotEqual(whole, await TrainAsync(options with { KdAlpha = Schedule.Constant(0.9) }, "constant"));
+    }
+
     /// <summary>Before the first step an adapter changes nothing: its base teaches it what it knows.</summary>
     [Fact]
     public async Task RunAsync_AdaptersTaughtByTheirBase_BeginWithoutADivergence()
@@ -282,7 +304,7 @@ public sealed class TeacherModelTests : TrainStageCase
         using var model = new TeacherModel(teacher, isOwned: false);
         return TestDevice.With(weights, () =>
         {
-            model.MoveTo(new TrainOptions(), weights.Model.Device);
+            model.MoveTo(weights.Model.Device, ComputeDtype.Float32);
             using var all = new GradientWorkers(weights, workers, 60, teacher: model);
             var totals = all.Accumulate(batch, plan.At(TrainingPoint.First));
             var slopes = new float[weights.Count];

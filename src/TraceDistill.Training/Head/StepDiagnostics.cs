@@ -1,0 +1,128 @@
+using TraceDistill.Models.Tensors;
+using TraceDistill.Training.Distributions;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Head;
+
+// R = tokens of a chunk, V = vocabulary, N = objectives
+
+/// <summary>What is told of a step beside its losses: sums over tokens, of the objectives in their order.</summary>
+/// <param name="Products">
+/// [N × N] Σ over tokens of the products of two objectives' gradients by a token's logits, each without its weight.
+/// </param>
+/// <param name="Taught">Sums over tokens with soft targets.</param>
+public sealed record StepDiagnostics(double[] Products, TaughtSums Taught)
+{
+    /// <summary>The product of two weighted sums of the objectives' gradients.</summary>
+    /// <param name="terms">The objectives.</param>
+    /// <param name="first">Weight of each in the one sum.</param>
+    /// <param name="second">Weight of each in the other.</param>
+    public double Product(IReadOnlyList<ObjectiveTerm> terms, Func<ObjectiveTerm, double> first, Func<ObjectiveTerm, double> second) =>
+        terms.Index().Sum(a => terms.Index().Sum(b => first(a.Item) * second(b.Item) * Products[(a.Index * terms.Count) + b.Index]));
+
+    /// <summary>
+    /// For metrics.jsonl: <c>grad_norm_</c> and an objective's name, the root mean square over its tokens of the norm of its gradient by a
+    /// token's logits; <c>grad_cosine</c> between the weighted soft and hard gradients; and means over tokens with soft targets.
+    /// </summary>
+    /// <param name="terms">The objectives.</param>
+    /// <param name="totals">Of the same step.</param>
+    public IEnumerable<KeyValuePair<string, double>> ToValues(IReadOnlyList<ObjectiveTerm> terms, LossTotals totals)
+    {
+        foreach (var (index, term) in terms.Index())
+        {
+            if (totals.Terms[index].Tokens > 0)
+            {
+                yield return new($"grad_norm_{term.Name}", Math.Sqrt(Products[index * (terms.Count + 1)] / totals.Terms[index].Tokens));
+            }
+        }
+
+        var (soft, hard) = (Weight(true), Weight(false));
+        var norms = Math.Sqrt(Product(terms, soft, soft) * Product(terms, hard, hard));
+        if (norms > 0)
+        {
+            yield return new("grad_cosine", Product(terms, soft, hard) / norms);
+        }
+
+        if (Taught.Tokens > 0)
+        {
+            yield return new("teacher_entropy", Taught.TeacherEntropy / Taught.Tokens);
+            yield return new("student_entropy", Taught.StudentEntropy / Taught.Tokens);
+            yield return new("top1", Taught.Agreed / Taught.Tokens);
+            yield return new("covered_mass", Taught.Mass / Taught.Tokens);
+            yield return new("drawn_outside", Taught.DrawnOutside);
+            yield return new("untaught", totals.Tokens - Taught.Tokens);
+        }
+
+        static Func<ObjectiveTerm, double> Weight(bool isSoft) => term => term.Objective.NeedsSoftTargets == isSoft ? term.SoftWeight : 0;
+    }
+
+    /// <summary>Both together.</summary>
+    public StepDiagnostics Plus(StepDiagnostics other) =>
+        new([.. Products.Zip(other.Products, (a, b) => a + b)], Taught.Plus(other.Taught));
+
+    /// <summary>Of a chunk.</summary>
+    /// <param name="losses">Each objective summed over the chunk's tokens, before the way back.</param>
+    internal static StepDiagnostics Of(StudentRows student, TargetRows targets, IReadOnlyList<Tensor> losses)
+    {
+        Tensor?[] gradients = [.. losses.Select(loss => loss.requires_grad ? student.GradientOf(loss) : null)]; // [R, V]
+        using var noGrad = no_grad();
+        var products = new double[losses.Count * losses.Count];
+        for (var i = 0; i < losses.Count; i++)
+        {
+            for (var j = 0; j <= i; j++)
+            {
+                var product = gradients[i] is { } a && gradients[j] is { } b ? (a * b).sum(ScalarType.Float64).item<double>() : 0;
+                (products[(i * losses.Count) + j], products[(j * losses.Count) + i]) = (product, product);
+            }
+        }
+
+        return new StepDiagnostics(products, targets.SoftTokens == 0 ? default : TaughtSums.Of(student, targets));
+    }
+}
+
+/// <summary>Sums over tokens with soft targets.</summary>
+/// <param name="TeacherEntropy">Of p over the outcomes that are compared, in nats.</param>
+/// <param name="StudentEntropy">Of q over the same outcomes.</param>
+/// <param name="Agreed">Tokens whose most probable next token is the same for both.</param>
+/// <param name="Mass">Probability of the reported tokens.</param>
+/// <param name="DrawnOutside">Tokens that were drawn outside of what the teacher reported.</param>
+/// <param name="Tokens">Their number.</param>
+public readonly record struct TaughtSums(
+    double TeacherEntropy,
+    double StudentEntropy,
+    double Agreed,
+    double Mass,
+    double DrawnOutside,
+    double Tokens
+)
+{
+    /// <summary>Both together.</summary>
+    public TaughtSums Plus(TaughtSums other) =>
+        new(
+            TeacherEntropy + other.TeacherEntropy,
+            StudentEntropy + other.StudentEntropy,
+            Agreed + other.Agreed,
+            Mass + other.Mass,
+            DrawnOutside + other.DrawnOutside,
+            Tokens + other.Tokens
+        );
+
+    internal static TaughtSums Of(StudentRows student, TargetRows targets)
+    {
+        using var noGrad = no_grad();
+        var outcomes = Outcomes.Of(student, targets, Temperature.One);
+        var isAgreed = targets.Dense is { } dense
+            ? student.AllLogits.argmax(1).eq(dense.argmax(1))
+            : student.IsBest(targets.Reported.argmax(1, keepdim: true));
+        return new TaughtSums(
+            Sum(outcomes.TeacherEntropy()),
+            -Sum((outcomes.Student * outcomes.LogStudent).sum(1)),
+            Sum(isAgreed),
+            targets.Dense is null ? Sum(targets.Reported.exp().sum(1)) : targets.SoftTokens,
+            targets.Dense is null ? Sum(outcomes.IsDrawn.any(1).logical_not()) : 0,
+            targets.SoftTokens
+        );
+
+        double Sum(Tensor each) => each.to(ScalarType.Float64).dot(targets.HasSoft).item<double>();
+    }
+}
