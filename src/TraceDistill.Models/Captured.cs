@@ -1,6 +1,7 @@
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
+using TraceDistill.Text.Errors;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models;
@@ -46,6 +47,18 @@ public sealed class Captured(Capture wanted) : IDisposable
         foreach (var tensor in _hiddenStates.Values.Concat(_values.Values).Concat(_maps.Values.SelectMany(maps => maps)))
         {
             tensor.Dispose();
+        }
+    }
+
+    /// <summary>Refuses what a model has not: a recurrence has neither attention maps nor values.</summary>
+    /// <exception cref="InvalidInputException">Something of it is wanted.</exception>
+    internal void Ensure(ModelConfiguration shape)
+    {
+        if (shape.Recurrence is not null && (wanted.AttentionMaps.Count > 0 || wanted.Values.Count > 0))
+        {
+            throw new InvalidInputException(
+                $"a {shape.Traits.ModelType} model has no attention maps and no values: take hidden states, which every model has"
+            );
         }
     }
 

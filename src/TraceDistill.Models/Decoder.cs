@@ -8,17 +8,17 @@ using Parameter = TorchSharp.Modules.Parameter;
 
 namespace TraceDistill.Models;
 
-// N = tokens of all sequences, M = those whose hidden states are wanted, D = hidden, Q =
-// width of query heads, KV = of key (or value) heads, F = intermediate size, V = vocabulary
+// N = tokens of all sequences, M = those whose hidden states are wanted, D = hidden, W = width
+// of what a token mixer gives, F = intermediate size, V = vocabulary
 
 /// <summary>
-/// The decoder of every <see cref="ModelFamily"/> (RMSNorm, rotary positions, grouped-query attention, gated MLP or
-/// experts, and what a family has of its own), differentiated by autograd. Sequences lie one after another without padding.
+/// The decoder of every <see cref="ModelFamily"/> (RMSNorm, attention or a recurrence, gated MLP or experts, and
+/// what a family has of its own), differentiated by autograd. Sequences lie one after another without padding.
 /// </summary>
 /// <remarks>
 /// Parameters, by Hugging Face's names, are views of the weights that the decoder is made over, so that a training changes those, and
 /// their gradients are views of the buffer that it is given: backward passes add to it. Several decoders over the same
-/// weights, each with a buffer of its own, may work on threads of their own. Of the last layer only keys and values are
+/// weights, each with a buffer of its own, may work on threads of their own. Of the last layer only keys and values (or states) are
 /// needed of every token: what follows its attention is computed for the wanted tokens alone, which leaves prompts out.
 /// </remarks>
 public sealed class Decoder : nn.Module
@@ -58,8 +58,12 @@ public sealed class Decoder : nn.Module
         _embedding = _tensors.Matrix("model.embed_tokens.weight").Weight;
         Output = _tensors.Matrix(_shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight");
         int[] layers = [.. Enumerable.Range(0, _shape.NumHiddenLayers)];
-        _attention = layers.Select(_shape.AttentionOf).Distinct().ToDictionary(kind => kind, kind => new RotaryAttention(_shape, kind));
-        _layers = [.. layers.Select(layer => new DecoderLayer(_tensors, layer, _attention[_shape.AttentionOf(layer)]))];
+        _attention = layers
+            .Where(_ => _shape.Recurrence is null)
+            .Select(_shape.AttentionOf)
+            .Distinct()
+            .ToDictionary(kind => kind, kind => new RotaryAttention(_shape, kind));
+        _layers = [.. layers.Select(layer => new DecoderLayer(_tensors, layer, MixerOf(layer)))];
         _norm = Norm.Find(_tensors, "model.norm.weight")!;
     }
 
@@ -78,6 +82,7 @@ public sealed class Decoder : nn.Module
     /// <summary>Hidden states of the wanted tokens, and what else is asked for.</summary>
     /// <param name="captured">Takes what it asks for.</param>
     /// <returns>[M, D] after the final norm, at the batch's <see cref="TokenBatch.Outputs"/>.</returns>
+    /// <exception cref="Text.Errors.InvalidInputException">It asks for attention maps or values of a recurrent model.</exception>
     public Tensor Forward(TokenBatch batch, Captured captured) => Forward(batch, noise: null, captured);
 
     /// <summary>Hidden states of the wanted tokens.</summary>
@@ -98,6 +103,12 @@ public sealed class Decoder : nn.Module
     internal Tensor Forward(TokenBatch batch, CachedRows rows) =>
         Forward(batch, new PassContext(batch, null, null, null) { Cached = rows });
 
+    /// <summary>As above, of a recurrent model.</summary>
+    /// <param name="batch">The tokens of this pass; their lengths count for nothing.</param>
+    /// <param name="rows">Whose states they go on from.</param>
+    internal Tensor Forward(TokenBatch batch, RecurrentRows rows) =>
+        Forward(batch, new PassContext(batch, null, null, null) { States = rows });
+
     /// <summary>z = W·h, with the family's soft cap; no gradient is recorded.</summary>
     /// <param name="hidden">[M, D].</param>
     /// <returns>[M, V] in float32, whatever the matrix is stored in.</returns>
@@ -110,6 +121,7 @@ public sealed class Decoder : nn.Module
 
     Tensor Forward(TokenBatch batch, PassContext pass)
     {
+        pass.Captured?.Ensure(_shape);
         using var scope = NewDisposeScope();
         using var ids = tensor(batch.Ids, dtype: ScalarType.Int64, device: _embedding.Stored.device);
         var x = Embedding.Apply(_embedding, ids, _activations); // [N, D]
@@ -119,10 +131,9 @@ public sealed class Decoder : nn.Module
             x = Noise.AddUniform(x, batch.Lengths, noise);
         }
 
-        if (pass.Cached is null && !CustomGradient.TakesKernels(x))
+        if (pass is { Cached: null, States: null })
         {
-            // Outlives this call: the backward pass of a checkpointed layer needs it again.
-            pass = pass with { Groups = new LengthGroups(batch, _shape, x.device).MoveToOuterDisposeScope() };
+            pass = WithSequences(pass, x);
         }
 
         foreach (var layer in _layers)
@@ -167,6 +178,29 @@ public sealed class Decoder : nn.Module
         base.Dispose(disposing);
     }
 
+    ITokenMixer MixerOf(int layer) =>
+        _shape.Recurrence is null
+            ? new SelfAttention(_tensors, layer, _attention[_shape.AttentionOf(layer)])
+            : new Recurrence(_tensors, layer);
+
+    /// <summary>What layers need to know of sequences. It outlives a pass: the way back needs it again.</summary>
+    PassContext WithSequences(PassContext pass, Tensor x)
+    {
+        var takesKernels = CustomGradient.TakesKernels(x);
+        if (_shape.Recurrence is { } recurrence)
+        {
+            var lengths = pass.Batch.Lengths;
+            return pass with
+            {
+                Rows = takesKernels
+                    ? new SequenceRows(lengths)
+                    : new SequenceRows(lengths, recurrence.ConvKernel, x.Wide().dtype, x.device).MoveToOuterDisposeScope(),
+            };
+        }
+
+        return takesKernels ? pass : pass with { Groups = new LengthGroups(pass.Batch, _shape, x.device).MoveToOuterDisposeScope() };
+    }
+
     void Register()
     {
         if (!_isRegistered)
@@ -194,47 +228,42 @@ public sealed class Decoder : nn.Module
 /// <param name="Balance">Takes the load-balancing losses; null: there are none.</param>
 sealed record PassContext(TokenBatch Batch, PassNoise? Noise, Captured? Captured, RouterBalance? Balance)
 {
-    /// <summary>The batch in groups of like length, where no kernels are used.</summary>
+    /// <summary>The batch in groups of like length, for attention where no kernels are used.</summary>
     public LengthGroups? Groups { get; init; }
+
+    /// <summary>Where sequences begin, for a recurrence over whole ones.</summary>
+    public SequenceRows? Rows { get; init; }
 
     /// <summary>In generation: where keys and values are; null in a pass over whole sequences.</summary>
     public CachedRows? Cached { get; init; }
+
+    /// <summary>In generation by a recurrent model: the states that sequences go on from; null in a pass over whole ones.</summary>
+    public RecurrentRows? States { get; init; }
 }
 
 /// <summary>
-/// Attention and then MLP (or experts), each added to the residual stream, with norms where <see cref="NormPlacement"/> has them.
+/// A token mixer and then MLP (or experts), each added to the residual stream, with norms where <see cref="NormPlacement"/> has them.
 /// </summary>
 sealed class DecoderLayer
 {
     readonly ModelConfiguration _shape;
-    readonly Norm? _attentionNorm,
-        _afterAttention,
+    readonly Norm? _mixerNorm,
+        _afterMixer,
         _mlpNorm,
-        _afterMlp,
-        _queryNorm,
-        _keyNorm;
-    readonly Linear _qkv,
-        _output;
+        _afterMlp;
+    readonly ITokenMixer _mixer;
     readonly GatedMlp? _mlp;
     readonly ExpertLayer? _experts;
-    readonly RotaryAttention _attention;
 
-    public DecoderLayer(Parameters parameters, int layer, RotaryAttention rotaryAttention)
+    public DecoderLayer(Parameters parameters, int layer, ITokenMixer mixer)
     {
-        (_shape, _attention, Index) = (parameters.Shape, rotaryAttention, layer);
-        string prefix = $"model.layers.{layer}.",
-            attention = prefix + "self_attn.";
+        (_shape, _mixer, Index) = (parameters.Shape, mixer, layer);
+        var prefix = $"model.layers.{layer}.";
         var isBefore = _shape.Traits.Norms == NormPlacement.Before;
-        _attentionNorm = Norm.Find(parameters, prefix + "input_layernorm.weight");
-        _afterAttention = isBefore ? null : Norm.Find(parameters, prefix + "post_attention_layernorm.weight");
+        _mixerNorm = Norm.Find(parameters, prefix + "input_layernorm.weight");
+        _afterMixer = isBefore ? null : Norm.Find(parameters, prefix + "post_attention_layernorm.weight");
         _mlpNorm = Norm.Find(parameters, prefix + (isBefore ? "post_attention_layernorm.weight" : "pre_feedforward_layernorm.weight"));
         _afterMlp = Norm.Find(parameters, prefix + "post_feedforward_layernorm.weight");
-        _qkv = _shape.Traits.FusesProjections
-            ? new Linear(parameters, attention + "qkv_proj")
-            : new Linear(parameters, attention + "q_proj", attention + "k_proj", attention + "v_proj");
-        _queryNorm = Norm.Find(parameters, attention + "q_norm.weight");
-        _keyNorm = Norm.Find(parameters, attention + "k_norm.weight");
-        _output = new Linear(parameters, attention + "o_proj");
         _experts = _shape.HasExperts(layer) ? new ExpertLayer(parameters, prefix) : null;
         _mlp =
             _experts is not null ? null
@@ -257,17 +286,17 @@ sealed class DecoderLayer
     {
         using var scope = NewDisposeScope();
         var (batch, noise) = (pass.Batch, pass.Noise);
-        var attended = Attend(x, pass); // [N, Q]
+        var mixed = _mixer.Mix(_mixerNorm is null ? x : _mixerNorm.Apply(x), pass); // [N, W]
         if (IsLast && batch.Outputs.Length < batch.Ids.Length)
         {
             using var wanted = tensor(batch.Outputs, dtype: ScalarType.Int64, device: x.device);
             // from here on N is M
-            (x, attended, noise) = (x.index_select(0, wanted), attended.index_select(0, wanted), noise?.Of(batch.Outputs));
+            (x, mixed, noise) = (x.index_select(0, wanted), mixed.index_select(0, wanted), noise?.Of(batch.Outputs));
         }
 
-        x = _afterAttention is null
-            ? _output.Apply(attended, noise, residual: x)
-            : x.Plus(_afterAttention.Apply(_output.Apply(attended, noise))); // [N, D]
+        x = _afterMixer is null
+            ? _mixer.Output.Apply(mixed, noise, residual: x)
+            : x.Plus(_afterMixer.Apply(_mixer.Output.Apply(mixed, noise))); // [N, D]
         var input = _mlpNorm is null ? x : _mlpNorm.Apply(x);
         x = _afterMlp is null ? FeedForward(input, noise, x, pass) : x.Plus(_afterMlp.Apply(FeedForward(input, noise, null, pass)));
         return x.MoveToOuterDisposeScope();
@@ -275,20 +304,6 @@ sealed class DecoderLayer
 
     Tensor FeedForward(Tensor x, PassNoise? noise, Tensor? residual, PassContext pass) =>
         _mlp?.Apply(x, noise, residual) ?? _experts!.Apply(x, noise, residual, Index, pass.Balance);
-
-    Tensor Attend(Tensor x, PassContext pass)
-    {
-        var qkv = _qkv.Apply(_attentionNorm is null ? x : _attentionNorm.Apply(x), pass.Noise); // [N, Q + 2·KV]
-        if (_queryNorm is not null)
-        {
-            qkv = HeadNorm.Apply(qkv, _queryNorm.Factors(x.dtype), _keyNorm!.Factors(x.dtype), _shape);
-        }
-
-        pass.Captured?.AddAttention(Index, qkv, _attention, pass.Batch, _shape);
-        return pass.Cached is { } rows
-            ? _attention.Apply(qkv, Index, rows)
-            : _attention.Apply(qkv, pass.Batch, IsLast ? pass.Batch.FirstOutputs : pass.Batch.Starts, pass.Groups);
-    }
 }
 
 /// <summary>A root-mean-square norm and its weight.</summary>

@@ -35,7 +35,7 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
             .Model.Names.Select(name => (name, Parameter(name, weights.Model.ShapeOf(name))))
             .Concat((Adapter?.Names ?? []).Select(name => (name, Parameter(name, Adapter!.ShapeOf(name)))));
 
-    /// <returns>A norm's weight or a bias; null where the model has none of the name.</returns>
+    /// <returns>A norm's weight, a bias or the weights of a convolution; null where the model has none of the name.</returns>
     public Weight? Vector(string name) => _names.Contains(name) ? Leaf(name, weights.Model.ShapeOf(name)) : null;
 
     /// <param name="isRounded">True for products in the precision of the layers.</param>
@@ -128,10 +128,10 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
     /// <returns>The memory of a weight, and that of its gradient where it is trained.</returns>
     (Tensor Values, Tensor? Slopes) View(string name, long[] shape)
     {
-        long[] strides = shape.Length == 1 ? [1] : [shape[1], 1];
+        long[] strides = [.. shape.Select((_, dimension) => shape[(dimension + 1)..].ElementCount())];
         var (memory, offset) =
             weights.Contains(name) ? (weights.Weights.Flat.Vector, weights.Weights.OffsetOf(name))
-            : shape.Length == 1 ? (weights.Model.Vectors.Flat.Vector, weights.Model.Vectors.OffsetOf(name))
+            : !shape.IsMatrix() ? (weights.Model.Vectors.Flat.Vector, weights.Model.Vectors.OffsetOf(name))
             : (weights.Model.Matrices, weights.Model.OffsetOf(name));
         return (
             memory.as_strided(shape, strides, offset).detach(),

@@ -30,8 +30,9 @@ public partial class DecoderTests
         using var parameters = DecoderShapes.Parameters(shape, seed: 6);
         foreach (ref var value in parameters.Flat.Span)
         {
-            // Steps of 2⁻¹⁴ and 2⁻¹⁵ then change a weight by just as much in float32, in which it is held.
-            value = MathF.Round(value * (1 << 18)) / (1 << 18);
+            // Steps of 2⁻¹⁹ and 2⁻²⁰ then change a weight by just as much in float32, in which it is held. They are as small as that because
+            // g of minGRU has another slope below 0 than above, and no state should come from one side to the other.
+            value = MathF.Round(value * (1 << 20)) / (1 << 20);
         }
 
         using var gradient = new FloatBuffer(parameters.Count);
@@ -58,7 +59,7 @@ public partial class DecoderTests
                 var expected = directions.Sum(direction =>
                     direction.Value.Select((sign, i) => (double)sign * gradient.Span[(int)parameters.OffsetOf(direction.Key) + i]).Sum()
                 );
-                const double Step = 1.0 / (1 << 15);
+                const double Step = 1.0 / (1 << 20);
                 var (whole, half) = (Difference(directions, 2 * Step), Difference(directions, Step));
                 // The gradient is held in float32; outputs are a hundred numbers of float64, of some thousand operations each.
                 var rounding = Rounding.Of(8) * norm * Math.Sqrt(count) + 1e-12 / Step;

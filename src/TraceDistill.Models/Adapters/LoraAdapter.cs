@@ -29,6 +29,8 @@ public sealed class LoraAdapter : NamedWeights
         "k_proj",
         "v_proj",
         "qkv_proj",
+        "z_proj",
+        "h_proj",
         "o_proj",
         "gate_proj",
         "up_proj",

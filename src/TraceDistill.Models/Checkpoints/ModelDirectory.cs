@@ -112,7 +112,7 @@ public static class ModelDirectory
             [
                 .. ModelParameters
                     .Shapes(configuration)
-                    .Where(weight => weight.Shape.Length > 1)
+                    .Where(weight => weight.Shape.IsMatrix())
                     .Select(weight => weights.Find(weight.Name)!.Dtype)
                     .Distinct(),
             ];

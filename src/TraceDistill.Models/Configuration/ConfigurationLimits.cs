@@ -13,6 +13,7 @@ static class ConfigurationLimits
     const int MostHeads = 4_096;
     const int MostExperts = 4_096;
     const int MostHeadChannels = 4_096;
+    const int MostTaps = 64;
     const int MostPositions = 1 << 27;
 
     /// <summary>Each problem by the field's name, with the value and what it must be.</summary>
@@ -32,14 +33,11 @@ static class ConfigurationLimits
             ("hidden_size", c.HiddenSize, MostChannels),
             ("intermediate_size", c.IntermediateSize, MostChannels),
             ("num_hidden_layers", c.NumHiddenLayers, MostLayers),
-            ("num_attention_heads", c.NumAttentionHeads, MostHeads),
-            ("num_key_value_heads", c.NumKeyValueHeads, MostHeads),
-            ("head_dim", c.HeadDim, MostHeadChannels),
             ("max_position_embeddings", c.MaxPositionEmbeddings, MostPositions),
             ("rope_scaling.original_max_position_embeddings", c.RopeScaling.OriginalMaxPositionEmbeddings ?? 1, MostPositions),
             ("sliding_window", c.SlidingWindow ?? 1, MostPositions),
         ];
-        sizes = [.. sizes, .. ExpertSizes(c)];
+        sizes = [.. sizes, .. MixerSizes(c), .. ExpertSizes(c)];
         return sizes
             .Where(size => size.Value <= 0 || size.Value > size.Most)
             .Select(size =>
@@ -48,6 +46,16 @@ static class ConfigurationLimits
                     : $"{size.Name} is {size.Value} but must be at most {size.Most}"
             );
     }
+
+    static IEnumerable<(string Name, int Value, int Most)> MixerSizes(ModelConfiguration c) =>
+        c.Recurrence is { } recurrence
+            ? [("state_size", recurrence.StateSize, MostChannels), ("conv_kernel", recurrence.ConvKernel, MostTaps)]
+            :
+            [
+                ("num_attention_heads", c.NumAttentionHeads, MostHeads),
+                ("num_key_value_heads", c.NumKeyValueHeads, MostHeads),
+                ("head_dim", c.HeadDim, MostHeadChannels),
+            ];
 
     static IEnumerable<(string Name, int Value, int Most)> ExpertSizes(ModelConfiguration c) =>
         c.Experts is not { } experts
@@ -172,6 +180,30 @@ static class ConfigurationLimits
 
     static IEnumerable<string> Shapes(ModelConfiguration c)
     {
+        // Products of one input are one: queries, keys and values side by side, or gates and candidates.
+        (string Name, long Rows)[] matrices =
+        [
+            ($"vocab_size {c.VocabSize}", c.VocabSize),
+            c.Recurrence is { } recurrence
+                ? ($"state_size {recurrence.StateSize}", 2L * recurrence.StateSize)
+                : (
+                    $"num_attention_heads {c.NumAttentionHeads} of head_dim {c.HeadDim}",
+                    (c.NumAttentionHeads + (2L * c.NumKeyValueHeads)) * c.HeadDim
+                ),
+            ($"intermediate_size {c.IntermediateSize}", 2L * c.IntermediateSize),
+        ];
+        return (c.Recurrence is null ? Heads(c) : []).Concat(
+            matrices
+                .Where(matrix => matrix.Rows * c.HiddenSize > int.MaxValue)
+                .Select(matrix =>
+                    $"{matrix.Name} and hidden_size {c.HiddenSize} make a matrix of {matrix.Rows * c.HiddenSize} "
+                    + $"weights, and at most {int.MaxValue} can be computed with"
+                )
+        );
+    }
+
+    static IEnumerable<string> Heads(ModelConfiguration c)
+    {
         if (c.NumAttentionHeads % c.NumKeyValueHeads != 0)
         {
             yield return $"num_attention_heads {c.NumAttentionHeads} is not a multiple of num_key_value_heads {c.NumKeyValueHeads}";
@@ -192,20 +224,6 @@ static class ConfigurationLimits
         if (c is { RopeScaling.Type: RopeType.Yarn, RopeTheta: <= 1 })
         {
             yield return Number("rope_theta", c.RopeTheta, "above 1 with rope_scaling of type \"yarn\"");
-        }
-
-        // Attention's projections are one product: queries, keys and values side by side.
-        var attention = (c.NumAttentionHeads + (2L * c.NumKeyValueHeads)) * c.HeadDim;
-        (string Name, long Rows)[] matrices =
-        [
-            ($"vocab_size {c.VocabSize}", c.VocabSize),
-            ($"num_attention_heads {c.NumAttentionHeads} of head_dim {c.HeadDim}", attention),
-            ($"intermediate_size {c.IntermediateSize}", 2L * c.IntermediateSize),
-        ];
-        foreach (var (name, rows) in matrices.Where(matrix => matrix.Rows * c.HiddenSize > int.MaxValue))
-        {
-            yield return $"{name} and hidden_size {c.HiddenSize} make a matrix of {rows * c.HiddenSize} "
-                + $"weights, and at most {int.MaxValue} can be computed with";
         }
     }
 

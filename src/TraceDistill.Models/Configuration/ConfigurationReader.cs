@@ -21,7 +21,7 @@ sealed class ConfigurationReader(JsonField json)
         var (traits, defaults) = (family.Traits(), family.Traits().Defaults);
         UnsupportedFields.Refuse(json, traits);
         var hidden = json["hidden_size"].Integer();
-        var heads = json["num_attention_heads"].Integer();
+        var heads = traits.IsRecurrent ? 0 : json["num_attention_heads"].Integer();
         var layers = json["num_hidden_layers"].Integer();
         var window = Window(traits);
         var noRope = NoRopeLayers(traits, layers);
@@ -33,8 +33,11 @@ sealed class ConfigurationReader(JsonField json)
             IntermediateSize = json["intermediate_size"].Integer(),
             NumHiddenLayers = layers,
             NumAttentionHeads = heads,
-            NumKeyValueHeads = json.Find("num_key_value_heads")?.Integer() ?? heads,
-            HeadDim = json.Find("head_dim")?.Integer() ?? defaults.HeadDim ?? hidden / Math.Max(1, heads),
+            NumKeyValueHeads = traits.IsRecurrent ? 0 : json.Find("num_key_value_heads")?.Integer() ?? heads,
+            HeadDim = traits.IsRecurrent ? 0 : json.Find("head_dim")?.Integer() ?? defaults.HeadDim ?? hidden / Math.Max(1, heads),
+            Recurrence = traits.IsRecurrent
+                ? new() { StateSize = json["state_size"].Integer(), ConvKernel = json["conv_kernel"].Integer() }
+                : null,
             AttentionBias = traits.ReadsAttentionBias && json.Boolean("attention_bias", absent: false),
             RmsNormEps = json.Find("rms_norm_eps")?.Number() ?? defaults.RmsNormEps,
             RopeTheta = (Rope?.Find("rope_theta") ?? json.Find("rope_theta"))?.Number() ?? defaults.RopeTheta,

@@ -21,12 +21,7 @@ static class ConfigurationWriter
             ["hidden_size"] = c.HiddenSize,
             ["intermediate_size"] = c.IntermediateSize,
             ["num_hidden_layers"] = c.NumHiddenLayers,
-            ["num_attention_heads"] = c.NumAttentionHeads,
-            ["num_key_value_heads"] = c.NumKeyValueHeads,
-            ["head_dim"] = c.HeadDim,
             ["rms_norm_eps"] = c.RmsNormEps,
-            ["rope_theta"] = c.RopeTheta,
-            ["rope_scaling"] = Write(c.RopeScaling),
             ["max_position_embeddings"] = c.MaxPositionEmbeddings,
             ["tie_word_embeddings"] = c.TieWordEmbeddings,
             ["initializer_range"] = c.InitializerRange,
@@ -40,6 +35,14 @@ static class ConfigurationWriter
             json[QuantizationField] = c.QuantizationAware.ToString().ToLowerInvariant();
         }
 
+        if (c.Recurrence is { } recurrence)
+        {
+            json["state_size"] = recurrence.StateSize;
+            json["conv_kernel"] = recurrence.ConvKernel;
+            return json;
+        }
+
+        WriteHeads(json, c);
         if (traits.ReadsAttentionBias)
         {
             json["attention_bias"] = c.AttentionBias;
@@ -57,6 +60,15 @@ static class ConfigurationWriter
         }
 
         return json;
+    }
+
+    static void WriteHeads(JsonObject json, ModelConfiguration c)
+    {
+        json["num_attention_heads"] = c.NumAttentionHeads;
+        json["num_key_value_heads"] = c.NumKeyValueHeads;
+        json["head_dim"] = c.HeadDim;
+        json["rope_theta"] = c.RopeTheta;
+        json["rope_scaling"] = Write(c.RopeScaling);
     }
 
     static void WriteAttention(JsonObject json, ModelConfiguration c, FamilyTraits traits)

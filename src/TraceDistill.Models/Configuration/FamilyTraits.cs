@@ -9,8 +9,11 @@ public sealed record FamilyTraits
     /// <summary>Its name in <c>config.json</c>.</summary>
     public required string ModelType { get; init; }
 
-    /// <summary>The class that transformers loads.</summary>
+    /// <summary>The class that transformers loads; a name alone where <see cref="IsRecurrent"/>, for it has none.</summary>
     public required string Architecture { get; init; }
+
+    /// <summary>True where layers have a recurrence in place of attention, and so no heads, windows or rotations.</summary>
+    public bool IsRecurrent { get; init; }
 
     /// <summary>Its name in llama.cpp.</summary>
     /// <value><see cref="ModelType"/>.</value>

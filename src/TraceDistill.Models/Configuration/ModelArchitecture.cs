@@ -21,8 +21,10 @@ public sealed record ModelArchitecture
     [Description("Number of transformer layers")]
     public required int NumHiddenLayers { get; init; }
 
-    [Description("Query heads")]
-    public required int NumAttentionHeads { get; init; }
+    /// <value>Null, which mingru alone may have.</value>
+    [Description("Query heads; every family but mingru has them")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? NumAttentionHeads { get; init; }
 
     /// <value>As many as query heads.</value>
     [Description("Key and value heads; as many as query heads unless given")]
@@ -41,8 +43,19 @@ public sealed record ModelArchitecture
     public int? MaxPositionEmbeddings { get; init; }
 
     /// <value>10,000.</value>
-    [Description("Base of the rotary frequencies")]
-    public double RopeTheta { get; init; } = 10_000;
+    [Description("Base of the rotary frequencies; 10000 unless given")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? RopeTheta { get; init; }
+
+    /// <value>Twice hidden_size.</value>
+    [Description("Channels of a layer's recurrent state in mingru; twice hidden_size unless given")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? StateSize { get; init; }
+
+    /// <value>4.</value>
+    [Description("Tokens that the convolution before mingru's recurrence sees; 1 for no convolution; 4 unless given")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? ConvKernel { get; init; }
 
     /// <value>True: at small sizes the embedding is a large share of the model.</value>
     [Description("Tie the output projection to the embedding matrix")]
@@ -87,8 +100,10 @@ public sealed record ModelArchitecture
             ?? throw new InvalidInputException(
                 $"architecture: model_type \"{ModelType}\" is not supported; supported: {string.Join(", ", ModelFamilies.Names)}"
             );
-        var (traits, headDim) = (family.Traits(), HeadDim ?? HiddenSize / Math.Max(1, NumAttentionHeads));
+        var traits = family.Traits();
         RefuseWhatTheFamilyLacks(traits);
+        var heads = NumAttentionHeads ?? 0;
+        var headDim = traits.IsRecurrent ? 0 : HeadDim ?? HiddenSize / Math.Max(1, heads);
         var configuration = new ModelConfiguration
         {
             Family = family,
@@ -96,9 +111,12 @@ public sealed record ModelArchitecture
             HiddenSize = HiddenSize,
             IntermediateSize = Width,
             NumHiddenLayers = NumHiddenLayers,
-            NumAttentionHeads = NumAttentionHeads,
-            NumKeyValueHeads = NumKeyValueHeads ?? NumAttentionHeads,
+            NumAttentionHeads = heads,
+            NumKeyValueHeads = NumKeyValueHeads ?? heads,
             HeadDim = headDim,
+            Recurrence = traits.IsRecurrent
+                ? new() { StateSize = StateSize ?? (int)Math.Min(int.MaxValue, 2L * HiddenSize), ConvKernel = ConvKernel ?? 4 }
+                : null,
             SlidingWindow = SlidingWindow,
             SlidingLayers = SlidingWindow is null ? null : ModelConfiguration.WindowPattern(NumHiddenLayers, traits.WindowPattern),
             NoRopeLayers = ModelConfiguration.EveryNth(NumHiddenLayers, traits.NoRopeInterval),
@@ -108,7 +126,7 @@ public sealed record ModelArchitecture
             LogitSoftCap = traits.Defaults.LogitSoftCap,
             Experts = traits.Experts is null ? null : Experts(),
             MaxPositionEmbeddings = MaxPositionEmbeddings ?? positions,
-            RopeTheta = RopeTheta,
+            RopeTheta = RopeTheta ?? 10_000,
             TieWordEmbeddings = TieWordEmbeddings,
             EosTokenIds = [.. endOfSequenceIds.Order()],
         };
@@ -146,6 +164,28 @@ public sealed record ModelArchitecture
             throw new InvalidInputException(
                 $"architecture: moe_intermediate_size: intermediate_size is the width of the experts of {traits.ModelType}"
             );
+        }
+
+        (string Name, bool IsGiven, bool IsOfRecurrence)[] mixers =
+        [
+            ("num_attention_heads", NumAttentionHeads is not null, false),
+            ("num_key_value_heads", NumKeyValueHeads is not null, false),
+            ("head_dim", HeadDim is not null, false),
+            ("rope_theta", RopeTheta is not null, false),
+            ("state_size", StateSize is not null, true),
+            ("conv_kernel", ConvKernel is not null, true),
+        ];
+        if (mixers.FirstOrDefault(field => field.IsGiven && field.IsOfRecurrence != traits.IsRecurrent) is { Name: { } name })
+        {
+            throw new InvalidInputException(
+                $"architecture: {name}: {traits.ModelType} has "
+                    + (traits.IsRecurrent ? "a recurrence in place of attention; leave it out" : "attention; leave it out, or take mingru")
+            );
+        }
+
+        if (NumAttentionHeads is null && !traits.IsRecurrent)
+        {
+            throw new InvalidInputException($"architecture: num_attention_heads is missing: {traits.ModelType} has attention");
         }
 
         if (SlidingWindow is not null && traits.Windows != SlidingWindows.WhereGiven)

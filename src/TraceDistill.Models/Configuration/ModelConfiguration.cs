@@ -19,15 +19,21 @@ public sealed record ModelConfiguration
 
     public required int NumHiddenLayers { get; init; }
 
-    public required int NumAttentionHeads { get; init; }
+    /// <value>0, which a recurrent model has.</value>
+    public int NumAttentionHeads { get; init; }
 
     /// <summary>
     /// Heads of keys and values; each serves <c>NumAttentionHeads / NumKeyValueHeads</c> query heads (grouped-query attention).
     /// </summary>
-    public required int NumKeyValueHeads { get; init; }
+    /// <value>0, which a recurrent model has.</value>
+    public int NumKeyValueHeads { get; init; }
 
     /// <summary>Channels of one head.</summary>
-    public required int HeadDim { get; init; }
+    /// <value>0, which a recurrent model has.</value>
+    public int HeadDim { get; init; }
+
+    /// <summary>What layers have in place of attention; null where they have attention.</summary>
+    public RecurrenceSettings? Recurrence { get; init; }
 
     /// <value>1e-6, which transformers takes when config.json is silent.</value>
     public double RmsNormEps { get; init; } = 1e-6;

@@ -148,6 +148,15 @@ public static class ModelFamilies
                 NormalizesTopK = true,
             },
         },
+        [ModelFamily.MinGru] = new()
+        {
+            ModelType = "mingru",
+            Architecture = "MinGruForCausalLM",
+            IsRecurrent = true,
+            ReadsAttentionBias = false,
+            Fields = ["state_size", "conv_kernel"],
+            Defaults = new() { TieWordEmbeddings = true },
+        },
     };
 
     /// <summary>Names that <c>model_type</c> may have.</summary>

@@ -31,4 +31,7 @@ public enum ModelFamily
     Qwen3Moe,
 
     Mixtral,
+
+    /// <summary>minGRU, a recurrent model of constant memory.</summary>
+    MinGru,
 }

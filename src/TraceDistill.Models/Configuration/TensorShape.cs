@@ -5,6 +5,11 @@ namespace TraceDistill.Models.Configuration;
 /// <summary>Quantities that follow from the sizes of a tensor.</summary>
 static class TensorShape
 {
+    /// <summary>
+    /// Returns whether products read it; norms, biases and the weights of convolutions are vectors, whatever their shape.
+    /// </summary>
+    public static bool IsMatrix(this long[] shape) => shape.Length == 2;
+
     /// <summary>Number of values.</summary>
     public static long ElementCount(this long[] shape) => shape.Aggregate(1L, (product, size) => product * size);
 

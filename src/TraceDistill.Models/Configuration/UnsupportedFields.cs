@@ -66,6 +66,23 @@ static class UnsupportedFields
         ("router_jitter_noise", 0),
         ("shared_expert_intermediate_size", 0),
         ("use_bidirectional_attention", false),
+        // Recurrences, and what fields of other implementations of minGRU say.
+        ("state_size", null),
+        ("conv_kernel", null),
+        ("min_gru_expansion", null),
+        ("enable_conv", false),
+    ];
+
+    /// <summary>Fields that a model without attention cannot have: one that has them mixes both.</summary>
+    static readonly string[] AttentionFields =
+    [
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+        "rope_theta",
+        "rope_scaling",
+        "rope_parameters",
+        "sliding_window",
     ];
 
     /// <summary>Fields with an entry for each layer, and the entry at which that layer is as all others.</summary>
@@ -81,6 +98,14 @@ static class UnsupportedFields
             if (json.Find(field) is { } value && !IsEqual(value, neutral))
             {
                 throw Unsupported(value, field == "quantization_config" ? "take the checkpoint in float32, float16 or bfloat16" : null);
+            }
+        }
+
+        foreach (var field in traits.IsRecurrent ? AttentionFields : [])
+        {
+            if (json.Find(field) is { } value)
+            {
+                throw Unsupported(value, $"{traits.ModelType} has no attention");
             }
         }
 

@@ -77,6 +77,12 @@ static class Arithmetic
     /// <returns>True where an element is 0.</returns>
     public static Tensor IsZero(this Tensor a) => a.eq(Zero);
 
+    /// <returns>True where an element is below 0.</returns>
+    public static Tensor IsNegative(this Tensor a) => a.lt(Zero);
+
+    /// <summary>Writes 0 into the rows that <paramref name="rows"/> names.</summary>
+    public static Tensor ClearRows(this Tensor a, Tensor rows) => a.index_fill_(0, rows, Zero);
+
     /// <returns>The larger of each element and <paramref name="least"/>.</returns>
     public static Tensor AtLeast(this Tensor a, double least)
     {

@@ -36,14 +36,14 @@ public sealed class FrozenParameters : IDecoderWeights
         foreach (var (name, shape) in shapes)
         {
             _stored.Add(name, weights.Find(name)!.Dtype);
-            if (shape.Length > 1)
+            if (shape.IsMatrix())
             {
                 _layout.Add(name, (matrices, shape));
                 matrices += shape[0] * shape[1];
             }
         }
 
-        Vectors = new NamedWeights(shapes.Where(weight => weight.Shape.Length == 1));
+        Vectors = new NamedWeights(shapes.Where(weight => !weight.Shape.IsMatrix()));
         Count = matrices + Vectors.Count;
         Matrices = empty(matrices, dtype: dtype == TensorDtype.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float16)
             .DetachFromDisposeScope();
@@ -134,7 +134,7 @@ public sealed class FrozenParameters : IDecoderWeights
     {
         foreach (var (name, shape) in shapes)
         {
-            if (shape.Length == 1)
+            if (!shape.IsMatrix())
             {
                 weights.Read(name, Vectors.Values(name));
                 continue;

@@ -40,14 +40,15 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
         foreach (var name in Names)
         {
             var values = Values(name);
-            if (ShapeOf(name).Length == 1)
+            if (ShapeOf(name).Length == 1) // not of a convolution, whose numbers are drawn
             {
                 values.Fill(name.EndsWith(".bias", StringComparison.Ordinal) || Configuration.Traits.NormsAddOne ? 0 : 1);
                 continue;
             }
 
             var scale = name.Split('.')[^2] is "o_proj" or "down_proj" or "w2" ? residualScale : 1;
-            Matrix(Flat, name).copy_(randn(ShapeOf(name), generator: generator));
+            var matrix = Matrix(Flat, name);
+            matrix.copy_(randn(matrix.shape, generator: generator));
             TensorPrimitives.Multiply(values, (float)(Configuration.InitializerRange * scale), values);
         }
     }
@@ -62,7 +63,8 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
         for (var i = 0; i < c.NumHiddenLayers; i++)
         {
             var layer = $"model.layers.{i}.";
-            foreach (var weight in AttentionShapes(c, layer).Concat(c.HasExperts(i) ? ExpertShapes(c, layer) : MlpShapes(c, layer)))
+            var mixer = c.Recurrence is { } recurrence ? RecurrenceShapes(c, recurrence, layer) : AttentionShapes(c, layer);
+            foreach (var weight in mixer.Concat(c.HasExperts(i) ? ExpertShapes(c, layer) : MlpShapes(c, layer)))
             {
                 yield return weight;
             }
@@ -119,6 +121,21 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
         {
             yield return (layer + "pre_feedforward_layernorm.weight", [c.HiddenSize]);
         }
+    }
+
+    /// <summary>Up to the norm before the MLP.</summary>
+    static IEnumerable<(string Name, long[] Shape)> RecurrenceShapes(ModelConfiguration c, RecurrenceSettings settings, string layer)
+    {
+        yield return (layer + "input_layernorm.weight", [c.HiddenSize]);
+        if (settings.Tail > 0)
+        {
+            yield return (layer + "mixer.conv.weight", [c.HiddenSize, 1, settings.ConvKernel]);
+        }
+
+        yield return (layer + "mixer.z_proj.weight", [settings.StateSize, c.HiddenSize]);
+        yield return (layer + "mixer.h_proj.weight", [settings.StateSize, c.HiddenSize]);
+        yield return (layer + "mixer.o_proj.weight", [c.HiddenSize, settings.StateSize]);
+        yield return (layer + "post_attention_layernorm.weight", [c.HiddenSize]);
     }
 
     static IEnumerable<(string Name, long[] Shape)> MlpShapes(ModelConfiguration c, string layer)

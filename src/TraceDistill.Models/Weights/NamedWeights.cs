@@ -51,7 +51,7 @@ public class NamedWeights : IDisposable
     public Tensor Matrix(FloatBuffer flat, string name, long? rows = null)
     {
         var (offset, shape) = _layout[name];
-        return flat.Matrix(rows ?? shape[0], shape.Length == 1 ? 1 : shape[1], offset);
+        return flat.Matrix(rows ?? shape[0], shape.ElementCount() / shape[0], offset);
     }
 
     /// <summary>Copies values of the named weight from any device, from element <paramref name="first"/> on.</summary>

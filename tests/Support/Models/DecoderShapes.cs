@@ -31,6 +31,16 @@ public static class DecoderShapes
         TieWordEmbeddings = false,
     };
 
+    /// <summary>States of more channels than whole vectors take.</summary>
+    internal static readonly ModelConfiguration Recurrent = Grouped with
+    {
+        Family = ModelFamily.MinGru,
+        NumAttentionHeads = 0,
+        NumKeyValueHeads = 0,
+        HeadDim = 0,
+        Recurrence = new() { StateSize = 70, ConvKernel = 4 },
+    };
+
     public static TheoryData<string> All =>
         [
             "grouped",
@@ -48,6 +58,8 @@ public static class DecoderShapes
             "smollm3",
             "qwen3_moe",
             "mixtral",
+            "mingru",
+            "mingru without convolution",
         ];
 
     internal static ModelConfiguration Shape(string name) =>
@@ -84,6 +96,12 @@ public static class DecoderShapes
             },
             "olmo2" => Grouped with { Family = ModelFamily.Olmo2 },
             "smollm3" => Grouped with { Family = ModelFamily.SmolLM3, NumHiddenLayers = 4, NoRopeLayers = [3] },
+            "mingru" => Recurrent,
+            "mingru without convolution" => Recurrent with
+            {
+                TieWordEmbeddings = false,
+                Recurrence = new() { StateSize = 33, ConvKernel = 1 },
+            },
             "qwen3_moe" => WideHeads with
             {
                 Family = ModelFamily.Qwen3Moe,

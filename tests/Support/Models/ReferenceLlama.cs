@@ -12,7 +12,8 @@ namespace TraceDistill.Tests.Support;
 /// </summary>
 sealed class ReferenceLlama
 {
-    static readonly Scalar NegativeInfinity = double.NegativeInfinity; // an implicit one may be collected during the call
+    static readonly Scalar NegativeInfinity = double.NegativeInfinity, // an implicit one may be collected during the call
+        Nothing = 0.0;
 
     readonly ModelConfiguration _shape;
     readonly Dictionary<string, Tensor> _weights = [];
@@ -120,6 +121,11 @@ sealed class ReferenceLlama
     /// <returns>[tokens, D] what attention adds.</returns>
     Tensor Attend(Tensor h, int layer)
     {
+        if (_shape.Family == ModelFamily.MinGru)
+        {
+            return Recur(h, $"model.layers.{layer}.mixer.");
+        }
+
         string attention = $"model.layers.{layer}.self_attn.",
             q = attention + "q_proj",
             k = attention + "k_proj",
@@ -181,6 +187,32 @@ sealed class ReferenceLlama
         var map = scores.masked_fill(tensor(hidden).reshape(tokens, tokens), NegativeInfinity).softmax(-1);
         Maps.Add(map);
         return Linear(map.matmul(values).transpose(0, 1).reshape(tokens, _shape.QuerySize), attention + "o_proj");
+    }
+
+    /// <summary>
+    /// minGRU (arXiv 2410.01201, section 3.1, with g of appendix B), token after token, behind a convolution as libtorch has it.
+    /// </summary>
+    /// <returns>[tokens, D] what it adds.</returns>
+    Tensor Recur(Tensor h, string mixer)
+    {
+        if (_weights.TryGetValue(mixer + "conv.weight", out var taps))
+        {
+            var (channels, kernel) = (taps.shape[0], taps.shape[2]);
+            var padded = cat([zeros(kernel - 1, channels, dtype: ScalarType.Float64), h], 0).t().unsqueeze(0);
+            h = h + nn.functional.conv1d(padded, taps, groups: channels).squeeze(0).t();
+        }
+
+        var (z, candidate) = (Linear(h, mixer + "z_proj").sigmoid(), Linear(h, mixer + "h_proj"));
+        var g = where(candidate.ge(Nothing), candidate + 0.5, candidate.sigmoid());
+        var state = zeros(1, z.shape[1], dtype: ScalarType.Float64);
+        var states = new List<Tensor>();
+        for (var t = 0; t < h.shape[0]; t++)
+        {
+            state = (1 - z.narrow(0, t, 1)) * state + z.narrow(0, t, 1) * g.narrow(0, t, 1);
+            states.Add(state);
+        }
+
+        return Linear(cat([.. states], 0), mixer + "o_proj");
     }
 
     /// <returns>[tokens, D] what the MLP or the experts add.</returns>

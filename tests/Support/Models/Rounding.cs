@@ -42,7 +42,13 @@ static class Rounding
         Xunit.Assert.All(expected.Zip(actual), pair => Xunit.Assert.InRange(Math.Abs((double)pair.First - pair.Second), 0, bound));
     }
 
-    /// <summary>A layer's norms, queries, scores, softmax, values, output, gate and down; the last norm.</summary>
-    static long Operations(ModelConfiguration c, int tokens) =>
-        c.NumHiddenLayers * (4L * c.HiddenSize + 2L * c.HeadDim + 2L * tokens + c.QuerySize + c.IntermediateSize) + c.HiddenSize;
+    /// <summary>
+    /// A layer's norms, queries, scores, softmax, values, output, gate and down; the last norm. Of a recurrence the products, its output
+    /// and two roundings a token.
+    /// </summary>
+    static long Operations(ModelConfiguration c, int tokens)
+    {
+        var mixer = c.Recurrence is { } recurrence ? recurrence.ConvKernel + recurrence.StateSize : 2L * c.HeadDim + c.QuerySize;
+        return c.NumHiddenLayers * (4L * c.HiddenSize + 2L * tokens + mixer + c.IntermediateSize) + c.HiddenSize;
+    }
 }
