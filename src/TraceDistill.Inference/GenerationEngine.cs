@@ -12,7 +12,7 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Inference;
 
 /// <summary>
-/// Continues many sequences at once: a key/value cache with bounded memory, and continuous batching, in which
+/// Continues many sequences at once: a key/value cache (or states) with bounded memory, and continuous batching, in which
 /// sequences join and leave between steps. On the processor it computes in float32 with kernels of its own,
 /// and what a sequence generates does not depend, to the bit, on what runs beside it; on a GPU the trained
 /// <see cref="Decoder"/> computes, in the precision of the checkpoint, and the last bits do depend on it.
@@ -42,7 +42,7 @@ public sealed class GenerationEngine : IDisposable
                 ? new TensorModel(weights(), device, options)
                 : new KernelModel(packed(), options);
         _model = model;
-        _pages = new PagePool(model.PageCount);
+        _pages = model.Pages;
         _queue = new SequenceQueue(_pages, model.Workers, options.MaxRunning);
         _workers = [.. Enumerable.Range(0, model.Workers).Select(i => new GenerationWorker(model, _queue, options, i))];
     }
@@ -86,6 +86,7 @@ public sealed class GenerationEngine : IDisposable
             request,
             maxTokens,
             request.StopTokens?.ToArray() ?? [.. Configuration.EosTokenIds],
+            _pages,
             Configuration.IsLong(request.Prompt.Length + maxTokens)
         );
         var registration = cancellationToken.UnsafeRegister(static (state, token) => ((Sequence)state!).Cancel(token), sequence);
@@ -148,7 +149,7 @@ public sealed class GenerationEngine : IDisposable
 
         // The last token generated takes no position, yet counts against the context as it does elsewhere.
         var maxTokens = int.Min(request.MaxTokens, context - length);
-        if (PagePool.PagesFor(length + maxTokens) > _pages.Count)
+        if (_pages.PagesOf(length + maxTokens) > _pages.Count)
         {
             throw new ContextLengthException(
                 $"{length} prompt tokens and {maxTokens} to generate do not fit the key/value cache "

@@ -1,7 +1,7 @@
 namespace TraceDistill.Inference;
 
 /// <summary>
-/// The forward pass of one worker over a flat batch of tokens from any number of sequences, whose keys and values stay in a cache.
+/// The forward pass of one worker over a flat batch of tokens from any number of sequences, whose keys and values (or states) stay in a cache.
 /// </summary>
 interface IDecoderPass : IDisposable
 {
@@ -11,7 +11,7 @@ interface IDecoderPass : IDisposable
     /// <summary>Begins a new batch.</summary>
     void Clear();
 
-    /// <summary>Adds a token; rows of one sequence come in order of their positions.</summary>
+    /// <summary>Adds a token; those of one sequence come one after another, in order of their positions.</summary>
     /// <param name="pages">Of its sequence, in order.</param>
     /// <param name="isLong">
     /// True where its sequence is to become long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.

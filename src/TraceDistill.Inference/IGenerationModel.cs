@@ -1,14 +1,15 @@
+using TraceDistill.Inference.Kernels;
 using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Inference;
 
-/// <summary>A model ready to generate: its weights, and room for keys and values.</summary>
+/// <summary>A model ready to generate: its weights, and room for keys and values, or states.</summary>
 interface IGenerationModel : IDisposable
 {
     ModelConfiguration Configuration { get; }
 
-    /// <summary>Pages of the cache.</summary>
-    int PageCount { get; }
+    /// <summary>The room for what it keeps of sequences.</summary>
+    PagePool Pages { get; }
 
     /// <summary>Threads that it is worth to have passes of their own.</summary>
     int Workers { get; }

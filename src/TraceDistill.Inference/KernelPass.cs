@@ -6,12 +6,11 @@ using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Inference;
 
-// R = rows (tokens) of the batch, D = hidden size, H = query heads, C = channels of a head, I = intermediate size, V = vocabulary.
-// Rows of every buffer are padded to whole panels of 32 floats.
+// R = rows (tokens) of the batch, D = hidden size, W = width of what a mixer gives, I = intermediate size, V = vocabulary. Rows of every buffer are padded to whole panels of 32 floats.
 
 /// <summary>
 /// The forward pass over a flat batch of tokens from any number of sequences: new tokens of running ones and chunks of prompts alike.
-/// Keys and values go to the cache, attention reads them from there. Holds one thread's scratch memory, so that a step allocates nothing.
+/// What layers keep of a sequence is in its pages. Holds one thread's scratch memory, so that a step allocates nothing.
 /// </summary>
 sealed class KernelPass : IDecoderPass
 {
@@ -20,20 +19,13 @@ sealed class KernelPass : IDecoderPass
 
     readonly DecoderWeights _weights;
     readonly ModelConfiguration _shape;
-    readonly KeyValueCache _cache;
-    readonly PagedAttention _attention;
-    readonly int[] _tokens,
-        _positions;
-    readonly int[][] _pages;
-    readonly bool[] _areLong;
-    readonly int _hiddenStride,
-        _queryStride;
+    readonly IMixerPass _mixer;
+    readonly BatchRow[] _rows;
+    readonly int _hiddenStride;
     IReadOnlyList<int> _wanted = [];
     int _helpers;
     readonly NativeBuffer _hidden,
         _normed,
-        _projected,
-        _attended,
         _gated,
         _logits;
 
@@ -41,21 +33,16 @@ sealed class KernelPass : IDecoderPass
     readonly NativeBuffer? _branch;
     readonly ExpertPass? _experts;
 
+    /// <param name="mixer">Attention or a recurrence; owned by this object.</param>
     /// <param name="maxRows">The most rows of one batch.</param>
-    public KernelPass(DecoderWeights weights, KeyValueCache cache, int maxRows)
+    public KernelPass(DecoderWeights weights, IMixerPass mixer, int maxRows)
     {
-        (_weights, _shape, _cache) = (weights, weights.Configuration, cache);
-        _attention = new PagedAttention(cache, _shape);
-        (_tokens, _positions, _pages, _areLong) = (new int[maxRows], new int[maxRows], new int[maxRows][], new bool[maxRows]);
+        (_weights, _shape, _mixer, _rows) = (weights, weights.Configuration, mixer, new BatchRow[maxRows]);
         _hiddenStride = PackedMatrix.PadToPanel(_shape.HiddenSize);
-        _queryStride = PackedMatrix.PadToPanel(_shape.QuerySize);
-        var layer = weights.Layers[0];
         _hidden = new NativeBuffer((long)maxRows * _hiddenStride);
         _normed = new NativeBuffer((long)int.Max(maxRows, MostLogitRows) * _hiddenStride);
-        _projected = new NativeBuffer((long)maxRows * layer.QueryKeyValue.OutputStride);
-        _attended = new NativeBuffer((long)maxRows * _queryStride);
         _gated = new NativeBuffer((long)maxRows * weights.Layers.Max(any => any.GateUp?.OutputStride ?? 0));
-        _branch = layer.AfterAttention is null ? null : new NativeBuffer((long)maxRows * _hiddenStride);
+        _branch = weights.Layers[0].AfterMixer is null ? null : new NativeBuffer((long)maxRows * _hiddenStride);
         var experts = weights.Layers.FirstOrDefault(any => any.Experts is not null)?.Experts;
         _experts = experts is null ? null : new ExpertPass(_shape, experts, maxRows, _hiddenStride);
         _logits = new NativeBuffer((long)MostLogitRows * weights.Head.OutputStride);
@@ -71,7 +58,7 @@ sealed class KernelPass : IDecoderPass
 
     public int Add(int token, int position, int[] pages, bool isLong = false)
     {
-        (_tokens[Count], _positions[Count], _pages[Count], _areLong[Count]) = (token, position, pages, isLong);
+        _rows[Count] = new BatchRow(token, position, pages, isLong);
         return Count++;
     }
 
@@ -80,22 +67,20 @@ sealed class KernelPass : IDecoderPass
         (_wanted, _helpers) = (wanted, helpers);
         for (var row = 0; row < Count; row++)
         {
-            _weights.Embed(_tokens[row], Hidden(_hidden, row));
+            _weights.Embed(_rows[row].Token, Hidden(_hidden, row));
         }
 
         for (var i = 0; i < _weights.Layers.Count; i++)
         {
             var layer = _weights.Layers[i];
 
-            Normalize(layer.AttentionNorm); // [R, D]
-            layer.QueryKeyValue.Multiply(_normed, _hiddenStride, Count, _projected, helpers: helpers); // [R, (H + 2·Hkv)·C]
-            StoreKeysAndValues(layer, i);
-            Attend(layer, i); // [R, H·C]
-            var branch = layer.AfterAttention is null ? _hidden : _branch!;
+            Normalize(layer.MixerNorm); // [R, D]
+            _mixer.Run(layer, i, _normed, _rows.AsSpan(0, Count), helpers); // [R, W]
+            var branch = layer.AfterMixer is null ? _hidden : _branch!;
             // [R, D]
-            layer.AttentionOutput.Multiply(_attended, _queryStride, Count, branch, add: branch == _hidden, helpers);
+            layer.MixerOutput.Multiply(_mixer.Mixed, _mixer.Stride, Count, branch, add: branch == _hidden, helpers);
             AddOutputBias(layer, branch);
-            AddNormalized(layer.AfterAttention);
+            AddNormalized(layer.AfterMixer);
 
             Normalize(layer.FeedForwardNorm); // [R, D]
             FeedForward(layer, helpers);
@@ -140,9 +125,9 @@ sealed class KernelPass : IDecoderPass
 
     public void Dispose()
     {
-        _attention.Dispose();
+        _mixer.Dispose();
         _experts?.Dispose();
-        foreach (var buffer in new[] { _hidden, _normed, _projected, _attended, _gated, _logits, _branch })
+        foreach (var buffer in new[] { _hidden, _normed, _gated, _logits, _branch })
         {
             buffer?.Dispose();
         }
@@ -178,81 +163,11 @@ sealed class KernelPass : IDecoderPass
     void Normalize(NativeBuffer weight, int from, int to) =>
         RmsNormKernel.Forward(Hidden(_hidden, from), weight.Span, Hidden(_normed, to), (float)_shape.RmsNormEps);
 
-    /// <summary>
-    /// All rows' keys and values are stored before any row attends, so that a prompt's rows see those before them in the same batch.
-    /// </summary>
-    void StoreKeysAndValues(DecoderLayer layer, int layerIndex)
-    {
-        for (var row = 0; row < Count; row++)
-        {
-            var projected = _projected.Row(row, layer.QueryKeyValue.OutputStride, _shape.QuerySize + 2 * _shape.KeyValueSize);
-            var queries = projected[.._shape.QuerySize];
-            var keys = projected.Slice(_shape.QuerySize, _shape.KeyValueSize);
-            var values = projected[^_shape.KeyValueSize..];
-            if (layer.QueryKeyValueBias is { } bias)
-            {
-                Add(projected, bias.Span);
-            }
-
-            if (layer is { QueryNorm: { } queryNorm, KeyNorm: { } keyNorm })
-            {
-                NormalizeHeads(queries, queryNorm.Span);
-                NormalizeHeads(keys, keyNorm.Span);
-            }
-
-            if (layer.Attention.IsRotated)
-            {
-                _weights.Rotary(layer, _areLong[row]).Rotate(projected, _positions[row]);
-            }
-
-            for (var head = 0; head < _shape.NumKeyValueHeads; head++)
-            {
-                _cache.Write(_pages[row], _positions[row], layerIndex, head, Head(keys, head), Head(values, head));
-            }
-        }
-    }
-
-    Span<float> Head(Span<float> heads, int head) => heads.Slice(head * _shape.HeadDim, _shape.HeadDim);
-
-    /// <param name="weight">Of one head, or of all of them together.</param>
-    void NormalizeHeads(Span<float> heads, ReadOnlySpan<float> weight)
-    {
-        for (var first = 0; first < heads.Length; first += weight.Length)
-        {
-            var head = heads.Slice(first, weight.Length);
-            RmsNormKernel.Forward(head, weight, head, (float)_shape.RmsNormEps);
-        }
-    }
-
     void AddOutputBias(DecoderLayer layer, NativeBuffer branch)
     {
-        for (var row = 0; layer.AttentionOutputBias is { } bias && row < Count; row++)
+        for (var row = 0; layer.MixerOutputBias is { } bias && row < Count; row++)
         {
             Add(Hidden(branch, row), bias.Span);
-        }
-    }
-
-    void Attend(DecoderLayer layer, int layerIndex)
-    {
-        var group = _shape.NumAttentionHeads / _shape.NumKeyValueHeads;
-        for (var row = 0; row < Count; row++)
-        {
-            var queries = _projected.Row(row, layer.QueryKeyValue.OutputStride, _shape.QuerySize);
-            var output = _attended.Row(row, _queryStride, _shape.QuerySize);
-            var first = layer.Attention.Window is { } window ? Math.Max(0, _positions[row] - window + 1) : 0;
-            for (var head = 0; head < _shape.NumAttentionHeads; head += group)
-            {
-                _attention.Attend(
-                    queries[(head * _shape.HeadDim)..],
-                    group,
-                    _pages[row],
-                    first,
-                    _positions[row] + 1,
-                    layerIndex,
-                    head / group,
-                    output[(head * _shape.HeadDim)..]
-                );
-            }
         }
     }
 

@@ -11,7 +11,8 @@ namespace TraceDistill.Inference;
 /// <param name="isLong">
 /// True where all that it may become is long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.
 /// </param>
-sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, bool isLong = false)
+/// <param name="cache">Says how many tokens fill a page.</param>
+sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, PagePool cache, bool isLong = false)
 {
     readonly TaskCompletionSource<SequenceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly SampleStream _random = new(request.Seed, request.SampleIndex);
@@ -30,13 +31,11 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     /// prompt may read; none where the prompt is scored.
     /// </summary>
     /// <remarks>
-    /// Never the whole prompt: the logits of its last token are wanted. Keys of long sequences
-    /// are rotated otherwise than those of short ones.
+    /// Never the whole prompt: the logits of its last token are wanted. Keys of long sequences are rotated otherwise
+    /// than those of short ones. A state is of all tokens so far, and is not shared.
     /// </remarks>
     public ReadOnlyMemory<int> SharedTokens { get; } =
-        request.PromptTopLogprobs is null && !isLong
-            ? request.Prompt[..((request.Prompt.Length - 1) / PagePool.PageTokens * PagePool.PageTokens)]
-            : default;
+        request.PromptTopLogprobs is null && !isLong ? request.Prompt[..cache.WholePages(request.Prompt.Length - 1)] : default;
 
     /// <summary>Cache pages, those of <see cref="Prompt"/> first.</summary>
     public int[] Pages { get; private set; } = [];

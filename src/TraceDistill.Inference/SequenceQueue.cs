@@ -160,7 +160,7 @@ sealed class SequenceQueue(PagePool cache, int workers, int maxRunning)
 
         if (!shared.IsEmpty)
         {
-            prompt = new PromptPages(shared, pages[..PagePool.PagesFor(shared.Length)]);
+            prompt = new PromptPages(shared, pages[..cache.PagesOf(shared.Length)]);
             _prompts.Add(shared, prompt);
         }
 

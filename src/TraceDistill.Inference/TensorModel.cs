@@ -12,7 +12,8 @@ namespace TraceDistill.Inference;
 sealed class TensorModel : IGenerationModel
 {
     readonly IDecoderWeights _weights;
-    readonly KeyValuePages _pages;
+    readonly KeyValuePages? _pages;
+    readonly RecurrentStates? _states;
     readonly ScalarType _activations;
 
     /// <param name="weights">Owned by this object from now on, and moved to the device.</param>
@@ -23,14 +24,23 @@ sealed class TensorModel : IGenerationModel
         _weights = weights;
         weights.MoveTo(device);
         _activations = ActivationsOf(weights.Configuration, weights.Dtype, device.type);
-        var pageBytes = KeyValuePages.PageBytes(weights.Configuration, PagePool.PageTokens, _activations);
-        PageCount = PagePool.CountFor(options.CacheBytes, options.LongestSequence, pageBytes);
-        _pages = new KeyValuePages(weights.Configuration, PageCount, PagePool.PageTokens, _activations, device);
+        if (Configuration.Recurrence is null)
+        {
+            var pageBytes = KeyValuePages.PageBytes(Configuration, PagePool.PageTokens, _activations);
+            Pages = new PagePool(PagePool.CountFor(options.CacheBytes, options.LongestSequence, pageBytes));
+            _pages = new KeyValuePages(Configuration, Pages.Count, PagePool.PageTokens, _activations, device);
+        }
+        else
+        {
+            var places = options.CacheBytes / RecurrentStates.PlaceBytes(Configuration, _activations);
+            Pages = new PagePool((int)Math.Clamp(places, 1, options.MaxRunning), PagePool.AnyLength);
+            _states = new RecurrentStates(Configuration, Pages.Count, _activations, device);
+        }
     }
 
     public ModelConfiguration Configuration => _weights.Configuration;
 
-    public int PageCount { get; }
+    public PagePool Pages { get; }
 
     public int Workers => 1;
 
@@ -45,12 +55,16 @@ sealed class TensorModel : IGenerationModel
         : weights == TensorDtype.Float16 && !configuration.Traits.ScalesEmbedding ? ScalarType.Float16
         : ScalarType.Float32;
 
-    public IDecoderPass NewPass(int maxRows) =>
-        new TensorPass(new Decoder(TrainedWeights.None(_weights), activations: _activations), _pages);
+    public IDecoderPass NewPass(int maxRows)
+    {
+        var decoder = new Decoder(TrainedWeights.None(_weights), activations: _activations);
+        return _pages is null ? new TensorPass(decoder, _states!) : new TensorPass(decoder, _pages);
+    }
 
     public void Dispose()
     {
-        _pages.Dispose();
+        _pages?.Dispose();
+        _states?.Dispose();
         _weights.Dispose();
     }
 }

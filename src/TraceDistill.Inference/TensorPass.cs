@@ -8,14 +8,35 @@ namespace TraceDistill.Inference;
 
 /// <summary>The <see cref="Decoder"/> over a batch of tokens; logits are brought to the processor, where tokens are drawn.</summary>
 /// <param name="decoder">Owned by this object.</param>
-/// <param name="pages">Keys and values.</param>
-sealed class TensorPass(Decoder decoder, KeyValuePages pages) : IDecoderPass
+/// <param name="forward">The pass over a batch, by what the model keeps of sequences.</param>
+sealed class TensorPass(Decoder decoder, Func<TokenBatch, IReadOnlyList<CachedRow>, Tensor> forward) : IDecoderPass
 {
     readonly List<int> _tokens = [];
     readonly List<CachedRow> _rows = [];
     readonly Dictionary<int[], int> _sequences = [];
     Tensor? _hidden,
         _logits;
+
+    /// <param name="decoder">Owned by this object.</param>
+    /// <param name="pages">Keys and values.</param>
+    public TensorPass(Decoder decoder, KeyValuePages pages)
+        : this(decoder, (batch, tokens) =>
+        {
+            using var rows = new CachedRows(pages, tokens);
+            return decoder.Forward(batch, rows);
+        }) { }
+
+    /// <param name="decoder">Owned by this object.</param>
+    /// <param name="states">Of sequences, which have one page each: their place.</param>
+    public TensorPass(Decoder decoder, RecurrentStates states)
+        : this(decoder, (batch, tokens) =>
+        {
+            var pieces = tokens
+                .GroupBy(row => row.Sequence)
+                .Select(sequence => new SequencePiece(sequence.First().Pages[0], sequence.First().Position, sequence.Count()));
+            using var rows = new RecurrentRows(states, [.. pieces]);
+            return decoder.Forward(batch, rows);
+        }) { }
 
     /// <summary>A copy from a device takes long to begin.</summary>
     public int LogitRows => 64;
@@ -45,8 +66,7 @@ sealed class TensorPass(Decoder decoder, KeyValuePages pages) : IDecoderPass
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         _hidden?.Dispose();
-        using var rows = new CachedRows(pages, _rows);
-        _hidden = decoder.Forward(new TokenBatch([.. _tokens], [_tokens.Count], [.. wanted]), rows).DetachFromDisposeScope();
+        _hidden = forward(new TokenBatch([.. _tokens], [_tokens.Count], [.. wanted]), _rows).DetachFromDisposeScope();
     }
 
     public void ComputeLogits(int first, int count)

@@ -54,8 +54,12 @@ public class TensorModelTests
         var (configuration, activations) = (stored.Configuration, dtype == TensorDtype.Float16 ? ScalarType.Float16 : ScalarType.BFloat16);
         int[] tokens = [.. TinyModel.Prompt(41, 1).Select(token => token % configuration.VocabSize)],
             own = [2, 0, 3];
-        using var pages = new KeyValuePages(configuration, 4, Page, activations, TestDevice.Current);
-        using var pass = new TensorPass(new Decoder(TrainedWeights.None(weights), activations: activations), pages);
+        var decoder = new Decoder(TrainedWeights.None(weights), activations: activations);
+        using var pages = configuration.Recurrence is null
+            ? new KeyValuePages(configuration, 4, Page, activations, TestDevice.Current)
+            : null;
+        using var states = pages is null ? new RecurrentStates(configuration, 4, activations, TestDevice.Current) : null;
+        using var pass = pages is null ? new TensorPass(decoder, states!) : new TensorPass(decoder, pages);
 
         float[] actual = [.. Logits(0, 25), .. Logits(25, 40), .. Logits(40, 41)];
 

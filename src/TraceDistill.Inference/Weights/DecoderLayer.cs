@@ -12,22 +12,17 @@ sealed class DecoderLayer : IDisposable
     {
         var (c, prefix) = (source.Configuration, $"model.layers.{index}.");
         var (isBefore, isAfter) = (c.Traits.Norms == NormPlacement.Before, c.Traits.Norms == NormPlacement.After);
-        Attention = c.AttentionOf(index);
-        AttentionNorm = isAfter ? null : source.ReadNorm(prefix + "input_layernorm.weight");
-        AfterAttention = isBefore ? null : source.ReadNorm(prefix + "post_attention_layernorm.weight");
+        MixerNorm = isAfter ? null : source.ReadNorm(prefix + "input_layernorm.weight");
+        AfterMixer = isBefore ? null : source.ReadNorm(prefix + "post_attention_layernorm.weight");
         FeedForwardNorm = isAfter
             ? null
             : source.ReadNorm(prefix + (isBefore ? "post_attention_layernorm.weight" : "pre_feedforward_layernorm.weight"));
         AfterFeedForward = isBefore ? null : source.ReadNorm(prefix + "post_feedforward_layernorm.weight");
-        string[] projections = c.Traits.FusesProjections ? ["qkv_proj"] : ["q_proj", "k_proj", "v_proj"];
-        QueryKeyValue = source.ReadMatrix([.. projections.Select(name => $"{prefix}self_attn.{name}.weight")]);
-        AttentionOutput = source.ReadMatrix(prefix + "self_attn.o_proj.weight");
-        QueryKeyValueBias = c.HasQueryKeyValueBias
-            ? source.ReadVector([.. projections.Select(name => $"{prefix}self_attn.{name}.bias")])
-            : null;
-        AttentionOutputBias = c.AttentionBias ? source.ReadVector(prefix + "self_attn.o_proj.bias") : null;
-        QueryNorm = c.HasQueryKeyNorm ? source.ReadNorm(prefix + "self_attn.q_norm.weight") : null;
-        KeyNorm = c.HasQueryKeyNorm ? source.ReadNorm(prefix + "self_attn.k_norm.weight") : null;
+        Attention = c.Recurrence is null ? new AttentionMatrices(source, index) : null;
+        Recurrence = c.Recurrence is null ? null : new RecurrenceMatrices(source, index);
+        var mixer = prefix + (c.Recurrence is null ? "self_attn" : "mixer");
+        MixerOutput = source.ReadMatrix(mixer + ".o_proj.weight");
+        MixerOutputBias = c.AttentionBias ? source.ReadVector(mixer + ".o_proj.bias") : null;
         if (c.HasExperts(index))
         {
             Experts = new ExpertMatrices(source, prefix);
@@ -39,31 +34,23 @@ sealed class DecoderLayer : IDisposable
         Down = source.ReadMatrix(prefix + "mlp.down_proj.weight");
     }
 
-    /// <summary>The layer's own kind of attention.</summary>
-    public LayerAttention Attention { get; }
+    /// <summary>Null where there is a recurrence.</summary>
+    public AttentionMatrices? Attention { get; }
+
+    /// <summary>In place of attention; null where there is that.</summary>
+    public RecurrenceMatrices? Recurrence { get; }
 
     /// <summary>[D]; null in a family without.</summary>
-    public NativeBuffer? AttentionNorm { get; }
+    public NativeBuffer? MixerNorm { get; }
 
     /// <summary>[D] of what attention adds; null in a family without.</summary>
-    public NativeBuffer? AfterAttention { get; }
+    public NativeBuffer? AfterMixer { get; }
 
-    /// <summary>Hidden → [queries | keys | values].</summary>
-    public PackedMatrix QueryKeyValue { get; }
-
-    /// <summary>[queries + keys + values]; null in a family without.</summary>
-    public NativeBuffer? QueryKeyValueBias { get; }
-
-    /// <summary>[channels of a head], or of all query heads; null in a family without.</summary>
-    public NativeBuffer? QueryNorm { get; }
-
-    /// <summary>[channels of a head], or of all key heads; null in a family without.</summary>
-    public NativeBuffer? KeyNorm { get; }
-
-    public PackedMatrix AttentionOutput { get; }
+    /// <summary>What attention or the recurrence gives → hidden.</summary>
+    public PackedMatrix MixerOutput { get; }
 
     /// <summary>[D]; null in a family without.</summary>
-    public NativeBuffer? AttentionOutputBias { get; }
+    public NativeBuffer? MixerOutputBias { get; }
 
     /// <summary>[D]; null in a family without.</summary>
     public NativeBuffer? FeedForwardNorm { get; }
@@ -84,16 +71,14 @@ sealed class DecoderLayer : IDisposable
     {
         IDisposable?[] all =
         [
-            AttentionNorm,
-            AfterAttention,
+            MixerNorm,
+            AfterMixer,
             FeedForwardNorm,
             AfterFeedForward,
-            QueryKeyValue,
-            QueryKeyValueBias,
-            QueryNorm,
-            KeyNorm,
-            AttentionOutputBias,
-            AttentionOutput,
+            Attention,
+            Recurrence,
+            MixerOutputBias,
+            MixerOutput,
             GateUp,
             Down,
             Experts,

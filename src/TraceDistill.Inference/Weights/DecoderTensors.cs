@@ -13,11 +13,11 @@ static class DecoderTensors
     /// <summary>Vectors, one after the other, in float32.</summary>
     public static NativeBuffer ReadVector(this IWeightSource source, params string[] names)
     {
-        var buffer = new NativeBuffer(names.Sum(name => source.ShapeOf(name)[0]));
+        var buffer = new NativeBuffer(names.Sum(name => source.ShapeOf(name).ElementCount()));
         var rest = buffer.Span;
         foreach (var name in names)
         {
-            var length = (int)source.ShapeOf(name)[0];
+            var length = source.ShapeOf(name).SpanCount(name);
             Decode(source, name, 0, rest[..length]);
             rest = rest[length..];
         }

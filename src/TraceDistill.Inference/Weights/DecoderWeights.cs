@@ -26,10 +26,12 @@ sealed class DecoderWeights : IDisposable
         FinalNorm = source.ReadNorm("model.norm.weight");
         Head = source.ReadMatrix(c.TieWordEmbeddings ? EmbeddingName : "lm_head.weight");
         _embedding = c.TieWordEmbeddings ? null : source.ReadMatrix(EmbeddingName);
-        var kinds = Layers.Select(layer => (layer.Attention.IsLocal, IsLong: false)).Distinct().ToList();
+        var kinds = Layers.Select(layer => layer.Attention).OfType<AttentionMatrices>().Select(Kind).Distinct().ToList();
         _rotary = kinds
             .Concat(c.RopeScaling.Type == RopeType.LongRope ? kinds.Select(kind => (kind.IsLocal, IsLong: true)) : [])
             .ToDictionary(kind => kind, kind => new RotaryKernel(c, kind.IsLocal, kind.IsLong));
+
+        static (bool IsLocal, bool IsLong) Kind(AttentionMatrices attention) => (attention.Kind.IsLocal, false);
     }
 
     public ModelConfiguration Configuration { get; }
@@ -43,7 +45,7 @@ sealed class DecoderWeights : IDisposable
     public PackedMatrix Head { get; }
 
     /// <param name="isLong">True where the sequence is long in the sense of <see cref="ModelConfiguration.IsLong"/>.</param>
-    public RotaryKernel Rotary(DecoderLayer layer, bool isLong) => _rotary[(layer.Attention.IsLocal, isLong)];
+    public RotaryKernel Rotary(AttentionMatrices layer, bool isLong) => _rotary[(layer.Kind.IsLocal, isLong)];
 
     /// <exception cref="InvalidInputException">The directory does not hold a model that this program can run.</exception>
     public static DecoderWeights Load(string modelDirectory)
