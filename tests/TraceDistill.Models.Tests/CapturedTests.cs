@@ -4,6 +4,7 @@ using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -53,6 +54,49 @@ public class CapturedTests
             Rounding.Close(reference.Values[1].transpose(0, 1), captured.Values[1].narrow(0, first, ids.Length), tolerance);
             first += ids.Length;
         }
+    }
+
+    [Fact]
+    public void Forward_HiddenStatesOfARecurrentModel_AreWhatTheReferenceHas()
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = DecoderShapes.Parameters("mingru", seed: 5);
+        var weights = TrainedWeights.None(parameters);
+        var batch = DecoderShapes.Batch(30);
+        using var captured = new Captured(
+            new Capture
+            {
+                HiddenStates = new HashSet<int> { 0, 1 },
+            }
+        );
+
+        TestDevice.With(weights, () =>
+        {
+            using var decoder = new Decoder(weights);
+            decoder.Forward(batch, captured: captured);
+        });
+
+        var reference = new ReferenceLlama(parameters);
+        reference.Forward(batch.Ids);
+        Assert.All(captured.HiddenStates, layer =>
+            Rounding.Close(reference.Streams[layer.Key + 1], layer.Value, Rounding.OfForward(parameters.Configuration, 30))
+        );
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Forward_AttentionOfARecurrentModel_IsRefusedInOneLine(bool wantsMaps)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = DecoderShapes.Parameters("mingru", seed: 5);
+        using var decoder = new Decoder(TrainedWeights.None(parameters));
+        var wanted = new HashSet<int> { 0 };
+        using var captured = new Captured(wantsMaps ? new Capture { AttentionMaps = wanted } : new Capture { Values = wanted });
+
+        var error = Assert.Throws<InvalidInputException>(() => decoder.Forward(DecoderShapes.Batch(30), captured));
+
+        Assert.Equal("a mingru model has no attention maps and no values: take hidden states, which every model has", error.Message);
     }
 
     /// <summary>A loss of what was kept has the gradient that autograd gives it in the reference, with checkpointing or without.</summary>

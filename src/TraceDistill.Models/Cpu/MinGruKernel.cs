@@ -130,12 +130,12 @@ static unsafe class MinGruKernel
         return (slope * (value - former) * z * kept, slope * z * derivative, slope * kept);
     }
 
-    /// <returns>σ(k) and 1 − σ(k) = σ(−k).</returns>
+    /// <returns>σ(k) and 1 − σ(k) = σ(−k), each rounded for itself: many factors of nearly 1 are to stay what they are.</returns>
     static (Vector<float> Taken, Vector<float> Kept) Gate(Vector<float> k)
     {
         var e = SimdMath.Exp(-k);
-        var z = Vector<float>.One / (Vector<float>.One + e);
-        return (z, e * z);
+        var sum = Vector<float>.One + e;
+        return (Vector<float>.One / sum, e / sum);
     }
 
     /// <returns>g and its derivative.</returns>

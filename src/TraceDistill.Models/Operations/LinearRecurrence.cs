@@ -1,6 +1,5 @@
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
-using static TorchSharp.torch.autograd;
 
 namespace TraceDistill.Models.Operations;
 
@@ -8,23 +7,38 @@ namespace TraceDistill.Models.Operations;
 
 /// <summary>
 /// h_t = a_t ∘ h_{t−1} + b_t with h_{−1} = 0 in log₂ N steps of libtorch's operations, on any device: two neighbouring steps are one,
-/// a₂a₁ and a₂b₁ + b₂ (Blelloch, "Prefix sums and their applications", CMU-CS-90-190, section 1.4; Martin and Cundy,
-/// arXiv 1709.04057). The gradient is the same recurrence from the end: λ_t = ∂h_t + a_{t+1} ∘ λ_{t+1}, ∂b = λ, ∂a_t = λ_t ∘ h_{t−1}.
+/// a₂a₁ and a₂b₁ + b₂ (Blelloch, "Prefix sums and their applications", CMU-CS-90-190, section 1.4; Martin and Cundy, arXiv 1709.04057).
 /// </summary>
 /// <remarks>
 /// With 0 ≤ a ≤ 1 nothing is divided and nothing can overflow: a product of many a may become 0, and then what it multiplies counts for
-/// nothing. A sequence begins where a is 0, so that many may lie one after another.
+/// nothing. A sequence begins where a is 0, so that many may lie one after another. Gradients are not recorded.
 /// </remarks>
 static class LinearRecurrence
 {
     /// <param name="a">[N, E] from 0 to 1; 0 where a sequence begins.</param>
     /// <param name="b">[N, E].</param>
     /// <returns>[N, E] h.</returns>
-    public static Tensor Apply(Tensor a, Tensor b)
+    public static Tensor Forward(Tensor a, Tensor b)
     {
-        using var scope = NewDisposeScope();
-        return Function.apply(a, b).MoveToOuterDisposeScope();
+        using var noGrad = no_grad();
+        return Scan(a.contiguous(), b.contiguous());
     }
+
+    /// <summary>The same from the end, λ_t = ∂h_t + a_{t+1} ∘ λ_{t+1}: gradients are ∂b = λ and ∂a_t = λ_t ∘ h_{t−1}.</summary>
+    /// <param name="a">[N, E] as given to the forward pass.</param>
+    /// <param name="slopes">[N, E] ∂h.</param>
+    /// <returns>[N, E] λ.</returns>
+    public static Tensor Backward(Tensor a, Tensor slopes)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var next = cat([a.narrow(0, 1, a.shape[0] - 1), zeros_like(a.narrow(0, 0, 1))], 0);
+        return Scan(next.flip(0), slopes.flip(0)).flip(0).MoveToOuterDisposeScope();
+    }
+
+    /// <param name="h">[N, E].</param>
+    /// <returns>[N, E] h_{t−1}, zeros at the first row.</returns>
+    public static Tensor Former(Tensor h) => cat([zeros_like(h.narrow(0, 0, 1)), h.narrow(0, 0, h.shape[0] - 1)], 0);
 
     static Tensor Scan(Tensor a, Tensor b)
     {
@@ -58,28 +72,5 @@ static class LinearRecurrence
         var half = x.shape[0] / 2;
         var pairs = x.narrow(0, 0, 2 * half).view(half, 2, x.shape[1]);
         return (pairs.select(1, 0), pairs.select(1, 1));
-    }
-
-    sealed class Function : SingleTensorFunction<Function>
-    {
-        public override string Name => "linear_recurrence";
-
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
-        {
-            var (a, b) = (((Tensor)vars[0]).contiguous(), ((Tensor)vars[1]).contiguous());
-            var h = Scan(a, b);
-            ctx.save_for_backward([a, h]);
-            return h;
-        }
-
-        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) =>
-            CustomGradient.Of(ctx, gradOutput, 2, (saved, dh) =>
-            {
-                var (a, h) = (saved[0], saved[1]);
-                var (rows, none) = (a.shape[0], zeros_like(a.narrow(0, 0, 1)));
-                var next = cat([a.narrow(0, 1, rows - 1), none], 0).flip(0);
-                var slopes = Scan(next, dh.flip(0)).flip(0); // λ
-                return [slopes * cat([none, h.narrow(0, 0, rows - 1)], 0), slopes];
-            });
     }
 }

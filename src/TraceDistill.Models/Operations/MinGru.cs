@@ -14,7 +14,7 @@ namespace TraceDistill.Models.Operations;
 /// </summary>
 /// <remarks>
 /// 1 − z is computed as σ(−k), exact however near to 0 or 1 it is. The paper computes in logarithms because its scan divides by products
-/// of (1 − z); neither way here does. States are float32 where the rest is in 16 bits.
+/// of (1 − z); neither way here does. States are float32 where the rest is in 16 bits. Gates and states alone are kept for the way back.
 /// </remarks>
 static class MinGru
 {
@@ -26,22 +26,56 @@ static class MinGru
     {
         using var scope = NewDisposeScope();
         return (
-            former is null && CustomGradient.TakesKernels(gates) ? Kernel.apply(gates.contiguous(), rows) : Plain(gates, rows, former)
+            former is not null ? Plain.apply(gates, rows, former)
+            : CustomGradient.TakesKernels(gates) ? Kernel.apply(gates.contiguous(), rows)
+            : Plain.apply(gates, rows)
         ).MoveToOuterDisposeScope();
     }
 
-    static Tensor Plain(Tensor gates, SequenceRows rows, Tensor? former)
+    /// <returns>z, 1 − z and g, in float32 or float64.</returns>
+    static (Tensor Taken, Tensor Kept, Tensor Value) Parts(Tensor gates)
     {
         var channels = gates.shape[1] / 2;
         var (gate, candidate) = (gates.narrow(1, 0, channels).Wide(), gates.narrow(1, channels, channels).Wide());
-        var kept = gate.neg().sigmoid();
-        var added = gate.sigmoid() * where(candidate.IsNegative(), candidate.sigmoid(), candidate.Plus(0.5));
-        if (former is not null)
+        return (gate.sigmoid(), gate.neg().sigmoid(), where(candidate.IsNegative(), candidate.sigmoid(), candidate.Plus(0.5)));
+    }
+
+    sealed class Plain : SingleTensorFunction<Plain>
+    {
+        public override string Name => "min_gru_scan";
+
+        public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
-            added = added.PlusRows(rows.Firsts, kept.index_select(0, rows.Firsts) * former.to(kept.dtype));
+            var (gates, rows, former) = ((Tensor)vars[0], (SequenceRows)vars[1], vars.Length > 2 ? (Tensor)vars[2] : null);
+            var (taken, kept, value) = Parts(gates);
+            var added = taken * value;
+            if (former is not null)
+            {
+                added = added.PlusRows(rows.Firsts, kept.index_select(0, rows.Firsts) * former.to(kept.dtype));
+            }
+
+            var states = LinearRecurrence.Forward(kept * rows.Within, added);
+            ctx.save_for_backward([gates, states]);
+            ctx.save_data("rows", rows);
+            ctx.save_data("arguments", vars.Length);
+            return states;
         }
 
-        return LinearRecurrence.Apply(kept * rows.Within, added);
+        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput)
+        {
+            var (rows, arguments) = ((SequenceRows)ctx.get_data("rows"), (int)ctx.get_data("arguments"));
+            return CustomGradient.Of(ctx, gradOutput, arguments, (saved, dh) =>
+            {
+                var (gates, states) = (saved[0], saved[1]);
+                var (taken, kept, value) = Parts(gates);
+                var candidate = gates.narrow(1, taken.shape[1], taken.shape[1]);
+                var slopes = LinearRecurrence.Backward(kept * rows.Within, dh);
+                var dk = slopes * (value - LinearRecurrence.Former(states) * rows.Within) * taken * kept;
+                // g = σ below 0, where its slope is σ·(1 − σ); 1 above.
+                var dc = slopes * taken * where(candidate.IsNegative(), value * value.neg().Plus(1), ones_like(value));
+                return [cat([dk, dc], 1).to(gates.dtype), .. new Tensor?[arguments - 1]];
+            });
+        }
     }
 
     sealed unsafe class Kernel : SingleTensorFunction<Kernel>

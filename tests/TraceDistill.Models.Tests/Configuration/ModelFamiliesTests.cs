@@ -184,8 +184,10 @@ public sealed class ModelFamiliesTests : IDisposable
     [InlineData(
         """{"model_type": "gpt_neox"}""",
         "model_type \"gpt_neox\" is not supported; supported: llama, qwen2, qwen3, "
-            + "mistral, phi3, gemma2, gemma3_text, olmo2, smollm3, qwen3_moe, mixtral"
+            + "mistral, phi3, gemma2, gemma3_text, olmo2, smollm3, qwen3_moe, mixtral, mingru"
     )]
+    [InlineData("""{"model_type": "llama", "state_size": 16}""", "state_size is not supported")]
+    [InlineData("""{"model_type": "gemma2", "conv_kernel": 4}""", "conv_kernel is not supported")]
     [InlineData("""{"model_type": "gemma3_text", "use_bidirectional_attention": true}""", "use_bidirectional_attention is not supported")]
     [InlineData(
         """{"model_type": "gemma2", "hidden_activation": "silu"}""",
@@ -241,6 +243,81 @@ public sealed class ModelFamiliesTests : IDisposable
         Assert.DoesNotContain('\n', message);
     }
 
+    const string MinGru = """
+        "model_type": "mingru", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3, "vocab_size": 100, "conv_kernel": 4
+        """;
+
+    [Fact]
+    public void Load_RecurrentModel_HasStatesAndNoHeads()
+    {
+        var shape = LoadJson($$"""{{{MinGru}}, "state_size": 80, "max_position_embeddings": 9000}""");
+
+        Assert.Equal((ModelFamily.MinGru, 80, 4), (shape.Family, shape.Recurrence!.StateSize, shape.Recurrence.ConvKernel));
+        Assert.Equal((0, 0, 0, 9_000), (shape.NumAttentionHeads, shape.NumKeyValueHeads, shape.HeadDim, shape.MaxPositionEmbeddings));
+        shape.Save(_directory.Path);
+        Assert.Equal(
+            shape,
+            ModelConfiguration.Load(_directory.Path) with
+            {
+                EosTokenIds = shape.EosTokenIds,
+                NoRopeLayers = shape.NoRopeLayers,
+            }
+        );
+        var written = JsonNode.Parse(File.ReadAllText(_directory.File("config.json")))!.AsObject();
+        Assert.DoesNotContain(written, field =>
+            field.Key.Contains("rope") || field.Key.Contains("attention") || field.Key.Contains("head")
+        );
+    }
+
+    [Theory]
+    [InlineData("", "the field state_size is missing")]
+    [InlineData(""", "state_size": 0""", "state_size is 0 but must be positive")]
+    [InlineData(""", "state_size": 16777216""", "state_size is 16777216 but must be at most 1048576")]
+    [InlineData(""", "state_size": 16, "num_attention_heads": 4""", "num_attention_heads is not supported; it changes the arithmetic")]
+    [InlineData(""", "state_size": 16, "rope_theta": 10000""", "rope_theta is not supported; it changes the arithmetic")]
+    [InlineData(""", "state_size": 16, "min_gru_expansion": 1.5""", "min_gru_expansion is not supported; it changes the arithmetic")]
+    public void Load_RecurrentModelThatCannotBe_NamesTheField(string fields, string expected)
+    {
+        var message = Assert.Throws<InvalidInputException>(() => LoadJson($"{{{MinGru}{fields}}}")).Message;
+
+        Assert.StartsWith(_directory.File("config.json") + ": ", message, StringComparison.Ordinal);
+        Assert.Contains(expected, message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Configure_RecurrentArchitecture_TakesItsOwnFieldsAlone()
+    {
+        var architecture = new ModelArchitecture
+        {
+            ModelType = "mingru",
+            HiddenSize = 64,
+            NumHiddenLayers = 2,
+        };
+
+        Assert.Equal(new() { StateSize = 128, ConvKernel = 4 }, architecture.Configure(100, []).Recurrence);
+        Assert.Equal(
+            new() { StateSize = 90, ConvKernel = 1 },
+            (architecture with { StateSize = 90, ConvKernel = 1 }).Configure(100, []).Recurrence
+        );
+        foreach (
+            var (name, wrong) in new[]
+            {
+                ("num_attention_heads", architecture with { NumAttentionHeads = 4 }),
+                ("num_key_value_heads", architecture with { NumKeyValueHeads = 4 }),
+                ("head_dim", architecture with { HeadDim = 4 }),
+                ("rope_theta", architecture with { RopeTheta = 10_000 }),
+            }
+        )
+        {
+            Refused(wrong, $"architecture: {name}: mingru has a recurrence in place of attention; leave it out");
+        }
+
+        var llama = architecture with { ModelType = null, NumAttentionHeads = 4 };
+        Refused(llama with { StateSize = 90 }, "architecture: state_size: llama has attention; leave it out, or take mingru");
+        Refused(llama with { ConvKernel = 4 }, "architecture: conv_kernel: llama has attention; leave it out, or take mingru");
+        Refused(llama with { NumAttentionHeads = null }, "architecture: num_attention_heads is missing: llama has attention");
+    }
+
     [Fact]
     public void Configure_ArchitectureOfAFamily_HasWhatTheFamilyHas()
     {
@@ -277,13 +354,6 @@ public sealed class ModelFamiliesTests : IDisposable
             },
             "architecture: moe_intermediate_size: intermediate_size is the width of the experts of mixtral"
         );
-
-        static void Refused(ModelArchitecture architecture, string message) =>
-            Assert.StartsWith(
-                message,
-                Assert.Throws<InvalidInputException>(() => architecture.Configure(100, [])).Message,
-                StringComparison.Ordinal
-            );
     }
 
     /// <summary>Central differences of the decoder itself along a random direction of all weights, in float64.</summary>
@@ -345,6 +415,13 @@ public sealed class ModelFamiliesTests : IDisposable
             2 * Rounding.OfForward(parameters.Configuration, 50)
         );
     }
+
+    static void Refused(ModelArchitecture architecture, string message) =>
+        Assert.StartsWith(
+            message,
+            Assert.Throws<InvalidInputException>(() => architecture.Configure(100, [])).Message,
+            StringComparison.Ordinal
+        );
 
     static IEnumerable<int> Layers(ModelConfiguration shape) => Enumerable.Range(0, shape.NumHiddenLayers);
 
