@@ -55,8 +55,9 @@ sealed class RecurrentPass : IMixerPass
         recurrence.Gates.Multiply(normed, _inputStride, rows.Length, _gates, helpers: helpers); // [R, 2·E]
         for (var row = 0; row < rows.Length; row++)
         {
+            var gates = _gates.Row(row, recurrence.Gates.OutputStride, 2 * _settings.StateSize);
             var state = _memory.State(rows[row].Pages[0], index);
-            MinGruKernel.Step(_gates.Row(row, recurrence.Gates.OutputStride, 2 * _settings.StateSize), state);
+            MinGruKernel.Step(gates, state);
             state.CopyTo(Mixed.Row(row, Stride, _settings.StateSize));
         }
     }

@@ -36,6 +36,39 @@ public class EngineMemoryTests
         Assert.InRange(ProcessMemory.Resident() - before, long.MinValue, 8 << 20);
     }
 
+    /// <summary>Attention of these sizes would hold 16 KiB a token: 150 MB more.</summary>
+    [Fact]
+    public async Task GenerateAsync_RecurrentModel_HoldsAsMuchAfterTenThousandTokensAsAfterAHundred()
+    {
+        using var parameters = TinyModel.Create(
+            DecoderShapes.Recurrent with
+            {
+                NumHiddenLayers = 16,
+                Recurrence = new() { StateSize = 128, ConvKernel = 4 },
+                MaxPositionEmbeddings = 20_000,
+            }
+        );
+        using var engine = new GenerationEngine(parameters, new EngineOptions { Threads = 1, CacheBytes = 512 << 20 });
+        await HeldAsync(1_000); // until what runs hot is compiled
+
+        var (few, many) = (await HeldAsync(100), await HeldAsync(10_000));
+
+        // The tokens themselves, and what other tests gave back or did not.
+        Assert.InRange(many - few, long.MinValue, 4 << 20);
+
+        async Task<long> HeldAsync(int tokens)
+        {
+            var request = new SequenceRequest
+            {
+                Prompt = new[] { 4, 5, 6 },
+                MaxTokens = tokens,
+                StopTokens = [],
+            };
+            Assert.Equal(tokens, (await engine.GenerateAsync(request, TestContext.Current.CancellationToken)).Tokens.Length);
+            return ProcessMemory.Resident();
+        }
+    }
+
     static Task<SequenceResult[]> RoundAsync(GenerationEngine engine) =>
         Task.WhenAll(
             Enumerable

@@ -221,10 +221,13 @@ public class GenerationEngineTests
         }
     }
 
-    [Fact]
-    public async Task GenerateAsync_AmongOthers_IsTheSameToTheBitAsAlone()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task GenerateAsync_AmongOthers_IsTheSameToTheBitAsAlone(bool isRecurrent)
     {
-        using var parameters = TinyModel.Create();
+        var recurrent = DecoderShapes.Recurrent with { VocabSize = 101, MaxPositionEmbeddings = 160, EosTokenIds = [3] };
+        using var parameters = TinyModel.Create(isRecurrent ? recurrent : null);
         using var engine = new GenerationEngine(parameters, Kernels);
         SequenceRequest Request(int i) =>
             new()
