@@ -114,7 +114,7 @@ public static class TrainingMemory
     /// <remarks>
     /// A gradient for each lane, the moments, an average, matrices rounded to bfloat16 or to a file's blocks, and, for each lane
     /// at work, what its forward pass keeps: of each layer the inputs of two norms and four products, the
-    /// rotated queries, keys and values, and the gate; with checkpointing the layer's input alone.
+    /// rotated queries, keys and values (or gates and states), and the gate; with checkpointing the layer's input alone.
     /// </remarks>
     internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest, Device? device = null)
     {
@@ -161,13 +161,22 @@ public static class TrainingMemory
             shape.IntermediateSize,
             shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0
         );
-        var width = shape.QuerySize + (2 * shape.KeyValueSize);
-        var layer = number * tokens * ((4L * shape.HiddenSize) + width + shape.QuerySize + shape.NumAttentionHeads + (3 * inner));
+        var layer = tokens * ((number * ((4L * shape.HiddenSize) + (3 * inner))) + Mixer(shape, number));
         var kept = options.GradientCheckpointing
             ? (number * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
         return atWork * (kept + layer + Head(shape, device, options is TrainOptions { LooksAtWholeDistributions: true }));
     }
+
+    /// <summary>
+    /// Bytes that attention or a recurrence keeps of a token: queries, keys, values, what attention gives and a sum for each head; or
+    /// gates, candidates, a state of float32 and what a convolution gives.
+    /// </summary>
+    static long Mixer(ModelConfiguration shape, long number) =>
+        shape.Recurrence is { } recurrence
+            ? (number * ((3L * recurrence.StateSize) + (recurrence.Tail > 0 ? shape.HiddenSize : 0)))
+                + (sizeof(float) * recurrence.StateSize)
+            : number * ((2L * shape.QuerySize) + (2L * shape.KeyValueSize) + shape.NumAttentionHeads);
 
     static long LanesOf(OptimizationOptions options, long trained, Device device) =>
         GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens, device.type == DeviceType.CPU);

@@ -50,9 +50,8 @@ public static class TrainingTime
         // A GPU is one worker.
         var workers = device.type == DeviceType.CPU ? options.ResolveWorkers() : 1;
         var dtype = options.ComputeDtype.On(device);
-        var rate = Rates.GetOrAdd(
-            (device.ToString(), dtype, workers, options.MicroBatchTokens, shape.HiddenSize, shape.IntermediateSize),
-            key => MeasureRate(key.Workers, key.Tokens, shape, device, key.Dtype)
+        var rate = Rates.GetOrAdd((device.ToString(), dtype, workers, options.MicroBatchTokens, shape.HiddenSize, Widest(shape)), key =>
+            MeasureRate(key.Workers, key.Tokens, shape, device, key.Dtype)
         );
         return Estimate(options, shape, rate);
     }
@@ -82,6 +81,9 @@ public static class TrainingTime
                 * shape.HiddenSize
                 * Enumerable.Range(0, shape.NumHiddenLayers).Count(shape.HasExperts);
 
+    /// <summary>Rows of the largest matrix of a layer.</summary>
+    static int Widest(ModelConfiguration shape) => Math.Max(shape.IntermediateSize, shape.Recurrence?.StateSize ?? 0);
+
     /// <summary>A time that is known to half of it or so.</summary>
     public static string Words(TimeSpan time) =>
         time switch
@@ -99,7 +101,7 @@ public static class TrainingTime
     internal static double MeasureRate(int workers, int microBatchTokens, ModelConfiguration shape, Device device, ComputeDtype dtype)
     {
         long inner = shape.HiddenSize,
-            columns = Math.Max(1, Math.Min(shape.IntermediateSize, MostWeights / inner));
+            columns = Math.Max(1, Math.Min(Widest(shape), MostWeights / inner));
         var rows = (long)Math.Clamp(MostOperations / (2.0 * inner * columns), 1, microBatchTokens);
         var type = dtype == ComputeDtype.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
         var rates = new double[workers];

@@ -234,6 +234,23 @@ public class TrainingMemoryTests
         Assert.Equal(TrainingMemory.Activations(exact, shape, 1, 1_000, Gpu) - head, 2 * half);
     }
 
+    /// <summary>
+    /// A token more: of each layer four rows of the width, three of the MLP, gates, candidates, a state, what goes into the last product
+    /// and what the convolution gives; of one layer once more for what is worked on.
+    /// </summary>
+    [Fact]
+    public void Activations_RecurrentModel_CountGatesAndStates()
+    {
+        var options = Options with { ComputeDtype = ComputeDtype.Float32, Workers = 1 };
+        var shape = (Shape with { ModelType = "mingru", NumAttentionHeads = null, StateSize = 1_000 }).Configure(512, []);
+
+        var more = At(3_001) - At(3_000);
+
+        Assert.Equal((12 + 1) * 4 * ((4 * 768) + (3 * 2_048) + (4 * 1_000) + 768), more);
+
+        long At(int longest) => TrainingMemory.Activations(options, shape, 1, longest, CPU);
+    }
+
     static long BesideActivations(OptimizationOptions options, TrainedWeights trained) =>
         TrainingMemory.Estimate(options, trained, 100, Gpu)
         - TrainingMemory.Activations(options, trained.Model.Configuration, trained.Count, 100, Gpu);

@@ -44,6 +44,18 @@ public sealed class TrainingTimeTests
         Assert.Equal(2 * products * Weights * Tokens * Steps / 1e6 * OtherWork, time.TotalSeconds, tolerance: 1e-6);
     }
 
+    /// <summary>100 × 8 of the output, 3 × 8 × 20 of the recurrence, 3 × 8 × 16 of the feed-forward part, 24 of norms and 8 × 4 taps.</summary>
+    [Fact]
+    public void Estimate_RecurrentModel_CountsItsProducts()
+    {
+        var recurrent = Small with { ModelType = "mingru", NumAttentionHeads = null, StateSize = 20 };
+
+        var time = TrainingTime.Estimate(Options, recurrent.Configure(vocabularySize: 100, []), rate: 1e6);
+
+        const double Weights = 800 + 480 + 384 + 24 + 32;
+        Assert.Equal(2 * 3 * Weights * 1_000 * 10 / 1e6 * (1.2 + (240.0 / 8)), time.TotalSeconds, tolerance: 1e-6);
+    }
+
     [Theory]
     [InlineData(ComputeDtype.Float32)]
     [InlineData(ComputeDtype.BFloat16)]

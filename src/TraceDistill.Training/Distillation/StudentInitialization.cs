@@ -8,7 +8,7 @@ namespace TraceDistill.Training.Distillation;
 /// <summary>A student's first weights from those of a larger model.</summary>
 /// <remarks>
 /// Layers are taken at even distances, as DistilBERT took every second one of BERT's (Sanh et al., arXiv 1910.01108, section 3);
-/// so are heads, a group of queries with its key and value. Of the residual stream and of the MLP the first channels are kept.
+/// so are heads, a group of queries with its key and value, and channels of a recurrence's state. Of the residual stream and of the MLP the first channels are kept.
 /// </remarks>
 static class StudentInitialization
 {
@@ -63,6 +63,7 @@ static class StudentInitialization
             AttentionSoftCap = source.AttentionSoftCap,
             LogitSoftCap = source.LogitSoftCap,
             Experts = null,
+            Recurrence = shape.Recurrence is { } recurrence ? recurrence with { ConvKernel = source.Recurrence!.ConvKernel } : null,
             Remark =
                 shape.TieWordEmbeddings && !source.TieWordEmbeddings
                     ? "init_from: its output projection (lm_head) is left out, for the student's "
@@ -78,19 +79,8 @@ static class StudentInitialization
     {
         var (s, t) = (student.Configuration, source.Configuration);
         Ensure(s, t, origin);
-        int[] heads = [.. Enumerable.Range(0, s.NumKeyValueHeads).Select(head => Spread(head, s.NumKeyValueHeads, t.NumKeyValueHeads))];
-        var (queriesPerHead, sourceQueries) = (s.NumAttentionHeads / s.NumKeyValueHeads, t.NumAttentionHeads / t.NumKeyValueHeads);
-        int[] keys = Channels(heads, s.HeadDim);
-        int[] queries = Channels(
-            [
-                .. heads.SelectMany(head =>
-                    Enumerable
-                        .Range(0, queriesPerHead)
-                        .Select(query => (head * sourceQueries) + Spread(query, queriesPerHead, sourceQueries))
-                ),
-            ],
-            s.HeadDim
-        );
+        var (queries, keys) = s.Recurrence is null ? Heads(s, t) : ([], []);
+        int[] states = s.Recurrence is { } recurrence ? States(recurrence.StateSize, t.Recurrence!.StateSize) : [];
         int[] hidden = First(s.HiddenSize),
             gated = First(s.IntermediateSize),
             within = First(s.HeadDim);
@@ -102,7 +92,9 @@ static class StudentInitialization
                 "embed_tokens" or "lm_head" => (First(s.VocabSize), hidden),
                 "q_proj" => (queries, hidden),
                 "k_proj" or "v_proj" => (keys, hidden),
-                "o_proj" => (hidden, queries),
+                "z_proj" or "h_proj" => (states, hidden),
+                "o_proj" => (hidden, s.Recurrence is null ? queries : states),
+                "conv" => (hidden, First(s.Recurrence!.ConvKernel)),
                 "gate_proj" or "up_proj" => (gated, hidden),
                 "down_proj" => (hidden, gated),
                 "q_norm" => (isWhole ? queries : within, within),
@@ -116,6 +108,27 @@ static class StudentInitialization
         }
     }
 
+    /// <returns>The channels of the queries that are taken, and of the keys.</returns>
+    static (int[] Queries, int[] Keys) Heads(ModelConfiguration s, ModelConfiguration t)
+    {
+        int[] heads = [.. Enumerable.Range(0, s.NumKeyValueHeads).Select(head => Spread(head, s.NumKeyValueHeads, t.NumKeyValueHeads))];
+        var (queriesPerHead, sourceQueries) = (s.NumAttentionHeads / s.NumKeyValueHeads, t.NumAttentionHeads / t.NumKeyValueHeads);
+        int[] keys = Channels(heads, s.HeadDim);
+        int[] queries = Channels(
+            [
+                .. heads.SelectMany(head =>
+                    Enumerable
+                        .Range(0, queriesPerHead)
+                        .Select(query => (head * sourceQueries) + Spread(query, queriesPerHead, sourceQueries))
+                ),
+            ],
+            s.HeadDim
+        );
+        return (queries, keys);
+    }
+
+    static int[] States(int count, int all) => [.. Enumerable.Range(0, count).Select(state => Spread(state, count, all))];
+
     static void Take(ReadOnlySpan<float> source, long[] shape, Span<float> destination, int[] rows, int[] columns)
     {
         if (shape.Length == 1)
@@ -128,7 +141,7 @@ static class StudentInitialization
             return;
         }
 
-        var width = (int)shape[1];
+        var width = (int)(shape.ElementCount() / shape[0]);
         for (var row = 0; row < rows.Length; row++)
         {
             var from = source.Slice(rows[row] * width, width);
@@ -186,11 +199,18 @@ static class StudentInitialization
         AtMost("hidden_size", s.HiddenSize, t.HiddenSize);
         AtMost("intermediate_size", s.IntermediateSize, t.IntermediateSize);
         AtMost("num_hidden_layers", s.NumHiddenLayers, t.NumHiddenLayers);
-        AtMost("num_key_value_heads", s.NumKeyValueHeads, t.NumKeyValueHeads);
-        AtMost("query heads of a key", s.NumAttentionHeads / s.NumKeyValueHeads, t.NumAttentionHeads / t.NumKeyValueHeads);
-        if (s.HeadDim != t.HeadDim)
+        if (s.Recurrence is { } recurrence)
         {
-            problems.Add($"head_dim is {s.HeadDim} and has to be its {t.HeadDim}");
+            AtMost("state_size", recurrence.StateSize, t.Recurrence!.StateSize);
+        }
+        else
+        {
+            AtMost("num_key_value_heads", s.NumKeyValueHeads, t.NumKeyValueHeads);
+            AtMost("query heads of a key", s.NumAttentionHeads / s.NumKeyValueHeads, t.NumAttentionHeads / t.NumKeyValueHeads);
+            if (s.HeadDim != t.HeadDim)
+            {
+                problems.Add($"head_dim is {s.HeadDim} and has to be its {t.HeadDim}");
+            }
         }
 
         if (!s.TieWordEmbeddings && t.TieWordEmbeddings)

@@ -330,6 +330,14 @@ public static class TrainStage
                 );
             }
 
+            if (taken.Configuration.Recurrence is not null && shape.Recurrence is null)
+            {
+                throw new InvalidInputException(
+                    $"architecture: the student takes its weights from {larger}, a {taken.Configuration.Family.ModelType()} "
+                        + $"model: say model_type: {taken.Configuration.Family.ModelType()}, and leave out heads"
+                );
+            }
+
             var cut = new ModelParameters(StudentInitialization.Adopt(shape, taken.Configuration));
             StudentInitialization.Copy(cut, taken, larger);
             return cut;

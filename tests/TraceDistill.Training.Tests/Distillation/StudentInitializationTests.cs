@@ -107,6 +107,49 @@ public class StudentInitializationTests
         Assert.Equal(large.Values("lm_head.weight").ToArray(), small.Values("lm_head.weight").ToArray());
     }
 
+    /// <summary>Of states, which know nothing of each other, those at even distances; of layers every second one.</summary>
+    [Fact]
+    public void Copy_OfAllThatMattersInARecurrentModel_ComputesTheSame()
+    {
+        var shape = DecoderShapes.Shape("mingru");
+        using var large = DecoderShapes.Parameters("mingru", seed: 3, layers: 4);
+        for (var layer = 0; layer < 4; layer++)
+        {
+            var isKept = layer % 2 == 0;
+            Silence(large, $"model.layers.{layer}.mlp.down_proj.weight", _ => !isKept);
+            Silence(large, $"model.layers.{layer}.mixer.o_proj.weight", channel => !isKept || channel % 2 != 0);
+        }
+
+        using var small = new ModelParameters(
+            StudentInitialization.Adopt(
+                shape with
+                {
+                    Recurrence = new() { StateSize = 35, ConvKernel = 1 },
+                },
+                large.Configuration
+            )
+        );
+        StudentInitialization.Copy(small, large, "teacher");
+
+        Assert.Equal(new RecurrenceSettings { StateSize = 35, ConvKernel = 4 }, small.Configuration.Recurrence);
+        Rounding.Close(Hidden(large), Hidden(small), 2 * Rounding.OfForward(large.Configuration, 30));
+    }
+
+    [Fact]
+    public void Copy_IntoAStudentOfMoreStates_IsRefusedByName()
+    {
+        using var large = new ModelParameters(DecoderShapes.Shape("mingru"));
+        using var small = new ModelParameters(
+            large.Configuration with
+            {
+                Recurrence = large.Configuration.Recurrence! with { StateSize = 71 },
+            }
+        );
+
+        var error = Assert.Throws<InvalidInputException>(() => StudentInitialization.Copy(small, large, "teacher"));
+        Assert.Equal("init_from: the student does not fit into teacher: state_size is 71 and it has 70", error.Message);
+    }
+
     [Fact]
     public void Copy_IntoANarrowerStudent_KeepsTheFirstChannels()
     {
