@@ -74,7 +74,7 @@ sealed class ExportVerb : Verb<ExportOptions>
         var facts = await CardFacts.ReadAsync(options.Model, options.Adapter, context.RunDirectory, cancellationToken);
         ModelCard.Write(target.Folder, NameOf(options), summary, facts);
         target.Publish();
-        foreach (var note in new[] { summary.Remark, summary.QuantizationNote }.OfType<string>())
+        foreach (var note in summary.Differences.Prepend(summary.QuantizationNote).Prepend(summary.Remark).OfType<string>())
         {
             context.Observer.Message($"note: {note}");
         }

@@ -26,7 +26,7 @@ static class ModelCard
     public static void Write(string folder, string name, HuggingFaceSummary model, CardFacts facts)
     {
         var text = new StringBuilder();
-        WriteFrontMatter(text, name, facts);
+        WriteFrontMatter(text, name, model, facts);
         WriteModel(text, name, folder, model, facts.Adapter);
         WriteData(text, facts);
         WriteMetrics(text, facts);
@@ -39,11 +39,14 @@ static class ModelCard
         AtomicFile.WriteAllText(Path.Combine(folder, FileName), text.ToString().ReplaceLineEndings("\n"));
     }
 
-    static void WriteFrontMatter(StringBuilder text, string name, CardFacts facts)
+    static void WriteFrontMatter(StringBuilder text, string name, HuggingFaceSummary exported, CardFacts facts)
     {
         text.Append("---\n");
         Line("license", facts.License);
-        text.Append("library_name: transformers\npipeline_tag: text-generation\ntags:\n").Append(Tag).Append("\n- reasoning\n");
+        text.Append(exported.Differences.Count == 0 ? "library_name: transformers\n" : "")
+            .Append("pipeline_tag: text-generation\ntags:\n")
+            .Append(Tag)
+            .Append("\n- reasoning\n");
         if (facts.Traces.Count > 0)
         {
             text.Append("- distillation\n");
@@ -74,13 +77,12 @@ static class ModelCard
     static void WriteModel(StringBuilder text, string name, string folder, HuggingFaceSummary model, string? adapter)
     {
         var shape = ModelConfiguration.Load(folder);
-        var layers = $"{shape.NumHiddenLayers} layers of {shape.HiddenSize}, {shape.NumAttentionHeads} heads of {shape.HeadDim}";
         text.Append(
             $"""
             # {OneLine(name)}
 
-            A {shape.Family} decoder of {Show.Count(model.Parameters)} parameters ({layers},
-            {shape.NumKeyValueHeads} for keys and values, feed-forward {shape.IntermediateSize}, vocabulary {shape.VocabSize},
+            A {shape.Family} decoder of {Show.Count(model.Parameters)} parameters ({shape.NumHiddenLayers} layers of {shape.HiddenSize}, {shape.MixerText},
+            feed-forward {shape.IntermediateSize}, vocabulary {shape.VocabSize},
             at most {shape.MaxPositionEmbeddings} positions), stored in {model.Dtype.TorchName()}{(
                 adapter is null ? "" : $", with the adapter `{OneLine(adapter)}` merged in"
             )}.
@@ -94,6 +96,11 @@ static class ModelCard
                 $"\nTrained for GGUF's {shape.QuantizationAware}: the weights lie on the blocks of that type, and a file of it has them "
                     + "as they are.\n"
             );
+        }
+
+        foreach (var difference in model.Differences)
+        {
+            text.Append($"\n{char.ToUpperInvariant(difference[0])}{difference[1..]}.\n");
         }
     }
 

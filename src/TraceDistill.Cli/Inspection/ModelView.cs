@@ -32,8 +32,7 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
         );
         observer.Message(
             $"{shape.NumHiddenLayers} {(shape.NumHiddenLayers == 1 ? "layer" : "layers")} of {shape.HiddenSize}, "
-                + $"{shape.NumAttentionHeads} heads of {shape.HeadDim} ({shape.NumKeyValueHeads} for keys and values), "
-                + $"feed-forward {shape.IntermediateSize}, at most {shape.MaxPositionEmbeddings} positions"
+                + $"{shape.MixerText}, feed-forward {shape.IntermediateSize}, at most {shape.MaxPositionEmbeddings} positions"
         );
         if (shape.Remark is { } remark)
         {

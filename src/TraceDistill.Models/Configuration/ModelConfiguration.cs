@@ -113,11 +113,19 @@ public sealed record ModelConfiguration
     [JsonIgnore]
     public FamilyTraits Traits => Family.Traits();
 
+    /// <summary>What a layer has for tokens to learn of each other, in words.</summary>
+    [JsonIgnore]
+    public string MixerText =>
+        Recurrence is { } recurrence
+            ? $"a recurrent state of {recurrence.StateSize}"
+                + (recurrence.Tail > 0 ? $" behind a convolution of {recurrence.ConvKernel} tokens" : "")
+            : $"{NumAttentionHeads} heads of {HeadDim} ({NumKeyValueHeads} for keys and values)";
+
     /// <summary>Channels of a head that are rotated.</summary>
     public int RotaryDim => (int)(HeadDim * PartialRotaryFactor);
 
-    /// <summary>Factor of attention scores.</summary>
-    public double AttentionScale => 1 / Math.Sqrt(QueryPreAttnScalar ?? HeadDim);
+    /// <summary>Factor of attention scores; 0 where there are none.</summary>
+    public double AttentionScale => Recurrence is null ? 1 / Math.Sqrt(QueryPreAttnScalar ?? HeadDim) : 0;
 
     /// <summary>Width of all query heads.</summary>
     public int QuerySize => checked(NumAttentionHeads * HeadDim);

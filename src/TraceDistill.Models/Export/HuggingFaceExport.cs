@@ -63,6 +63,13 @@ public static class HuggingFaceExport
             Parameters = tensors.Sum(tensor => tensor.Shape.ElementCount()),
             Bytes = Directory.EnumerateFiles(folder).Sum(file => new FileInfo(file).Length),
             AdapterRounding = rounding?.Share,
+            Differences = configuration.Recurrence is null
+                ? []
+                :
+                [
+                    $"transformers has no class for a {configuration.Traits.ModelType} model, nor has vLLM: "
+                        + "TraceDistill's serve and evaluate run what is exported",
+                ],
         };
 
         ReadOnlySpan<float> Values(string name)
@@ -95,6 +102,9 @@ public sealed record HuggingFaceSummary
     public required long Parameters { get; init; }
 
     public required long Bytes { get; init; }
+
+    /// <summary>What programs that know the layout do not know of the model, each a line.</summary>
+    public required IReadOnlyList<string> Differences { get; init; }
 
     /// <summary>
     /// Size of what rounding merged weights to 16 bits does to them, by that of what the adapter does; null without either.

@@ -2,6 +2,7 @@ using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Tokenizers;
@@ -97,9 +98,47 @@ public sealed class ExportVerbTests : IDisposable
         Assert.Equal(Tokenizer.Load(Teacher).Hash, Tokenizer.Load(_cli.File("hf")).Hash);
         var card = File.ReadAllText(Path.Combine(_cli.File("hf"), "README.md"));
         Assert.StartsWith("---\nlicense: mit\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- tracedistill\n", card);
-        Assert.Contains("A Llama decoder of 3,279,104 parameters (4 layers of 256, 8 heads of 32,", card);
+        Assert.Contains("A Llama decoder of 3,279,104 parameters (4 layers of 256, 8 heads of 32 (4 for keys and values),", card);
         Assert.Contains("Greedy pass@1 on 2,000 held-out problems: **97.2 %**", card);
         Assert.Equal(["hf"], Directory.GetFileSystemEntries(Path.GetDirectoryName(_cli.File("hf"))!).Select(Path.GetFileName));
+    }
+
+    /// <summary>What a recurrent model has in place of heads is told, and which programs do not know it.</summary>
+    [Fact]
+    public async Task Export_RecurrentModel_GoesToHuggingFaceWithANoteAndNotToGguf()
+    {
+        var folder = _cli.File("model");
+        var architecture = new ModelArchitecture
+        {
+            ModelType = "mingru",
+            HiddenSize = 32,
+            NumHiddenLayers = 2,
+        };
+        using (var model = new ModelParameters(architecture.Configure(512, [508])))
+        {
+            model.Initialize(seed: 1);
+            ModelDirectory.Save(folder, model);
+            ModelDirectory.CopyTokenizer(Teacher, folder);
+        }
+
+        Assert.Equal(2, await _cli.RunAsync("export", "--model", folder, "--format", "gguf", "--out", _cli.File("a.gguf")));
+        Assert.Contains("config.json: mingru: llama.cpp has no such architecture; export to huggingface", _cli.Error);
+        Assert.False(File.Exists(_cli.File("a.gguf")));
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", folder, "--format", "huggingface", "--out", _cli.File("hf")));
+        Assert.Contains("note: transformers has no class for a mingru model, nor has vLLM", _cli.Error);
+        using (
+            ModelParameters before = ModelDirectory.Load(folder),
+                after = ModelDirectory.Load(_cli.File("hf"))
+        )
+        {
+            Assert.Equal(before.Names, after.Names);
+            Assert.Equal(before.Flat.Span.ToArray(), after.Flat.Span.ToArray());
+        }
+
+        var card = File.ReadAllText(Path.Combine(_cli.File("hf"), "README.md"));
+        Assert.DoesNotContain("library_name", card);
+        Assert.Contains("(2 layers of 32, a recurrent state of 64 behind a convolution of 4 tokens,\nfeed-forward 96,", card);
+        Assert.Contains("Transformers has no class for a mingru model", card);
     }
 
     [Fact]

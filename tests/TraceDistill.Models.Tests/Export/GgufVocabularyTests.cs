@@ -233,6 +233,7 @@ public sealed class GgufVocabularyTests : IDisposable
                 "config.json: norm_topk_prob is false: in llama.cpp's qwen3_moe "
                     + "the weights of the chosen experts sum to 1; export to huggingface"
             },
+            { "recurrent", "config.json: mingru: llama.cpp has no such architecture; export to huggingface" },
             {
                 "small",
                 "tokenizer.json: has 320 tokens, and config.json a vocab_size of 300: "
@@ -277,6 +278,11 @@ public sealed class GgufVocabularyTests : IDisposable
                 "wide" => SampleModel.Shape with { Family = ModelFamily.Olmo2, HeadDim = 24 },
                 "dense" => moe with { Experts = moe.Experts! with { SparseStep = 2 } },
                 "sums" => moe with { Experts = moe.Experts! with { NormalizesTopK = false } },
+                "recurrent" => SampleModel.Shape with
+                {
+                    Family = ModelFamily.MinGru,
+                    Recurrence = new() { StateSize = 40, ConvKernel = 4 },
+                },
                 "biases" => SampleModel.Shape with { Family = ModelFamily.Qwen3, AttentionBias = true },
                 _ => SampleModel.Shape with { VocabSize = 300 },
             }
