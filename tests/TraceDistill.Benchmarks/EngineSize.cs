@@ -34,10 +34,25 @@ sealed record EngineSize(
             TieWordEmbeddings = Tied,
         };
 
+    /// <summary>minGRU of this width and depth, states twice as wide.</summary>
+    public ModelArchitecture Recurrent() =>
+        new()
+        {
+            ModelType = "mingru",
+            HiddenSize = Hidden,
+            NumHiddenLayers = Layers,
+            IntermediateSize = Inner,
+            MaxPositionEmbeddings = Math.Max(512, Length),
+            TieWordEmbeddings = Tied,
+        };
+
     /// <summary>Weights of this shape; owned by the caller.</summary>
-    public ModelParameters Random()
+    public ModelParameters Random() => Random(Architecture());
+
+    /// <summary>Weights of a shape with this vocabulary; owned by the caller.</summary>
+    public ModelParameters Random(ModelArchitecture architecture)
     {
-        var parameters = new ModelParameters(Architecture().Configure(Vocabulary, [0]));
+        var parameters = new ModelParameters(architecture.Configure(Vocabulary, [0]));
         parameters.Initialize(seed: 1);
         return parameters;
     }

@@ -45,6 +45,11 @@ static class KernelBenchmark
             Console.WriteLine(Row("norms of heads", Gradient(width, x => HeadNorm.Apply(x, headOnes, headOnes, shape))));
             Console.WriteLine(Row("rotary attention", Gradient(width, x => attention.Apply(x, batch, batch.Starts))));
             Console.WriteLine(Row("SwiGLU", Gradient(2 * shape.IntermediateSize, x => GatedActivation.Apply(x))));
+            var states = size.Recurrent().Configure(size.Vocabulary, [0]).Recurrence!;
+            var sequences = new SequenceRows(batch.Lengths, states.ConvKernel, ScalarType.Float32, CPU);
+            using var taps = randn(shape.HiddenSize, 1, states.ConvKernel).DetachFromDisposeScope();
+            Console.WriteLine(Row("minGRU", Gradient(2 * states.StateSize, x => MinGru.Apply(x, sequences))));
+            Console.WriteLine(Row("causal convolution", Gradient(shape.HiddenSize, x => CausalConvolution.Apply(x, taps, sequences))));
             Console.WriteLine(Row("softmax by named tokens", () => Softmax(shape.VocabSize)));
             Console.WriteLine(
                 Row(

@@ -13,6 +13,7 @@ return args switch
     ["engines", .. var options] => EngineTable.Run(new Arguments(options)),
     ["throughput", .. var options] => ThroughputBenchmark.Run(new Arguments(options)),
     ["kernels", .. var options] => KernelBenchmark.Run(new Arguments(options)),
+    ["length", .. var options] => await LengthBenchmark.RunAsync(new Arguments(options)),
     ["head", .. var options] => HeadBenchmark.Run(new Arguments(options)),
     ["objectives", .. var options] => ObjectivesBenchmark.Run(new Arguments(options)),
     ["adapters", .. var options] => AdapterBenchmark.Run(new Arguments(options)),
@@ -59,6 +60,8 @@ static int Usage()
               [--only 0.4M|3.3M|22M|124M] [--rounds 2] [--workers N]
           kernels   time of each operation that has a kernel of its own, and of the embedding, beside libtorch's on one core
               [--sizes 0.4M,3.3M,22M,124M] [--rounds 60]
+          length   tokens/s of one sequence as it grows, with attention and with a recurrence
+              [--size 3.3M] [--lengths 500,2000,8000,16000]
           head   memory of output projection and objectives beside weights and gradients
               [--tokens 8192] [--vocabulary 151936] [--hidden-size 896]
           objectives   time of a step with each objective beside cross entropy alone
