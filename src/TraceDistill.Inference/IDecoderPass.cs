@@ -1,7 +1,8 @@
 namespace TraceDistill.Inference;
 
 /// <summary>
-/// The forward pass of one worker over a flat batch of tokens from any number of sequences, whose keys and values (or states) stay in a cache.
+/// The forward pass of one worker over a flat batch of tokens from any number of
+/// sequences, whose keys and values (or states) stay in a cache.
 /// </summary>
 interface IDecoderPass : IDisposable
 {

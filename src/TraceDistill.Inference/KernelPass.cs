@@ -6,7 +6,8 @@ using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Inference;
 
-// R = rows (tokens) of the batch, D = hidden size, W = width of what a mixer gives, I = intermediate size, V = vocabulary. Rows of every buffer are padded to whole panels of 32 floats.
+// R = rows (tokens) of the batch, D = hidden size, W = width of what a mixer gives, I = intermediate size, V = vocabulary.
+// Rows of every buffer are padded to whole panels of 32 floats.
 
 /// <summary>
 /// The forward pass over a flat batch of tokens from any number of sequences: new tokens of running ones and chunks of prompts alike.

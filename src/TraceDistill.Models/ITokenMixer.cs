@@ -4,7 +4,9 @@ namespace TraceDistill.Models;
 
 // N = tokens of all sequences, D = hidden, W = width of what a mixer gives
 
-/// <summary>The part of a layer in which a token learns of those before it: <see cref="SelfAttention"/> or <see cref="Recurrence"/>.</summary>
+/// <summary>
+/// The part of a layer in which a token learns of those before it: <see cref="SelfAttention"/> or <see cref="Recurrence"/>.
+/// </summary>
 interface ITokenMixer
 {
     /// <param name="x">[N, D], normalised where the family does so.</param>

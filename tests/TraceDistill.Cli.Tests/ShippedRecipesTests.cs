@@ -45,6 +45,14 @@ public sealed partial class ShippedRecipesTests : IDisposable
             "float.max_steps=1",
             "scores.max_tokens=20",
         ],
+        ["recurrent"] =
+        [
+            "student.matrix.seed=[1, 2]",
+            "problems.count=24",
+            "problems.held_out=12",
+            "student.max_steps=1",
+            "scores.max_tokens=20",
+        ],
         ["teacher"] = ["teacher.max_steps=2", "problems.count=12", "scores.max_tokens=20"],
         ["gsm8k"] = ["traces.limit=2", "traces.max_tokens=40", "student.max_steps=1", "scores.limit=3", "scores.max_tokens=20"],
     };

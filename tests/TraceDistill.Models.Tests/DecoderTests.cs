@@ -30,8 +30,8 @@ public partial class DecoderTests
         using var parameters = DecoderShapes.Parameters(shape, seed: 6);
         foreach (ref var value in parameters.Flat.Span)
         {
-            // Steps of 2⁻¹⁹ and 2⁻²⁰ then change a weight by just as much in float32, in which it is held. They are as small as that because
-            // g of minGRU has another slope below 0 than above, and no state should come from one side to the other.
+            // Steps of 2⁻¹⁹ and 2⁻²⁰ then change a weight by just as much in float32, in which it is held. They are so small
+            // because g of minGRU has another slope below 0 than above, and no candidate should come from one side to the other.
             value = MathF.Round(value * (1 << 20)) / (1 << 20);
         }
 

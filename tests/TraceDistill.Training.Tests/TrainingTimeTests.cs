@@ -44,7 +44,9 @@ public sealed class TrainingTimeTests
         Assert.Equal(2 * products * Weights * Tokens * Steps / 1e6 * OtherWork, time.TotalSeconds, tolerance: 1e-6);
     }
 
-    /// <summary>100 × 8 of the output, 3 × 8 × 20 of the recurrence, 3 × 8 × 16 of the feed-forward part, 24 of norms and 8 × 4 taps.</summary>
+    /// <summary>
+    /// 100 × 8 of the output, 3 × 8 × 20 of the recurrence, 3 × 8 × 16 of the feed-forward part, 24 of norms and 8 × 4 taps.
+    /// </summary>
     [Fact]
     public void Estimate_RecurrentModel_CountsItsProducts()
     {

@@ -8,7 +8,8 @@ namespace TraceDistill.Training.Distillation;
 /// <summary>A student's first weights from those of a larger model.</summary>
 /// <remarks>
 /// Layers are taken at even distances, as DistilBERT took every second one of BERT's (Sanh et al., arXiv 1910.01108, section 3);
-/// so are heads, a group of queries with its key and value, and channels of a recurrence's state. Of the residual stream and of the MLP the first channels are kept.
+/// so are heads, a group of queries with its key and value, and channels of a recurrence's state. Of the residual stream and of the
+/// MLP the first channels are kept.
 /// </remarks>
 static class StudentInitialization
 {

@@ -66,7 +66,9 @@ public class MinGruTests
         }
     }
 
-    /// <summary>Gates that are shut or open keep or take a state to the last bit, over thousands of tokens, and so do their slopes.</summary>
+    /// <summary>
+    /// Gates that are shut or open keep or take a state to the last bit, over thousands of tokens, and so do their slopes.
+    /// </summary>
     [Theory]
     [InlineData(ScalarType.Float32)]
     [InlineData(ScalarType.Float64)]
