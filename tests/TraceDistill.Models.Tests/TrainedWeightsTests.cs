@@ -25,6 +25,8 @@ public class TrainedWeightsTests
             { "qwen2", "q_proj.weight|k_proj.bias|v_proj.bias" },
             { "biased", "o_proj.bias|q_proj.bias|down_proj" },
             { "qwen3", "k_norm|input_layernorm" },
+            { "mingru", "z_proj|conv|layernorm" },
+            { "mingru", "embed_tokens|layers.0.mixer|layers.1.mixer.o_proj" },
         };
 
     [Theory]

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace TraceDistill.Models.Configuration;
 
 /// <summary>A model's recurrence in place of attention, in the words of <c>config.json</c>.</summary>
@@ -12,5 +14,6 @@ public sealed record RecurrenceSettings
     public required int ConvKernel { get; init; }
 
     /// <summary>Former tokens that the convolution sees.</summary>
+    [JsonIgnore]
     public int Tail => ConvKernel - 1;
 }

@@ -78,6 +78,7 @@ public class LoraModelTests
     [InlineData("qwen2", false)]
     [InlineData("qwen2", true)]
     [InlineData("qwen3", true)]
+    [InlineData("mingru", true)]
     public void ForwardBackward_AllOfFourLayersCheckpointed_EqualsLibtorchAutogradInFloat64(string shape, bool useDora)
     {
         using var scope = NewDisposeScope();
@@ -216,6 +217,23 @@ public class LoraModelTests
 
         Assert.Equal("lora_target_modules: no layer's name ends in \"v_porj\"; did you mean \"v_proj\"?", near.Message);
         Assert.StartsWith("lora_target_modules: no layer's name ends in \"lm_head\"; known: all-linear, down_proj", far.Message);
+    }
+
+    /// <summary>Dropout of the inputs of the recurrence and NEFTune's noise.</summary>
+    [Theory]
+    [InlineData("z_proj", "o_proj")]
+    [InlineData("h_proj", "up_proj")]
+    public void ForwardBackward_NoiseInARecurrentModel_GivesTheSameBitsWithGradientCheckpointing(params string[] targets)
+    {
+        using var parameters = DecoderShapes.Parameters("mingru", seed: 6, layers: 4);
+        using var adapter = SampleAdapters.Create(parameters, useDora: true, 0.3, targets);
+        var batch = DecoderShapes.Batch(33, 5, 64) with { Outputs = [3, 9, 10, .. Enumerable.Range(25, 20)] };
+        var noise = PassNoise.Create(new UpdateNoise(1, 2, 5), [0, 1, 2], batch.Lengths);
+
+        var kept = DecoderTests.Passes(TrainedWeights.Of(adapter), batch, noise, gradientCheckpointing: false);
+
+        Assert.Equal(kept, DecoderTests.Passes(TrainedWeights.Of(adapter), batch, noise, gradientCheckpointing: true));
+        Assert.NotEqual(kept, DecoderTests.Passes(TrainedWeights.Of(adapter), batch, null, gradientCheckpointing: false));
     }
 
     static void Compare(string shape, bool useDora, params string[] targets)
