@@ -137,6 +137,13 @@ public sealed class GenerationEngine : IDisposable
             throw new ContextLengthException($"the prompt has {length} tokens, but the model's context is {context}: shorten the prompt");
         }
 
+        if (request.PromptTopLogprobs is not null && (request.FirstScored < 1 || request.FirstScored > length))
+        {
+            throw new InvalidInputException(
+                $"the first token to be scored is {request.FirstScored}: from 1, which nothing stands before, to the prompt's {length} tokens"
+            );
+        }
+
         foreach (var token in request.Prompt.Span)
         {
             if ((uint)token >= Configuration.VocabSize)

@@ -111,7 +111,7 @@ sealed class GenerationWorker : IDisposable
             {
                 var index = sequence.Position++;
                 var row = _pass.Add(prompt[index], index, sequence.Pages, sequence.IsLong);
-                if (sequence.ScoresPrompt || !sequence.InPrompt)
+                if (sequence.Scores(index) || !sequence.InPrompt)
                 {
                     Want(sequence, row, index);
                 }

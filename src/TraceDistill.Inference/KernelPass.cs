@@ -15,8 +15,12 @@ namespace TraceDistill.Inference;
 /// </summary>
 sealed class KernelPass : IDecoderPass
 {
-    /// <summary>Bounds scratch memory at 16 × vocabulary.</summary>
-    const int MostLogitRows = 16;
+    /// <summary>Fewer rows would spend their time reading the output matrix, and more gain nothing.</summary>
+    const int LeastLogitRows = 16,
+        MostLogitRows = 64;
+
+    /// <summary>Bounds scratch memory at 16 megabytes between those.</summary>
+    const int MostLogits = 1 << 22;
 
     readonly DecoderWeights _weights;
     readonly ModelConfiguration _shape;
@@ -41,19 +45,20 @@ sealed class KernelPass : IDecoderPass
         (_weights, _shape, _mixer, _rows) = (weights, weights.Configuration, mixer, new BatchRow[maxRows]);
         _hiddenStride = PackedMatrix.PadToPanel(_shape.HiddenSize);
         _hidden = new NativeBuffer((long)maxRows * _hiddenStride);
-        _normed = new NativeBuffer((long)int.Max(maxRows, MostLogitRows) * _hiddenStride);
+        LogitRows = int.Clamp(MostLogits / weights.Head.OutputStride, LeastLogitRows, MostLogitRows);
+        _normed = new NativeBuffer((long)int.Max(maxRows, LogitRows) * _hiddenStride);
         _gated = new NativeBuffer((long)maxRows * weights.Layers.Max(any => any.GateUp?.OutputStride ?? 0));
         _branch = weights.Layers[0].AfterMixer is null ? null : new NativeBuffer((long)maxRows * _hiddenStride);
         var experts = weights.Layers.FirstOrDefault(any => any.Experts is not null)?.Experts;
         _experts = experts is null ? null : new ExpertPass(_shape, experts, maxRows, _hiddenStride);
-        _logits = new NativeBuffer((long)MostLogitRows * weights.Head.OutputStride);
+        _logits = new NativeBuffer((long)LogitRows * weights.Head.OutputStride);
         _hidden.Clear();
     }
 
     /// <summary>Rows in the batch.</summary>
     public int Count { get; private set; }
 
-    public int LogitRows => MostLogitRows;
+    public int LogitRows { get; }
 
     public void Clear() => Count = 0;
 

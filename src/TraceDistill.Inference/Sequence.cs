@@ -27,15 +27,17 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     public bool IsOver => _completion.Task.IsCompleted;
 
     /// <summary>
-    /// The tokens at the prompt's start that fill whole cache pages, which others with the same
-    /// prompt may read; none where the prompt is scored.
+    /// The tokens at the prompt's start that fill whole cache pages, which others with the same beginning may read; of a prompt that is
+    /// scored, only those before the first token whose logits are wanted.
     /// </summary>
     /// <remarks>
     /// Never the whole prompt: the logits of its last token are wanted. Keys of long sequences are rotated otherwise
     /// than those of short ones. A state is of all tokens so far, and is not shared.
     /// </remarks>
     public ReadOnlyMemory<int> SharedTokens { get; } =
-        request.PromptTopLogprobs is null && !isLong ? request.Prompt[..cache.WholePages(request.Prompt.Length - 1)] : default;
+        isLong
+            ? default
+            : request.Prompt[..cache.WholePages((request.PromptTopLogprobs is null ? request.Prompt.Length : request.FirstScored) - 1)];
 
     /// <summary>Cache pages, those of <see cref="Prompt"/> first.</summary>
     public int[] Pages { get; private set; } = [];
@@ -59,7 +61,8 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     /// <summary>The token after <see cref="Position"/>, once the prompt is done.</summary>
     public int NextInput => _generated.LastToken;
 
-    public bool ScoresPrompt => _prompt != null;
+    /// <summary>Returns whether the logits behind a prompt token are wanted, which tell of the one after it.</summary>
+    public bool Scores(int promptIndex) => _prompt is not null && promptIndex >= request.FirstScored - 1;
 
     public bool Generates => maxTokens > 0;
 

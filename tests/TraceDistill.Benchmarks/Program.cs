@@ -4,6 +4,7 @@ using TraceDistill.Benchmarks.Collection;
 return args switch
 {
     ["engine", .. var options] => await EngineBenchmark.RunAsync(new Arguments(options)),
+    ["scoring", .. var options] => await ScoringBenchmark.RunAsync(new Arguments(options)),
     ["serve", .. var options] => await ServeBenchmark.RunAsync(new Arguments(options)),
     ["clients", .. var options] => await HttpClients.RunAsync(new Arguments(options)),
     ["tokenizer", .. var options] => TokenizerBenchmark.Run(new Arguments(options)),
@@ -43,6 +44,8 @@ static int Usage()
           engine   tokens/s of the generation engine alone
               [--model DIR | --sizes 0.4M,3.3M,22M,124M] [--decoder true] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
               [--rounds 4]
+          scoring   tokens/s of scoring texts that exist, beside the decoder's forward pass alone
+              [--model DIR | --sizes 0.4M,3.3M,22M,124M] [--lengths 256,1024] [--tokens 16384] [--top 20] [--threads 2] [--rounds 4]
           serve    tokens/s over HTTP, server and clients in processes of their own
               [--model DIR] [--clients 32] [--requests 256] [--tokens 300] [--top 20]
           tokenizer   tokens/s of encoding and decoding on one core, beside Hugging Face's tokenizers

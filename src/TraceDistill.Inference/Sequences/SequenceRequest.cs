@@ -34,8 +34,14 @@ public sealed record SequenceRequest
     /// <summary>Alternatives to report for each generated token; 0 reports the drawn token's own log-probability, null nothing.</summary>
     public int? TopLogprobs { get; init; }
 
-    /// <summary>Alternatives to report for each prompt token but the first; null does not score the prompt.</summary>
+    /// <summary>
+    /// Alternatives to report for each prompt token from <see cref="FirstScored"/> on; null does not score the prompt.
+    /// </summary>
     public int? PromptTopLogprobs { get; init; }
+
+    /// <summary>Index of the first prompt token that is scored: what stands before it is context alone, and costs no logits.</summary>
+    /// <value>1: nothing predicts the very first token.</value>
+    public int FirstScored { get; init; } = 1;
 
     /// <summary>Notified of each token as it is drawn.</summary>
     public ITokenSink? Sink { get; init; }

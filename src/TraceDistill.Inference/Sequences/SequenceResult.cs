@@ -14,6 +14,6 @@ public sealed record SequenceResult
     /// <summary>Raw log-probabilities (before temperature) of <see cref="Tokens"/>; null unless asked for.</summary>
     public TokenLogprobs? Logprobs { get; init; }
 
-    /// <summary>Raw log-probabilities of the prompt from its second token on; null unless asked for.</summary>
+    /// <summary>Raw log-probabilities of the prompt from <see cref="SequenceRequest.FirstScored"/> on; null unless asked for.</summary>
     public TokenLogprobs? PromptLogprobs { get; init; }
 }

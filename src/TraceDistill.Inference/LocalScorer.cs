@@ -1,0 +1,67 @@
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Inference.Sequences;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
+
+namespace TraceDistill.Inference;
+
+/// <summary>
+/// Scores text with a model in this process. The engine takes texts in as it takes prompts: many at once, a stretch of tokens a step, in
+/// the memory of its cache, and texts with the same beginning work that out once. On the processor a text's scores do not depend, to the
+/// bit, on what is scored beside it.
+/// </summary>
+/// <param name="engine">Disposed of with this object.</param>
+public sealed class LocalScorer(GenerationEngine engine) : ITokenScorer, IDisposable
+{
+    /// <summary>Tokens that a step takes in: enough for products to be as fast as they get, and in the processor's cache still.</summary>
+    const int TokensPerStep = 256;
+
+    public ModelConfiguration Configuration => engine.Configuration;
+
+    /// <summary>Loads the weights of a model directory, with a cache that holds the longest text that the model takes.</summary>
+    /// <param name="longest">Tokens of the longest text that there is to score; null: as many as the model has positions.</param>
+    /// <exception cref="InvalidInputException">A file is missing or wrong, or there is no such device.</exception>
+    public static LocalScorer Load(string modelDirectory, EngineOptions? options = null, int? longest = null)
+    {
+        var positions = ModelConfiguration.Load(modelDirectory).MaxPositionEmbeddings;
+        var given = options ?? new EngineOptions();
+        return new LocalScorer(
+            GenerationEngine.Load(
+                modelDirectory,
+                given with
+                {
+                    LongestSequence = Math.Max(given.LongestSequence, Math.Min(longest ?? positions, positions)),
+                    PromptTokensPerStep = Math.Max(given.PromptTokensPerStep, TokensPerStep),
+                }
+            )
+        );
+    }
+
+    /// <inheritdoc/>
+    public async Task<TokenLogprobs> ScoreAsync(ScoringRequest request, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            var result = await engine.GenerateAsync(
+                new SequenceRequest
+                {
+                    Prompt = request.Tokens,
+                    FirstScored = request.First,
+                    PromptTopLogprobs = request.TopLogprobs,
+                    MaxTokens = 0,
+                    StopTokens = [],
+                },
+                cancellationToken
+            );
+            return result.PromptLogprobs!;
+        }
+        catch (ContextLengthException e)
+        {
+            throw new UnscorableTextException(UnscorableTextException.TooLong, $"text {request.Id}: {e.Message}", e);
+        }
+    }
+
+    public void Dispose() => engine.Dispose();
+}
