@@ -12,6 +12,7 @@ using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Telemetry;
+using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 
 namespace TraceDistill.Data.Shards;
 
@@ -38,8 +39,17 @@ public sealed record TeacherCapabilities
     /// <summary>True where the endpoint tells the ids of the rendered prompt.</summary>
     public bool PromptTokenIds { get; init; }
 
-    /// <summary>The endpoint's way to score text that exists: <c>echo</c> (in its completions) or <c>none</c>.</summary>
+    /// <summary>
+    /// The endpoint's way to score text that exists: <c>echo</c> (in its completions), <c>prompt_logprobs</c>, <c>input_token_logprobs</c>
+    /// or <c>none</c>.
+    /// </summary>
     public string? PromptScoring { get; init; }
+
+    /// <summary>
+    /// True where it puts a beginning-of-sequence token before each text that it is sent to score, which goes without its own then.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool AddsFirstToken { get; init; }
 
     /// <summary>True where one request may ask for several choices.</summary>
     public bool? SeveralChoices { get; init; }
@@ -74,6 +84,7 @@ public sealed record TeacherCapabilities
                     "none" => "no prompt scoring",
                     var way => $"prompt scoring by {way}",
                 },
+                AddsFirstToken ? "puts its own beginning of sequence before them" : null,
                 Tell(SeveralChoices, "n > 1 allowed", "n = 1 alone"),
             }.OfType<string>()
         );

@@ -7,6 +7,7 @@ using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;

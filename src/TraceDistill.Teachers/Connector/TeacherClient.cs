@@ -4,6 +4,7 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Files;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
+using TraceDistill.Teachers.Scoring;
 using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Chat;
 
@@ -26,6 +27,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     int _isSwapped;
     int _isWholeTold;
     volatile bool _streamsLogprobs = true;
+    volatile ScoringWay? _scoring;
 
     public TeacherEndpoint Endpoint => endpoint;
 
@@ -45,6 +47,17 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         get => _streamsLogprobs;
         set => _streamsLogprobs = value;
     }
+
+    /// <summary>The way in which texts are scored: found by the probe; before it, the likeliest for the dialect.</summary>
+    public ScoringWay? Scoring
+    {
+        get => _scoring;
+        set => _scoring = value;
+    }
+
+    /// <summary>The teacher's vocabulary, by which what comes back is held against what was sent.</summary>
+    /// <value>None: ids are compared alone.</value>
+    public TokenResolver Tokens { get; set; } = new(tokenizer: null);
 
     /// <summary>The endpoint's dialect, found out on the first call; without the fields that the server has refused since.</summary>
     public async ValueTask<Dialect> DialectAsync(CancellationToken cancellationToken)
@@ -101,6 +114,83 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
                 {
                     Tell(dialect, simpler);
                 }
+            }
+        }
+    }
+
+    /// <summary>Asks for the logprobs of a text that exists.</summary>
+    /// <param name="request">The text.</param>
+    /// <param name="way">The way; null: <see cref="Scoring"/>.</param>
+    /// <param name="progress">Notified of what comes; null for none.</param>
+    /// <param name="cancellationToken">Abandons the attempt.</param>
+    /// <exception cref="TeacherRequestException">The attempt failed, or what came back is not what was sent.</exception>
+    public async Task<ScoredText> ScoreAsync(
+        ScoringRequest request,
+        ScoringWay? way,
+        AnswerProgress? progress,
+        CancellationToken cancellationToken
+    )
+    {
+        for (var dialect = await DialectAsync(cancellationToken); ; dialect = _dialect!)
+        {
+            var sampling = new SamplingSettings { MaxTokens = request.Tokens.Length + 1, TopLogprobs = request.TopLogprobs };
+            try
+            {
+                return await ScoreOnceAsync(dialect, request, way ?? _scoring ?? ScoringWay.Of(dialect)[0], progress, cancellationToken);
+            }
+            catch (TeacherRequestException e)
+                when (e.Status is 400 or 422 && !e.IsTooLong && DialectAdaptation.Without(dialect, e.ServerMessage, sampling) is { } simpler
+                )
+            {
+                Interlocked.CompareExchange(ref _dialect, simpler, dialect);
+            }
+        }
+    }
+
+    async Task<ScoredText> ScoreOnceAsync(
+        Dialect dialect,
+        ScoringRequest request,
+        ScoringWay way,
+        AnswerProgress? progress,
+        CancellationToken cancellationToken
+    )
+    {
+        var (ids, first) = way.LeavesOutFirst ? (request.Tokens[1..], 0) : (request.Tokens, request.First);
+        var text = way.SendsText
+            ? Tokens.Tokenizer?.Decode(ids)
+                ?? throw new TeacherRequestException(FailureScope.Teacher, $"{endpoint} takes text alone, and its tokenizer is not known")
+            : null;
+        var call = new ScoringCall(endpoint.Model, dialect, ids, text, first, request.TopLogprobs, way.NewTokens);
+        var most = ResponseBound.Of(new SamplingSettings { MaxTokens = ids.Length + 1, TopLogprobs = request.TopLogprobs });
+        return await PostAsync(
+            dialect,
+            way.Form.Route,
+            way.Form.Write(call),
+            async response =>
+            {
+                using var body = await ReadWholeAsync(response, most, cancellationToken);
+                progress?.Received();
+                return await AnswerThreads.RunAsync(() => Read(body), goesOnThere: progress is not null);
+            },
+            cancellationToken,
+            Sent()
+        );
+
+        IEnumerable<string> Sent()
+        {
+            yield return text ?? Tokens.Tokenizer?.Decode(ids) ?? "";
+        }
+
+        ScoredText Read(ResponseBody body)
+        {
+            try
+            {
+                var (tokens, start) = way.Form.Read(body.Bytes, call);
+                return ScoreAlignment.Align(tokens, start, request, way.NewTokens, Tokens);
+            }
+            catch (ScoreMisalignedException e)
+            {
+                throw new TeacherRequestException(FailureScope.Request, $"{endpoint} {endpoint.Redact(e.Message)}", e);
             }
         }
     }
@@ -164,7 +254,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
                     ? ReadStreamAsync(response, sampling, form, piece => Tell(piece, progress, reader), cancellationToken)
                     : ReadAsync(response, sampling, form, progress, cancellationToken),
             cancellationToken,
-            messages
+            messages.Select(message => message.Content)
         );
         Compare(result.Model);
         reader?.End(result);
@@ -267,7 +357,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         ReadOnlyMemory<byte> bytes,
         Func<HttpResponseMessage, Task<T>> read,
         CancellationToken cancellationToken,
-        IReadOnlyList<ChatMessage>? prompt = null
+        IEnumerable<string>? prompt = null
     )
     {
         using var content = new ReadOnlyMemoryContent(bytes);
@@ -283,7 +373,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         Dialect dialect,
         Func<HttpResponseMessage, Task<T>> read,
         CancellationToken cancellationToken,
-        IReadOnlyList<ChatMessage>? prompt = null
+        IEnumerable<string>? prompt = null
     )
     {
         endpoint.Authorize(request, dialect);
@@ -347,11 +437,11 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         return body;
     }
 
-    TeacherRequestException FailureOf(HttpResponseMessage response, int status, ErrorBody error, IReadOnlyList<ChatMessage>? prompt) =>
+    TeacherRequestException FailureOf(HttpResponseMessage response, int status, ErrorBody error, IEnumerable<string>? prompt) =>
         TeacherFailures.FromStatus(
             endpoint,
             status,
-            error.Without((prompt ?? []).Select(message => message.Content)),
+            error.Without(prompt ?? []),
             TeacherFailures.RetryAfter(response.Headers, time),
             isOfStream: IsStream(response)
         );

@@ -48,6 +48,9 @@ public sealed class TeacherRequestException(FailureScope scope, string message, 
     /// <summary>True where the answer had begun to come.</summary>
     public bool IsOfStream { get; init; }
 
+    /// <summary>True where a text was to be scored and another one was, or with logprobs that are none.</summary>
+    public bool IsMisaligned => InnerException is Scoring.ScoreMisalignedException;
+
     /// <summary>True where there was a response, but not one that can be read.</summary>
     public bool IsFormat => InnerException is Wire.WireFormatException or ResponseTooLargeException;
 }

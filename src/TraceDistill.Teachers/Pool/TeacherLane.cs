@@ -7,6 +7,7 @@ using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
+using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Pool;
@@ -28,7 +29,7 @@ sealed class TeacherLane : IDisposable
     readonly TeacherClient _client;
     readonly AttemptPipeline _attempts;
     readonly CancellationTokenSource _disposed = new();
-    SamplingSettings? _sampling;
+    Func<CancellationToken, Task<TeacherCapabilities>>? _probe;
     TeacherCapabilities? _expected;
     volatile string? _unlike;
     volatile bool _hasAnswered;
@@ -76,28 +77,36 @@ sealed class TeacherLane : IDisposable
     /// <param name="call">The request.</param>
     /// <param name="received">Invoked once the whole answer is there, before it is parsed.</param>
     /// <param name="cancellationToken">Abandons the attempt.</param>
-    public async Task<GenerationResult> GenerateAsync(PoolCall call, Action received, CancellationToken cancellationToken)
+    public async Task<PoolAnswer> AskAsync(PoolCall call, Action received, CancellationToken cancellationToken)
     {
         if (_unlike is { } difference)
         {
             throw new TeacherRequestException(FailureScope.Teacher, difference);
         }
 
-        var (request, progress) = (call.Request, new AnswerProgress(received, call.Told));
-        using var activity = TeacherInstruments.Start(Endpoint, request.Sampling);
+        var progress = new AnswerProgress(received, call.Told);
+        using var activity = TeacherInstruments.Start(Endpoint, call.Sampling, call.IsScoring);
         var start = _time.GetTimestamp();
         try
         {
-            var result = await _attempts.ExecuteAsync(token => AttemptAsync(request, progress, token), call.Timeout, cancellationToken);
+            var answer = await _attempts.ExecuteAsync(token => AttemptAsync(call, progress, token), call.Timeout, cancellationToken);
             var latency = _time.GetElapsedTime(start);
-            Meter.Answered(latency, result.PromptTokens, result.CompletionTokens);
-            _instruments.Answered(activity, Endpoint, result, latency);
-            return result;
+            Meter.Answered(latency, answer.PromptTokens, answer.CompletionTokens);
+            _instruments.Answered(
+                activity,
+                Endpoint,
+                call.IsScoring,
+                answer.FinishReason,
+                answer.PromptTokens,
+                answer.CompletionTokens,
+                latency
+            );
+            return answer;
         }
         catch (Exception e) when (e is not (OperationCanceledException or BrokenCircuitException))
         {
-            Meter.Failed(e, call.PromptTokens, request.Sampling.MaxTokens, progress.Pieces);
-            _instruments.Failed(activity, Endpoint, e, _time.GetElapsedTime(start));
+            Meter.Failed(e, call.PromptTokens, call.Sampling.MaxTokens, progress.Pieces);
+            _instruments.Failed(activity, Endpoint, call.IsScoring, e, _time.GetElapsedTime(start));
             throw;
         }
     }
@@ -118,12 +127,26 @@ sealed class TeacherLane : IDisposable
         return found;
     }
 
+    /// <inheritdoc cref="ScoringProbe.RunAsync"/>
+    /// <param name="tokens">The teacher's vocabulary.</param>
+    public async Task<TeacherCapabilities> ProbeAsync(ScoringRequest request, TokenResolver tokens, CancellationToken cancellationToken)
+    {
+        _client.Tokens = tokens;
+        var found = await new ScoringProbe(_client, new ProbeTraffic(_client, _router, _index, Meter), _time, _random).RunAsync(
+            request,
+            cancellationToken
+        );
+        _hasAnswered = true;
+        return found;
+    }
+
     /// <summary>
     /// Says what the endpoint has to be able to do when it comes back, however it came to be away: it may be another server by then.
     /// </summary>
-    /// <param name="sampling">The run's settings.</param>
+    /// <param name="probe">Finds out what it can do.</param>
     /// <param name="expected">Capabilities of the others.</param>
-    public void Expect(SamplingSettings sampling, TeacherCapabilities expected) => (_sampling, _expected) = (sampling, expected);
+    public void Expect(Func<CancellationToken, Task<TeacherCapabilities>> probe, TeacherCapabilities expected) =>
+        (_probe, _expected) = (probe, expected);
 
     /// <summary>Leaves out an endpoint that did not show what it can do: until it does, or, where it has refused, for this run.</summary>
     public void LeaveOutUnseen(TeacherUnavailableException failure)
@@ -164,13 +187,13 @@ sealed class TeacherLane : IDisposable
         _http.Dispose();
     }
 
-    async Task<GenerationResult> AttemptAsync(GenerationRequest request, AnswerProgress progress, CancellationToken cancellationToken)
+    async Task<PoolAnswer> AttemptAsync(PoolCall call, AnswerProgress progress, CancellationToken cancellationToken)
     {
         try
         {
-            var result = await _client.CompleteAsync(request.Messages, request.Sampling, progress, cancellationToken);
+            var answer = await call.Ask(_client, progress, cancellationToken);
             _hasAnswered = true;
-            return result;
+            return answer;
         }
         catch (TeacherRequestException e) when (e.IsNotFound && _hasAnswered)
         {
@@ -241,7 +264,7 @@ sealed class TeacherLane : IDisposable
 
         try
         {
-            var found = await ProbeAsync(_sampling!, _expected, _disposed.Token);
+            var found = await _probe!(_disposed.Token);
             _unlike = CapabilityDifference.Between(_expected, found) is { } difference
                 ? $"{Endpoint} {difference} now, unlike the others"
                 : null;

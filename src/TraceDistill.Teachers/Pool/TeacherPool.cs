@@ -15,6 +15,7 @@ using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Teachers.Pool;
 
@@ -22,14 +23,14 @@ namespace TraceDistill.Teachers.Pool;
 /// One teacher behind one or several endpoints: retry → hedge → an endpoint with room, by
 /// least outstanding → its breaker and timeout → HTTP.
 /// </summary>
-public sealed class TeacherPool : ITextGenerator, IDisposable
+public sealed class TeacherPool : ITextGenerator, ITokenScorer, IDisposable
 {
     readonly TeacherLane[] _lanes;
     readonly EndpointRouter _router;
     readonly ResilienceOptions _options;
     readonly TeacherInstruments _instruments = new();
     readonly ResiliencePipeline _retries;
-    readonly ResiliencePipeline<GenerationResult> _hedging = ResiliencePipeline<GenerationResult>.Empty;
+    readonly ResiliencePipeline<PoolAnswer> _hedging = ResiliencePipeline<PoolAnswer>.Empty;
     bool _isDisposed;
 
     /// <param name="endpoints">One at least; all serve the same model.</param>
@@ -81,7 +82,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
             .Build();
         if (options.HedgeAfter is { } delay)
         {
-            _hedging = new ResiliencePipelineBuilder<GenerationResult> { TimeProvider = time }
+            _hedging = new ResiliencePipelineBuilder<PoolAnswer> { TimeProvider = time }
                 .AddHedging(Hedging(delay))
                 .Build();
         }
@@ -117,8 +118,12 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
 
     /// <inheritdoc/>
     /// <exception cref="TeacherUnavailableException">No request can succeed at present: gone, key refused, model not offered.</exception>
-    public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) =>
-        GenerateAsync(new PoolCall(request, _options.TimeoutFor(request.Sampling.MaxTokens)), cancellationToken);
+    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) =>
+        (await AskAsync(PoolCall.Of(request, _options.TimeoutFor(request.Sampling.MaxTokens)), cancellationToken)).Generation!;
+
+    /// <inheritdoc/>
+    public async Task<TokenLogprobs> ScoreAsync(ScoringRequest request, CancellationToken cancellationToken = default) =>
+        (await AskAsync(PoolCall.Of(request, _options.TimeoutFor(request.Tokens.Length)), cancellationToken)).Scores!;
 
     /// <summary>
     /// Generates one assistant turn and returns its text as it comes, then the whole. Who stops reading ends the request.
@@ -134,7 +139,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     {
         var pieces = Channel.CreateUnbounded<StreamedText>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var call = new PoolCall(request, _options.TimeoutFor(request.Sampling.MaxTokens), text => pieces.Writer.TryWrite(text));
+        var call = PoolCall.Of(request, _options.TimeoutFor(request.Sampling.MaxTokens), text => pieces.Writer.TryWrite(text));
         var generating = GenerateAsync(left.Token);
         try
         {
@@ -157,7 +162,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         {
             try
             {
-                return await this.GenerateAsync(call, token);
+                return (await AskAsync(call, token)).Generation!;
             }
             finally
             {
@@ -166,7 +171,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         }
     }
 
-    async Task<GenerationResult> GenerateAsync(PoolCall call, CancellationToken cancellationToken)
+    async Task<PoolAnswer> AskAsync(PoolCall call, CancellationToken cancellationToken)
     {
         var context = ResilienceContextPool.Shared.Get(cancellationToken);
         context.Properties.Set(PoolCall.Key, call);
@@ -188,7 +193,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         {
             foreach (var lane in call.Under())
             {
-                lane.Meter.Abandoned(call.PromptTokens, call.Request.Sampling.MaxTokens);
+                lane.Meter.Abandoned(call.PromptTokens, call.Sampling.MaxTokens);
             }
 
             throw;
@@ -213,22 +218,43 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     /// <exception cref="InvalidInputException">
     /// Two of them differ in what they tell about tokens, and would make two kinds of traces.
     /// </exception>
-    public async Task<TeacherCapabilities> ProbeAsync(
+    public Task<TeacherCapabilities> ProbeAsync(
         SamplingSettings sampling,
         TeacherCapabilities? known,
         CancellationToken cancellationToken = default
+    ) => ProbeAsync((lane, token) => lane.ProbeAsync(sampling, known, token), cancellationToken);
+
+    /// <summary>Finds out, with a text or a few, in which way each endpoint scores text, and holds what comes back against it.</summary>
+    /// <param name="request">A short text, with as many alternatives as the run asks for.</param>
+    /// <param name="tokenizer">The teacher's; null where it is not known, and then servers that name tokens by text are of no use.</param>
+    /// <param name="cancellationToken">Ends the probe.</param>
+    /// <inheritdoc cref="ProbeAsync(SamplingSettings, TeacherCapabilities?, CancellationToken)" path="/returns"/>
+    /// <inheritdoc cref="ProbeAsync(SamplingSettings, TeacherCapabilities?, CancellationToken)" path="/exception"/>
+    public Task<TeacherCapabilities> ProbeAsync(
+        ScoringRequest request,
+        Tokenizer? tokenizer,
+        CancellationToken cancellationToken = default
+    )
+    {
+        var tokens = new TokenResolver(tokenizer);
+        return ProbeAsync((lane, token) => lane.ProbeAsync(request, tokens, token), cancellationToken);
+    }
+
+    async Task<TeacherCapabilities> ProbeAsync(
+        Func<TeacherLane, CancellationToken, Task<TeacherCapabilities>> probe,
+        CancellationToken cancellationToken
     )
     {
         (TeacherEndpoint Endpoint, TeacherCapabilities Capabilities)? first = null;
         var failures = new List<(TeacherLane Lane, TeacherUnavailableException Failure)>();
-        var probes = _lanes.Select(lane => lane.ProbeAsync(sampling, known, cancellationToken)).ToArray();
+        var probes = _lanes.Select(lane => probe(lane, cancellationToken)).ToArray();
         await Task.WhenAll(probes)
             .ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        foreach (var (lane, probe) in _lanes.Zip(probes))
+        foreach (var (lane, probing) in _lanes.Zip(probes))
         {
             try
             {
-                var found = await probe;
+                var found = await probing;
                 if (first is { } other && CapabilityDifference.Between(other.Capabilities, found) is { } difference)
                 {
                     throw new InvalidInputException(
@@ -252,7 +278,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
 
         foreach (var lane in _lanes)
         {
-            lane.Expect(sampling, first!.Value.Capabilities);
+            lane.Expect(token => probe(lane, token), first!.Value.Capabilities);
         }
 
         foreach (var (lane, failure) in failures)
@@ -286,12 +312,12 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     static PoolCall CallOf(ResilienceContext context) => context.Properties.GetValue(PoolCall.Key, null!);
 
     /// <summary>One attempt, with a second copy where that is wanted and the first takes long from when it was sent on.</summary>
-    async ValueTask<GenerationResult> TryAsync(ResilienceContext context)
+    async ValueTask<PoolAnswer> TryAsync(ResilienceContext context)
     {
         var call = CallOf(context);
         call.IsHedged = false;
         var seat = await EnterAsync(call, isCopy: false, context.CancellationToken);
-        return await (call.Told is null ? _hedging : ResiliencePipeline<GenerationResult>.Empty).ExecuteAsync(
+        return await (call.Told is null ? _hedging : ResiliencePipeline<PoolAnswer>.Empty).ExecuteAsync(
             static async (context, state) => await state.Pool.SendAsync(CallOf(context), state.Seat, context.CancellationToken),
             context,
             (Pool: this, Seat: seat)
@@ -301,12 +327,12 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     /// <summary>Waits until the budget and an endpoint have room.</summary>
     async Task<Seat> EnterAsync(PoolCall call, bool isCopy, CancellationToken cancellationToken)
     {
-        var reservation = await Budget.ReserveAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, isCopy, cancellationToken);
+        var reservation = await Budget.ReserveAsync(call.PromptTokens, call.Sampling.MaxTokens, isCopy, cancellationToken);
         try
         {
             return new Seat(
                 reservation,
-                await _router.EnterAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, call.LastEndpoint, cancellationToken)
+                await _router.EnterAsync(call.PromptTokens, call.Sampling.MaxTokens, call.LastEndpoint, cancellationToken)
             );
         }
         catch
@@ -316,7 +342,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         }
     }
 
-    async Task<GenerationResult> SendAsync(PoolCall call, Seat seat, CancellationToken cancellationToken)
+    async Task<PoolAnswer> SendAsync(PoolCall call, Seat seat, CancellationToken cancellationToken)
     {
         var place = seat.Place;
         var lane = _lanes[place.Endpoint];
@@ -324,10 +350,10 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         call.Begin(lane);
         try
         {
-            var result = await lane.GenerateAsync(call, () => _router.Received(place), cancellationToken);
-            _router.Answered(place, result.PromptTokens, result.CompletionTokens);
+            var answer = await lane.AskAsync(call, () => _router.Received(place), cancellationToken);
+            _router.Answered(place, answer.PromptTokens, answer.CompletionTokens, answer.Work);
             call.End(lane);
-            return result;
+            return answer;
         }
         catch (OperationCanceledException)
         {
@@ -347,7 +373,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         }
     }
 
-    async ValueTask<Outcome<GenerationResult>> SendCopyAsync(ResilienceContext context)
+    async ValueTask<Outcome<PoolAnswer>> SendCopyAsync(ResilienceContext context)
     {
         try
         {
@@ -358,7 +384,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         }
         catch (Exception e)
         {
-            return Outcome.FromException<GenerationResult>(e);
+            return Outcome.FromException<PoolAnswer>(e);
         }
     }
 
@@ -392,7 +418,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     }
 
     /// <summary>A second copy goes out where the first takes long. A copy that fails then does not end the other.</summary>
-    HedgingStrategyOptions<GenerationResult> Hedging(TimeSpan delay) =>
+    HedgingStrategyOptions<PoolAnswer> Hedging(TimeSpan delay) =>
         new()
         {
             MaxHedgedAttempts = 1,
@@ -420,27 +446,34 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     /// <summary>Turns what remains of failure into the program's own exceptions.</summary>
     Exception? Describe(Exception failure, PoolCall call)
     {
-        var sample = call.Request.Id;
         var endpoint = _lanes[Math.Max(0, call.LastEndpoint)].Endpoint;
         switch (failure)
         {
             case TeacherRequestException { Scope: FailureScope.Teacher } e:
                 return new TeacherUnavailableException(e.Message, e);
+            case TeacherRequestException { IsTooLong: true } e when call.IsScoring:
+                return new UnscorableTextException(UnscorableTextException.TooLong, $"{call.Name}: {e.Message}", e);
+            case TeacherRequestException { Scope: FailureScope.Request } e when call.IsScoring:
+                return new UnscorableTextException(
+                    e.IsMisaligned ? "not scored as it was sent" : "refused by the teacher's server",
+                    $"{call.Name}: {e.Message}",
+                    e
+                );
             case TeacherRequestException { IsTooLong: true } e:
-                return new PromptTooLongException($"sample {sample}: {e.Message}", e);
+                return new PromptTooLongException($"{call.Name}: {e.Message}", e);
             case TeacherRequestException { Scope: FailureScope.Request } e:
-                return new InvalidInputException($"sample {sample}: {e.Message}", e);
+                return new InvalidInputException($"{call.Name}: {e.Message}", e);
             case TeacherRequestException e:
                 var told = call.HasTold
                     ? $"{e.Message} (part of the answer had come, so it was not asked for again)"
                     : $"{e.Message} (tried {(e.Overloaded ? _options.MaxOverloadRetries : _options.MaxRetries) + 1} times)";
                 return e.NoConnection
                     ? new TeacherUnavailableException(told, e)
-                    : new ExternalFailureException($"sample {sample}: {told}", e);
+                    : new ExternalFailureException($"{call.Name}: {told}", e);
             case TimeoutRejectedException e:
                 return new ExternalFailureException(
-                    $"sample {sample}: no whole answer from {endpoint} within {call.Timeout.TotalSeconds:0} s; "
-                        + "lower --max-tokens or --concurrency, or raise --attempt-timeout",
+                    $"{call.Name}: no whole answer from {endpoint} within {call.Timeout.TotalSeconds:0} s; "
+                        + $"lower {(call.IsScoring ? "" : "--max-tokens or ")}--concurrency, or raise --attempt-timeout",
                     e
                 );
             case BrokenCircuitException e:

@@ -1,11 +1,8 @@
-using Polly.CircuitBreaker;
-using Polly.Timeout;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Dialects;
-using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
@@ -20,23 +17,13 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
 
     const int ProbeTokens = 16;
     const int AnswerTokens = 256;
-    const int ModelsNamed = 10;
     const double OtherTemperature = 0.5;
 
     static readonly ChatMessage[] Question = [new("user", "What is 12 + 34?")];
     static readonly ChatMessage[] OpenQuestion = [new("user", "Name any word.")];
     static readonly ChatMessage[] ShortAnswer = [new("user", "Reply with the word OK and nothing else.")];
 
-    // Someone waits for the answer: a few seconds of patience, not minutes.
-    static readonly ResilienceOptions Patience = new()
-    {
-        Concurrency = 1,
-        MaxRetries = 2,
-        MaxOverloadRetries = 5,
-        AttemptTimeout = TimeSpan.FromMinutes(2),
-    };
-
-    readonly TeacherPipeline _pipeline = new(Patience, time, random, SilentObserver.Instance);
+    readonly ProbeAttempts _attempts = new(client.Endpoint, time, random);
 
     TeacherEndpoint Endpoint => client.Endpoint;
 
@@ -60,11 +47,11 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         CancellationToken cancellationToken
     )
     {
-        var dialect = await NeedAsync(token => client.DialectAsync(token).AsTask(), models: null, cancellationToken);
-        var models = await NeedAsync(client.ListModelsAsync, models: null, cancellationToken);
+        var dialect = await _attempts.NeedAsync(token => client.DialectAsync(token).AsTask(), models: null, cancellationToken);
+        var models = await _attempts.NeedAsync(client.ListModelsAsync, models: null, cancellationToken);
         var brief = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, ProbeTokens), Seed = Seed };
         var (first, problem) = sampling.TopLogprobs == 0 ? (null, null) : await AskForLogprobsAsync(brief, models, cancellationToken);
-        first ??= await NeedAsync(
+        first ??= await _attempts.NeedAsync(
             token => traffic.CompleteAsync(Question, brief with { TopLogprobs = 0 }, token),
             models,
             cancellationToken
@@ -104,11 +91,11 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         }
 
         var whole = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, AnswerTokens), Seed = Seed };
-        if (await TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is { LogprobLack: not null })
+        if (await _attempts.TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is { LogprobLack: not null })
         {
             client.StreamsLogprobs = false;
             client.StreamsLogprobs =
-                await TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is not { Logprobs: not null };
+                await _attempts.TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is not { Logprobs: not null };
         }
     }
 
@@ -139,7 +126,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
             ReasoningLogprobs = answer?.ReasoningLogprobs,
             EndOfSequenceLogprobs = answer?.EndOfSequenceLogprobs,
             OpensThinking = answer?.OpensThinking ?? false,
-            PromptScoring = await TryAsync(token => PromptScoring.FindAsync(Endpoint.Model, traffic, token), cancellationToken),
+            PromptScoring = await _attempts.TryAsync(token => PromptScoring.FindAsync(Endpoint.Model, traffic, token), cancellationToken),
             SeveralChoices = dialect.IsSglangGenerate
                 ? null
                 : await SeveralChoicesAsync(dialect, shortest with { TopLogprobs = 0 }, cancellationToken),
@@ -165,13 +152,13 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
     {
         try
         {
-            var result = await NeedAsync(token => traffic.CompleteAsync(Question, sampling, token), models, cancellationToken);
+            var result = await _attempts.NeedAsync(token => traffic.CompleteAsync(Question, sampling, token), models, cancellationToken);
             foreach (var (question, tokens) in new[] { (ShortAnswer, AnswerTokens), (OpenQuestion, ProbeTokens) })
             {
                 // Of one answer, some tokens may have been parts of characters, or it was a call of a tool; not of the next.
                 if (result.LogprobLack is { IsPartial: true } || (result.Logprobs is null && result.ToolCalls is not null))
                 {
-                    result = await NeedAsync(
+                    result = await _attempts.NeedAsync(
                         token => traffic.CompleteAsync(question, sampling with { MaxTokens = tokens }, token),
                         models,
                         cancellationToken
@@ -233,14 +220,10 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
     {
         try
         {
-            var result = await _pipeline.ExecuteAsync(
-                token => traffic.CompleteAsync(Question, sampling, token),
-                Patience.TimeoutFor(1),
-                cancellationToken
-            );
+            var result = await _attempts.MakeAsync(token => traffic.CompleteAsync(Question, sampling, token), cancellationToken);
             return (result.Logprobs is { Count: > 0 } logprobs ? LogprobCheck.MostAlternatives(logprobs) : 0, "");
         }
-        catch (Exception e) when (IsOutcome(e))
+        catch (Exception e) when (ProbeAttempts.IsOutcome(e))
         {
             return (0, (e as TeacherRequestException)?.ServerMessage ?? "");
         }
@@ -258,10 +241,10 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         var plain = sampling with { MaxTokens = 1, Seed = Seed, Temperature = 1, TopP = 1 };
         if (sampling.Temperature == 1 && SamplingDistortions.Of(sampling.TopP, sampling.ExtraBody).Count == 0)
         {
-            return await TryAsync(token => CompareAsync(plain, token), cancellationToken);
+            return await _attempts.TryAsync(token => CompareAsync(plain, token), cancellationToken);
         }
 
-        return await NeedAsync(token => CompareAsync(plain, token), models: null, cancellationToken)
+        return await _attempts.NeedAsync(token => CompareAsync(plain, token), models: null, cancellationToken)
             ?? throw new TeacherUnavailableException(
                 $"{Endpoint} does not show whether its logprobs follow the temperature (it gave too few for small requests, "
                     + "or too much alike); raise --top-logprobs, or collect with temperature 1 and top_p 1, where it makes no difference"
@@ -295,7 +278,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
             ShortAnswer,
             whole
         );
-        return await TryAsync(
+        return await _attempts.TryAsync(
             async token => AnswerFacts.Of(await traffic.PostAsync(dialect.ChatRoute, request, AnswerTokens, token)),
             cancellationToken
         );
@@ -312,7 +295,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
                 ExtraBody = """{"n":2}""",
             }
         );
-        return await TryAsync<bool?>(
+        return await _attempts.TryAsync<bool?>(
             async token =>
             {
                 try
@@ -327,63 +310,4 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
             cancellationToken
         );
     }
-
-    /// <summary>Makes an attempt that the run cannot go without.</summary>
-    async Task<T> NeedAsync<T>(Func<CancellationToken, Task<T>> attempt, IReadOnlyList<string>? models, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await _pipeline.ExecuteAsync(attempt, Patience.TimeoutFor(ProbeTokens), cancellationToken);
-        }
-        catch (TeacherRequestException e) when (e.Status is 400 or 404 or 422 && Missing(models) is { } missing)
-        {
-            throw new TeacherUnavailableException(missing, e);
-        }
-        catch (TeacherRequestException e) when (e is { Scope: FailureScope.Request, Status: not null })
-        {
-            throw new InvalidInputException($"{e.Message}; change the setting that it objects to", e);
-        }
-        catch (TeacherRequestException e)
-        {
-            throw new TeacherUnavailableException(e.Message, e);
-        }
-        catch (TimeoutRejectedException e)
-        {
-            throw new TeacherUnavailableException(
-                $"{Endpoint} did not answer a small request within "
-                    + $"{Patience.TimeoutFor(ProbeTokens).TotalSeconds:0} s; check what the server is doing",
-                e
-            );
-        }
-        catch (BrokenCircuitException e)
-        {
-            throw new TeacherUnavailableException(e.InnerException?.Message ?? $"{Endpoint} keeps failing", e);
-        }
-    }
-
-    /// <summary>Makes an attempt at what is good to know: where the endpoint does not answer, nothing.</summary>
-    async Task<T?> TryAsync<T>(Func<CancellationToken, Task<T>> attempt, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await _pipeline.ExecuteAsync(attempt, Patience.TimeoutFor(AnswerTokens), cancellationToken);
-        }
-        catch (Exception e) when (IsOutcome(e))
-        {
-            return default;
-        }
-    }
-
-    static bool IsOutcome(Exception e) => e is TeacherRequestException or TimeoutRejectedException or BrokenCircuitException;
-
-    /// <summary>
-    /// Says that the model is not among those listed, where that is so. Not an error by itself:
-    /// some servers list one name and answer to any.
-    /// </summary>
-    string? Missing(IReadOnlyList<string>? models) =>
-        models is null || models.Contains(Endpoint.Model)
-            ? null
-            : $"{Endpoint} does not exist; this endpoint offers "
-                + $"{(models.Count == 0 ? "no model" : string.Join(", ", models.Take(ModelsNamed)))}"
-                + $"{(models.Count > ModelsNamed ? $" and {models.Count - ModelsNamed} more" : "")}: name one with --model";
 }

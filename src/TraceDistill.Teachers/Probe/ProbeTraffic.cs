@@ -4,6 +4,7 @@ using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Teachers.Scoring;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Text.Chat;
 
@@ -34,6 +35,16 @@ sealed class ProbeTraffic(TeacherClient client, EndpointRouter router, int endpo
             maxTokens,
             () => client.PostAsync(route, content, cancellationToken),
             UsageOf,
+            cancellationToken
+        );
+
+    /// <inheritdoc cref="TeacherClient.ScoreAsync"/>
+    public Task<ScoredText> ScoreAsync(ScoringRequest request, ScoringWay way, CancellationToken cancellationToken) =>
+        SendAsync(
+            request.Tokens.Length,
+            maxTokens: 1,
+            () => client.ScoreAsync(request, way, progress: null, cancellationToken),
+            scored => (scored.PromptTokens, scored.CompletionTokens),
             cancellationToken
         );
 

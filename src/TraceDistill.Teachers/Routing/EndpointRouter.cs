@@ -96,9 +96,14 @@ sealed class EndpointRouter : IDisposable
     public void Received(Place place) => Leave(place, (_, _) => { });
 
     /// <summary>The request was answered.</summary>
-    public void Answered(Place place, int promptTokens, int completionTokens) => Leave(place, (endpoint, now) =>
+    public void Answered(Place place, int promptTokens, int completionTokens) =>
+        Answered(place, promptTokens, completionTokens, completionTokens);
+
+    /// <inheritdoc cref="Answered(Place, int, int)"/>
+    /// <param name="work">Tokens that measure how much the server did.</param>
+    public void Answered(Place place, int promptTokens, int completionTokens, int work) => Leave(place, (endpoint, now) =>
         {
-            endpoint.Limit.Answered(place.Sent, place.Left ?? now, completionTokens, place.InFlight);
+            endpoint.Limit.Answered(place.Sent, place.Left ?? now, work, place.InFlight);
             endpoint.Rates.Settle(place.Tokens, promptTokens, completionTokens, now);
         });
 

@@ -65,12 +65,13 @@ public sealed class TeacherInstruments : IDisposable
     }
 
     /// <summary>A request goes out. What is returned is to be disposed when it is over; null where nobody listens.</summary>
-    internal static Activity? Start(TeacherEndpoint endpoint, SamplingSettings sampling)
+    /// <param name="isScoring">True where a text that exists is scored, which goes to the completions of text.</param>
+    internal static Activity? Start(TeacherEndpoint endpoint, SamplingSettings sampling, bool isScoring)
     {
-        var activity = Source.StartActivity($"chat {endpoint.Model}", ActivityKind.Client);
+        var activity = Source.StartActivity($"{OperationOf(isScoring)} {endpoint.Model}", ActivityKind.Client);
         if (activity is { IsAllDataRequested: true })
         {
-            foreach (var (key, value) in Common(endpoint))
+            foreach (var (key, value) in Common(endpoint, isScoring))
             {
                 activity.SetTag(key, value);
             }
@@ -87,42 +88,55 @@ public sealed class TeacherInstruments : IDisposable
         return activity;
     }
 
-    internal void Answered(Activity? activity, TeacherEndpoint endpoint, GenerationResult result, TimeSpan latency)
+    internal void Answered(
+        Activity? activity,
+        TeacherEndpoint endpoint,
+        bool isScoring,
+        string finishReason,
+        int promptTokens,
+        int completionTokens,
+        TimeSpan latency
+    )
     {
-        activity?.SetTag("gen_ai.response.finish_reasons", new[] { result.FinishReason });
-        activity?.SetTag("gen_ai.usage.input_tokens", result.PromptTokens);
-        activity?.SetTag("gen_ai.usage.output_tokens", result.CompletionTokens);
+        activity?.SetTag("gen_ai.response.finish_reasons", new[] { finishReason });
+        activity?.SetTag("gen_ai.usage.input_tokens", promptTokens);
+        activity?.SetTag("gen_ai.usage.output_tokens", completionTokens);
         if (_duration.Enabled)
         {
-            _duration.Record(latency.TotalSeconds, Common(endpoint));
+            _duration.Record(latency.TotalSeconds, Common(endpoint, isScoring));
         }
 
         if (_usage.Enabled)
         {
-            _usage.Record(result.PromptTokens, [.. Common(endpoint), KeyValuePair.Create<string, object?>("gen_ai.token.type", "input")]);
             _usage.Record(
-                result.CompletionTokens,
-                [.. Common(endpoint), KeyValuePair.Create<string, object?>("gen_ai.token.type", "output")]
+                promptTokens,
+                [.. Common(endpoint, isScoring), KeyValuePair.Create<string, object?>("gen_ai.token.type", "input")]
+            );
+            _usage.Record(
+                completionTokens,
+                [.. Common(endpoint, isScoring), KeyValuePair.Create<string, object?>("gen_ai.token.type", "output")]
             );
         }
     }
 
-    internal void Failed(Activity? activity, TeacherEndpoint endpoint, Exception failure, TimeSpan latency)
+    internal void Failed(Activity? activity, TeacherEndpoint endpoint, bool isScoring, Exception failure, TimeSpan latency)
     {
         var kind = EndpointMeter.KindOf(failure);
         activity?.SetTag("error.type", kind);
         activity?.SetStatus(ActivityStatusCode.Error, failure.Message);
         if (_duration.Enabled)
         {
-            _duration.Record(latency.TotalSeconds, [.. Common(endpoint), KeyValuePair.Create<string, object?>("error.type", kind)]);
+            _duration.Record(latency.TotalSeconds, [.. Common(endpoint, isScoring), KeyValuePair.Create<string, object?>("error.type", kind)]);
         }
     }
 
     public void Dispose() => _meter.Dispose();
 
-    static KeyValuePair<string, object?>[] Common(TeacherEndpoint endpoint) =>
+    static string OperationOf(bool isScoring) => isScoring ? "text_completion" : "chat";
+
+    static KeyValuePair<string, object?>[] Common(TeacherEndpoint endpoint, bool isScoring) =>
         [
-            KeyValuePair.Create<string, object?>("gen_ai.operation.name", "chat"),
+            KeyValuePair.Create<string, object?>("gen_ai.operation.name", OperationOf(isScoring)),
             KeyValuePair.Create<string, object?>("gen_ai.provider.name", ProviderOf(endpoint.BaseAddress.Host)),
             KeyValuePair.Create<string, object?>("gen_ai.request.model", endpoint.Model),
             KeyValuePair.Create<string, object?>("server.address", endpoint.BaseAddress.Host),

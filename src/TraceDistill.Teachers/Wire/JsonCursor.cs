@@ -88,6 +88,30 @@ static class JsonCursor
         return [.. values];
     }
 
+    /// <summary>
+    /// Steps over the list of the member at the reader: to be read later, beside another one that may stand before or behind it.
+    /// </summary>
+    /// <returns>Where it starts in what the reader reads; 0 where the value is null.</returns>
+    public static int ListStart(ref this Utf8JsonReader reader, string member)
+    {
+        if (!reader.EnterValue(JsonTokenType.StartArray, member))
+        {
+            return 0;
+        }
+
+        var start = (int)reader.TokenStartIndex;
+        reader.Skip();
+        return start;
+    }
+
+    /// <summary>A reader within the list that starts there; within an empty one for 0.</summary>
+    public static Utf8JsonReader ListAt(ReadOnlySpan<byte> json, int start)
+    {
+        var reader = new Utf8JsonReader(start == 0 ? "[]"u8 : json[start..]);
+        reader.Read();
+        return reader;
+    }
+
     /// <summary>Skips the value of the member at the reader.</summary>
     public static void SkipValue(ref this Utf8JsonReader reader)
     {

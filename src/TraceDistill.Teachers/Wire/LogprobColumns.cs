@@ -114,14 +114,18 @@ sealed class LogprobColumns(int k)
         CollectionsMarshal.SetCount(_topLogprobs, tokens * k);
     }
 
-    public TokenLogprobs ToTokenLogprobs(byte[][]? tokenBytes) =>
+    public TokenLogprobs ToTokenLogprobs(byte[][]? tokenBytes) => ToTokenLogprobs(tokenBytes, 0, Count);
+
+    /// <param name="first">The first token.</param>
+    /// <param name="count">Number of tokens.</param>
+    public TokenLogprobs ToTokenLogprobs(byte[][]? tokenBytes, int first, int count) =>
         new()
         {
             K = k,
-            TokenIds = [.. _ids],
-            Logprobs = [.. _logprobs],
-            TopIds = [.. _topIds],
-            TopLogprobs = [.. _topLogprobs],
+            TokenIds = [.. _ids[first..(first + count)]],
+            Logprobs = [.. _logprobs[first..(first + count)]],
+            TopIds = [.. _topIds[(first * k)..((first + count) * k)]],
+            TopLogprobs = [.. _topLogprobs[(first * k)..((first + count) * k)]],
             TokenBytes = tokenBytes,
         };
 

@@ -81,11 +81,11 @@ ref struct SglangGenerateReader
             }
             else if (reader.ValueTextEquals("output_token_logprobs"u8))
             {
-                _drawnStart = StartOfList(ref reader, "meta_info.output_token_logprobs");
+                _drawnStart = reader.ListStart("meta_info.output_token_logprobs");
             }
             else if (reader.ValueTextEquals("output_top_logprobs"u8))
             {
-                _topStart = StartOfList(ref reader, "meta_info.output_top_logprobs");
+                _topStart = reader.ListStart("meta_info.output_top_logprobs");
             }
             else
             {
@@ -113,18 +113,6 @@ ref struct SglangGenerateReader
                 reader.SkipValue();
             }
         }
-    }
-
-    static int StartOfList(ref Utf8JsonReader reader, string member)
-    {
-        if (!reader.EnterValue(JsonTokenType.StartArray, member))
-        {
-            return 0;
-        }
-
-        var start = (int)reader.TokenStartIndex;
-        reader.Skip();
-        return start;
     }
 
     readonly GenerationResult ToResult(ReplyForm form)
@@ -171,10 +159,8 @@ ref struct SglangGenerateReader
         string? problem = null;
 
         var columns = new LogprobColumns(_topLogprobs);
-        var drawn = new Utf8JsonReader(_json[_drawnStart..]);
-        var top = new Utf8JsonReader(_topStart == 0 ? "[]"u8 : _json[_topStart..]);
-        drawn.Read();
-        top.Read();
+        var drawn = JsonCursor.ListAt(_json, _drawnStart);
+        var top = JsonCursor.ListAt(_json, _topStart);
         while (drawn.NextElement())
         {
             var ((_, logprob, wrong), id) = ReadEntry(ref drawn, "meta_info.output_token_logprobs[]");

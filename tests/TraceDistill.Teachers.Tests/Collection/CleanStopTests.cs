@@ -4,6 +4,7 @@ using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Errors;
 using Xunit;
 

@@ -10,6 +10,7 @@ using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Prompts;
+using TraceDistill.Teachers.Wire;
 using TraceDistill.Tests.Support;
 
 namespace TraceDistill.Teachers.Tests.Support;

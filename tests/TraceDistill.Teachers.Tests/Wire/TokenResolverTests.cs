@@ -1,10 +1,10 @@
 using TraceDistill.Data.Generation;
-using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Wire;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Tokenizers;
 using Xunit;
 
-namespace TraceDistill.Teachers.Tests.Collection;
+namespace TraceDistill.Teachers.Tests.Wire;
 
 public sealed class TokenResolverTests
 {

@@ -2,7 +2,7 @@ using TraceDistill.Data.Generation;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 
-namespace TraceDistill.Teachers.Collection;
+namespace TraceDistill.Teachers.Wire;
 
 /// <summary>
 /// Brings a teacher's tokens into its tokenizer's vocabulary. Tokens named by their bytes alone get the id of the one token with
@@ -41,11 +41,16 @@ sealed class TokenResolver
         }
     }
 
+    /// <summary>The teacher's; null where it is not known.</summary>
+    public Tokenizer? Tokenizer => _tokenizer;
+
     /// <returns>
     /// The same logprobs under ids of the vocabulary. Alternatives that are not in it join the tail mass;
     /// where a token that was drawn is not, the result is null and the trace serves the hard loss alone.
     /// </returns>
-    public TokenLogprobs? Resolve(TokenLogprobs? logprobs)
+    /// <param name="logprobs">The teacher's; null gives null.</param>
+    /// <param name="drawn">Ids of the tokens drawn, where they are known otherwise; null: they are named as the alternatives are.</param>
+    public TokenLogprobs? Resolve(TokenLogprobs? logprobs, int[]? drawn = null)
     {
         if (
             logprobs is null
@@ -66,7 +71,7 @@ sealed class TokenResolver
         var byBytes = logprobs.TokenBytes is null
             ? null
             : Array.ConvertAll(logprobs.TokenBytes, bytes => _ids.GetValueOrDefault(Key(bytes), Nobody));
-        var tokenIds = Array.ConvertAll(logprobs.TokenIds, Find);
+        var tokenIds = drawn ?? Array.ConvertAll(logprobs.TokenIds, Find);
         if (tokenIds.Contains(Nobody))
         {
             return null;

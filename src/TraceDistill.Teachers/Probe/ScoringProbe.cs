@@ -1,0 +1,123 @@
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Scoring;
+
+namespace TraceDistill.Teachers.Probe;
+
+/// <summary>
+/// Finds out how an endpoint scores text: in the ways that its kind of server may know, one after the other, each with a short text whose
+/// tokens have to come back as they were sent.
+/// </summary>
+sealed class ScoringProbe(TeacherClient client, ProbeTraffic traffic, TimeProvider time, Func<double> random)
+{
+    /// <summary>Probability is a temperature's and a filter's only where tokens are drawn: here none is.</summary>
+    static readonly SamplingSettings NotDrawn = new() { Temperature = 0 };
+
+    readonly ProbeAttempts _attempts = new(client.Endpoint, time, random);
+
+    /// <param name="request">A short text, with as many alternatives as the run asks for.</param>
+    /// <param name="cancellationToken">Ends the probe.</param>
+    /// <returns>The endpoint's capabilities. The client scores in the way that was found from then on.</returns>
+    /// <exception cref="TeacherUnavailableException">It scores no text, or not the text that it is sent; the message says why.</exception>
+    public async Task<TeacherCapabilities> RunAsync(ScoringRequest request, CancellationToken cancellationToken)
+    {
+        var dialect = await _attempts.NeedAsync(token => client.DialectAsync(token).AsTask(), models: null, cancellationToken);
+        var models = await _attempts.NeedAsync(client.ListModelsAsync, models: null, cancellationToken);
+        var refusals = new List<(ScoringWay Way, TeacherRequestException Failure)>();
+        foreach (var likely in ScoringWay.Of(dialect).Where(way => !way.SendsText || client.Tokens.Tokenizer is not null))
+        {
+            for (var way = likely; ; way = way with { LeavesOutFirst = true })
+            {
+                var (scored, refusal) = await TryAsync(way, request, models, cancellationToken);
+                if (scored is null)
+                {
+                    if (!way.LeavesOutFirst && refusal!.InnerException is ScoreMisalignedException added && IsOurFirst(added, request))
+                    {
+                        continue;
+                    }
+
+                    refusals.Add((way, refusal!));
+                    break;
+                }
+
+                if (LogprobCheck.Problem(scored.Logprobs, NotDrawn) is { } problem)
+                {
+                    throw new TeacherUnavailableException($"{client.Endpoint} {problem}; use a server that returns real logprobs");
+                }
+
+                client.Scoring = way;
+                return new TeacherCapabilities
+                {
+                    Dialect = dialect.Name,
+                    TokenIdentity = scored.Identity,
+                    TopLogprobs = LogprobCheck.MostAlternatives(scored.Logprobs),
+                    Logprobs = LogprobKind.Raw,
+                    PromptScoring = way.Name,
+                    AddsFirstToken = way.LeavesOutFirst,
+                };
+            }
+        }
+
+        throw Describe(refusals);
+    }
+
+    /// <summary>
+    /// Returns whether the token that the server puts in front is the one that the text begins with: then the text goes without it, and the
+    /// model reads what it is to read.
+    /// </summary>
+    bool IsOurFirst(ScoreMisalignedException added, ScoringRequest request) =>
+        added.AddsFirst
+        && request.First > 1
+        && (added.Added >= 0 ? added.Added == request.Tokens[0] : client.Tokens.Tokenizer?.IsSpecial(request.Tokens[0]) == true);
+
+    /// <returns>The text as it was scored, or why it was not in this way.</returns>
+    /// <exception cref="TeacherUnavailableException">It cannot be in any.</exception>
+    Task<(ScoredText? Scored, TeacherRequestException? Refusal)> TryAsync(
+        ScoringWay way,
+        ScoringRequest request,
+        IReadOnlyList<string>? models,
+        CancellationToken cancellationToken
+    ) =>
+        _attempts.NeedAsync(
+            async token =>
+            {
+                try
+                {
+                    return (await traffic.ScoreAsync(request, way, token), default(TeacherRequestException));
+                }
+                catch (TeacherRequestException e)
+                    when (e.IsMisaligned || e.IsFormat || (e.Status is 400 or 404 or 405 or 422 or 501 && _attempts.Missing(models) is null))
+                {
+                    return (default(ScoredText), e);
+                }
+            },
+            models,
+            cancellationToken
+        );
+
+    /// <summary>What an endpoint did with the text says more than that it does not know a way.</summary>
+    TeacherUnavailableException Describe(List<(ScoringWay Way, TeacherRequestException Failure)> refusals)
+    {
+        var (way, failure) = refusals
+            .OrderBy(refusal =>
+                refusal.Failure switch
+                {
+                    { InnerException: ScoreMisalignedException { IsOfNothing: false } } => 0,
+                    { IsAboutLogprobs: true } => 1,
+                    { IsMisaligned: true } => 2,
+                    _ => 3,
+                }
+            )
+            .First();
+        const string Advice = "use a server that does (vLLM, SGLang, tracedistill serve), or a model on this machine (--teacher DIR)";
+        return failure.InnerException is ScoreMisalignedException { IsOfNothing: false }
+            ? new TeacherUnavailableException($"{failure.Message} (asked by {way.Name})", failure)
+            : new TeacherUnavailableException(
+                $"{client.Endpoint} does not score text that exists (asked by "
+                    + $"{string.Join(", ", refusals.Select(refusal => refusal.Way.Name).Distinct())}): {failure.Message}; {Advice}",
+                failure
+            );
+    }
+}

@@ -1,0 +1,171 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text.Json;
+using TraceDistill.Data.Files;
+using TraceDistill.Teachers.Wire;
+
+namespace TraceDistill.Teachers.Scoring;
+
+/// <summary>
+/// vLLM's <c>prompt_logprobs</c>: a list with one map for each token of the prompt, from ids to <c>{logprob, rank, decoded_token}</c>; null
+/// for the first one. The prompt's own token stands first in its map, whether or not it is among the best.
+/// </summary>
+sealed class PromptLogprobsForm : IScoringForm
+{
+    const string Member = "prompt_logprobs";
+
+    public static PromptLogprobsForm Instance { get; } = new();
+
+    public string Name => Member;
+
+    public string Route => "completions";
+
+    public ReadOnlyMemory<byte> Write(ScoringCall call)
+    {
+        var buffer = new ArrayBufferWriter<byte>(4096);
+        using var json = new Utf8JsonWriter(buffer, JsonFile.Plain);
+        json.WriteStartObject();
+        CompletionFields.Write(json, call);
+        json.WriteNumber(Member, call.TopLogprobs);
+        json.WriteEndObject();
+        json.Flush();
+        return buffer.WrittenMemory;
+    }
+
+    public (ScoredTokens Tokens, int Start) Read(ReadOnlySpan<byte> json, ScoringCall call) =>
+        (ResponseJson.Read(json, whole => new Reader(call).Read(whole)), 0);
+
+    /// <param name="call">What was sent.</param>
+    ref struct Reader(ScoringCall call)
+    {
+        readonly ScoredTokens _tokens = new(call.TopLogprobs);
+        bool _isFound;
+
+        public ScoredTokens Read(ReadOnlySpan<byte> json)
+        {
+            var reader = new Utf8JsonReader(json);
+            reader.Read();
+            reader.Expect(JsonTokenType.StartObject, "the response");
+            while (reader.NextMember())
+            {
+                if (reader.ValueTextEquals("choices"u8) && reader.EnterValue(JsonTokenType.StartArray, "choices"))
+                {
+                    ReadChoices(ref reader);
+                }
+                else if (reader.TokenType == JsonTokenType.PropertyName && !TryReadMember(ref reader))
+                {
+                    reader.SkipValue();
+                }
+            }
+
+            // Bytes after the end of the object are an error too; Read finds them.
+            reader.Read();
+            return _tokens;
+        }
+
+        void ReadChoices(ref Utf8JsonReader reader)
+        {
+            while (reader.NextElement())
+            {
+                reader.Expect(JsonTokenType.StartObject, "choices[0]");
+                while (reader.NextMember())
+                {
+                    if (!TryReadMember(ref reader))
+                    {
+                        reader.SkipValue();
+                    }
+                }
+            }
+        }
+
+        /// <summary>Completions have the list in the choice, chat completions beside the choices.</summary>
+        bool TryReadMember(ref Utf8JsonReader reader)
+        {
+            if (reader.ValueTextEquals("usage"u8))
+            {
+                CompletionFields.ReadUsage(ref reader, _tokens);
+                return true;
+            }
+
+            if (_isFound || !reader.ValueTextEquals("prompt_logprobs"u8))
+            {
+                return false;
+            }
+
+            if (reader.EnterValue(JsonTokenType.StartArray, Member))
+            {
+                _isFound = true;
+                while (reader.NextElement())
+                {
+                    ReadToken(ref reader);
+                }
+            }
+
+            return true;
+        }
+
+        /// <summary>
+        /// The first member of the map is the prompt's token; where a writer of JSON has sorted the members, as some do with names that are
+        /// numbers, it is the one that was sent, if it is there.
+        /// </summary>
+        void ReadToken(ref Utf8JsonReader reader)
+        {
+            var position = _tokens.Tokens.Count;
+            if (reader.TokenType == JsonTokenType.Null)
+            {
+                _tokens.End(new ScoredToken(-1), logprob: null);
+                return;
+            }
+
+            reader.Expect(JsonTokenType.StartObject, $"{Member}[]");
+            var sent = position < call.Ids.Length ? call.Ids[position] : -1;
+            var (first, own, last, isSorted, entries) = (default(Entry?), default(Entry?), -1, true, 0);
+            while (reader.NextMember())
+            {
+                var entry = ReadEntry(ref reader);
+                first ??= entry;
+                own = entry.Id == sent ? entry : own;
+                (isSorted, last, entries) = (isSorted && entry.Id > last, entry.Id, entries + 1);
+                if (entry.Logprob is { } logprob)
+                {
+                    _tokens.AddAlternative(entry.Id, logprob);
+                }
+            }
+
+            var token = (isSorted && entries > 1 ? own : null) ?? first ?? throw new WireFormatException($"{Member}[{position}] is empty");
+            _tokens.End(new ScoredToken(token.Id, token.Text), token.Logprob, token.Problem);
+        }
+
+        static Entry ReadEntry(ref Utf8JsonReader reader)
+        {
+            var id =
+                int.TryParse(reader.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out var named)
+                    ? named
+                    : throw new WireFormatException($"{Member}[] has a name that is no token id");
+            reader.Read();
+            reader.Expect(JsonTokenType.StartObject, $"{Member}[].{id}");
+            var entry = new Entry(id, Logprob: null, Text: null, Problem: null);
+            while (reader.NextMember())
+            {
+                if (reader.ValueTextEquals("logprob"u8))
+                {
+                    reader.Read();
+                    var (isKnown, logprob, problem) = LogprobEntry.ReadLogprob(ref reader);
+                    entry = entry with { Logprob = isKnown ? logprob : null, Problem = problem };
+                }
+                else if (reader.ValueTextEquals("decoded_token"u8))
+                {
+                    entry = entry with { Text = reader.NameValue() };
+                }
+                else
+                {
+                    reader.SkipValue();
+                }
+            }
+
+            return entry;
+        }
+
+        readonly record struct Entry(int Id, float? Logprob, string? Text, string? Problem);
+    }
+}
