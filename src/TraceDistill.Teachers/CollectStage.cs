@@ -166,7 +166,7 @@ public static class CollectStage
     public static bool HasBegunIn(string directory) => ShardManifest.Load(directory) is not null || TraceJournal.ExistsIn(directory);
 
     /// <summary>Looks at what is wanted and what is there.</summary>
-    internal static async Task<TraceStore> OpenAsync(
+    internal static async Task<TraceStore<CollectionPlan>> OpenAsync(
         GenerateOptions options,
         string directory,
         IRunObserver observer,
@@ -175,7 +175,7 @@ public static class CollectStage
     {
         var folder = new OutputFolder(directory, PartitionOf(options, observer));
         folder.Create();
-        var store = await TraceStore.OpenAsync(
+        var store = await TraceStore<CollectionPlan>.OpenAsync(
             folder,
             partition => PlanAsync(options, partition, cancellationToken),
             StoreOptionsOf(options),
@@ -236,7 +236,7 @@ public static class CollectStage
     static StoreOptions StoreOptionsOf(GenerateOptions options)
     {
         var rows = options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.TopLogprobs, options.Layout);
-        return new StoreOptions(rows, options.Reask, options.Synchronous)
+        return new StoreOptions(BlockCut.Every(rows), options.Reask, options.Synchronous)
         {
             Identity = CollectionIdentity.Of(options),
             Discard = options.Discard,
@@ -339,7 +339,7 @@ public static class CollectStage
     /// <exception cref="ExternalFailureException">It lacks more than that.</exception>
     internal static MissingTraces? MissingOf(
         GenerateOptions options,
-        TraceStore store,
+        TraceStore<CollectionPlan> store,
         CollectionTally? tally,
         string next,
         IRunObserver observer

@@ -53,7 +53,7 @@ static class DatasetCard
             - {SizeCategory(manifest.Rows)}
             ---
 
-            # Reasoning traces of {OneLine(manifest.Dataset.Teacher)}
+            # Reasoning traces of {OneLine(manifest.Dataset.Scoring?.Writer ?? manifest.Dataset.Teacher)}{(manifest.Dataset.Scoring is null ? "" : $", scored by {OneLine(manifest.Dataset.Teacher)}")}
 
 
             """;
@@ -64,14 +64,14 @@ static class DatasetCard
         var kind = dataset.Logprobs == LogprobKind.Raw ? "raw (before" : "processed (after";
         return $"""
             {Count(manifest.Rows)} traces, {Count(manifest.Tokens)} generated tokens, {Count(manifest.Bytes)} bytes
-            in {manifest.Shards.Count} Parquet file(s), collected with TraceDistill. `manifest.json` lists the files with their sizes and
+            in {manifest.Shards.Count} Parquet file(s), {(dataset.Scoring is null ? "collected" : "scored")} with TraceDistill. `manifest.json` lists the files with their sizes and
             SHA-256; the same facts stand in each file's metadata under `{ShardMetadata.Key}`.
 
             | | |
             | --- | --- |
             | traces | {Selected(manifest)} |
             | teacher | {OneLine(dataset.Teacher)} |
-            | prompt function | {OneLine(dataset.PromptFunction ?? "not known")} |
+            {Scoring(manifest)}            | prompt function | {OneLine(dataset.PromptFunction ?? "not known")} |
             | sampling | temperature {Number(dataset.Temperature)}, top-p {Number(dataset.TopP)} |
             | logprobs | top {dataset.TopK}, {kind} temperature and top-p) |
             | token identity | {dataset.TokenIdentity.ToString().ToLowerInvariant()} |
@@ -182,8 +182,24 @@ static class DatasetCard
 
             """;
 
+    /// <summary>Lines of the table that scored data sets have besides.</summary>
+    static string Scoring(ShardManifest manifest) =>
+        manifest.Dataset.Scoring is not { } scoring
+            ? ""
+            : $"| written by | {OneLine(scoring.Writer)}; the teacher scored what was written, and drew none of it |\n"
+                + $"| scored at | temperature {Number(scoring.Temperature)}, "
+                + scoring.BeginOfSequence switch
+                {
+                    BeginOfSequence.Sent => "behind the template's beginning-of-sequence token",
+                    BeginOfSequence.AddedByServer => "behind a beginning-of-sequence token that the server puts there",
+                    _ => "without a beginning-of-sequence token",
+                }
+                + " |\n"
+                + (manifest.Unscored is { } unscored ? $"| without soft targets | {unscored} |\n" : "");
+
     static string Selected(ShardManifest manifest) =>
-        manifest.Selection is { } selection
+        manifest.Dataset.Scoring is not null ? "those of the source, in its order"
+        : manifest.Selection is { } selection
             ? $"those with a correct answer, {Count(manifest.Rows)} of {Count(selection.Collected)} collected"
             : "all that were collected, right and wrong";
 

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace TraceDistill.Data.Shards;
 
 /// <summary>
@@ -5,7 +7,9 @@ namespace TraceDistill.Data.Shards;
 /// </summary>
 public sealed record DatasetDescription
 {
-    /// <summary>Model name as the endpoint knows it; <c>human</c> for solutions written by people.</summary>
+    /// <summary>
+    /// Model name as the endpoint knows it; <c>human</c> for solutions written by people. Of a scored data set the model that scored.
+    /// </summary>
     public required string Teacher { get; init; }
 
     /// <summary>Prompt function such as <c>Reasoning/Solve</c>, or null where the prompt came from elsewhere.</summary>
@@ -36,4 +40,8 @@ public sealed record DatasetDescription
 
     /// <summary>More fields that each request had, as the text of a JSON object; null for none.</summary>
     public string? ExtraBody { get; init; }
+
+    /// <summary>How soft targets were attached to text that existed; null where the teacher drew the tokens that they are of.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ScoringDescription? Scoring { get; init; }
 }

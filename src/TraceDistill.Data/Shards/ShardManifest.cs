@@ -35,6 +35,10 @@ public sealed record ShardManifest
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public MissingTraces? Missing { get; init; }
 
+    /// <summary>Traces of a scored data set without soft targets; null where all have some, or it is none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public UnscoredTraces? Unscored { get; init; }
+
     /// <summary>The part of a collection that the data set holds; null where it is all.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TraceSelection? Selection { get; init; }

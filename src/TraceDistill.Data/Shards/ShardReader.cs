@@ -55,6 +55,13 @@ public sealed class ShardReader
     /// <summary>Row groups of all shards.</summary>
     public int RowGroups => _groups.Count;
 
+    /// <summary>[shards] the traces of each shard's row groups, in the order they were written.</summary>
+    public IReadOnlyList<IReadOnlyList<int>> Cut =>
+        [.. _files.Select((_, file) => (IReadOnlyList<int>)[.. _groups.Where(group => group.File == file).Select(group => group.Rows)])];
+
+    /// <summary>The shards, in the order they were written.</summary>
+    public IReadOnlyList<string> Files => _files;
+
     /// <summary>Size of all shards on disk.</summary>
     public long Bytes => _files.Sum(file => new FileInfo(file).Length);
 
@@ -130,6 +137,11 @@ public sealed class ShardReader
         await using var shard = await ParquetTraceReader.OpenAsync(_files[index], _options.SoftTargets, cancellationToken);
         return await shard.ReadRowGroupAsync(within, decodes, cancellationToken);
     }
+
+    /// <summary>The outcome of each trace, in order; only a few small columns are read.</summary>
+    /// <exception cref="InvalidInputException">A shard is damaged.</exception>
+    public IAsyncEnumerable<TraceHead> ReadHeadsAsync(CancellationToken cancellationToken = default) =>
+        _files.ToAsyncEnumerable().SelectMany(file => ReadHeadsAsync(file, cancellationToken));
 
     /// <summary>The traces of a single shard, in order, once its bytes have turned out to be those of its entry.</summary>
     /// <exception cref="InvalidInputException">The shard is damaged.</exception>

@@ -141,6 +141,7 @@ public sealed class ShardWriter : IAsyncDisposable
     /// <param name="dataset">Facts that hold for every trace.</param>
     /// <param name="traces">Its rows, in order. Equal traces in equal order give equal bytes.</param>
     /// <param name="layout">How soft targets are stored in it.</param>
+    /// <param name="rowGroups">Traces of each row group; null cuts them by size. What is left over makes one of its own.</param>
     /// <param name="cancellationToken">Stops between traces and leaves nothing.</param>
     /// <exception cref="InvalidInputException">A trace contradicts the description; or the directory cannot be written to.</exception>
     /// <exception cref="ExternalFailureException">The disk is full, or fails.</exception>
@@ -149,6 +150,7 @@ public sealed class ShardWriter : IAsyncDisposable
         DatasetDescription dataset,
         IAsyncEnumerable<Trace> traces,
         SoftTargetLayout layout = SoftTargetLayout.Compact,
+        IReadOnlyList<int>? rowGroups = null,
         CancellationToken cancellationToken = default
     )
     {
@@ -159,10 +161,13 @@ public sealed class ShardWriter : IAsyncDisposable
             var file = await OpenFileAsync(temporary, dataset, options, cancellationToken);
             try
             {
+                var (ends, rows) = (EndsOf(rowGroups ?? []), 0L);
                 await foreach (var trace in traces.WithCancellation(cancellationToken))
                 {
                     TraceValidation.Check(trace, dataset);
-                    await file.AppendAsync(trace, options.RowGroupBytes, cancellationToken);
+                    rows++;
+                    var most = rowGroups is null ? options.RowGroupBytes : ends.Contains(rows) ? 0 : long.MaxValue;
+                    await file.AppendAsync(trace, most, cancellationToken);
                 }
 
                 var entry = await file.CloseAsync(cancellationToken);
@@ -180,6 +185,18 @@ public sealed class ShardWriter : IAsyncDisposable
         {
             throw StorageFailure.Describe(Path.GetDirectoryName(path)!, error);
         }
+    }
+
+    /// <summary>Traces up to the end of each row group.</summary>
+    static HashSet<long> EndsOf(IReadOnlyList<int> rowGroups)
+    {
+        var (ends, end) = (new HashSet<long>(), 0L);
+        foreach (var rows in rowGroups)
+        {
+            ends.Add(end += rows);
+        }
+
+        return ends;
     }
 
     static Task<ParquetTraceWriter> OpenFileAsync(

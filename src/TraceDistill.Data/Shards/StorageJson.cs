@@ -10,7 +10,12 @@ namespace TraceDistill.Data.Shards;
     NewLine = "\n",
     RespectNullableAnnotations = true,
     RespectRequiredConstructorParameters = true,
-    Converters = [typeof(LowerCase<TokenIdentity>), typeof(LowerCase<LogprobKind>), typeof(LowerCase<SoftTargetLayout>)]
+    Converters = [
+        typeof(LowerCase<TokenIdentity>),
+        typeof(LowerCase<LogprobKind>),
+        typeof(LowerCase<SoftTargetLayout>),
+        typeof(LowerCase<BeginOfSequence>),
+    ]
 )]
 [JsonSerializable(typeof(ShardManifest))]
 [JsonSerializable(typeof(ShardMetadata))]

@@ -22,7 +22,7 @@ sealed record PlannedTrace(int Position, Problem Problem, int SampleIndex, Gener
 /// Problems are streamed: held are 16 bytes of each trace, found in a first pass over the
 /// problems; whoever wants requests reads their problems again.
 /// </remarks>
-sealed class CollectionPlan
+sealed class CollectionPlan : ITracePlan
 {
     readonly ProblemSource _problems;
     readonly PromptSet _prompts;
@@ -43,11 +43,6 @@ sealed class CollectionPlan
     }
 
     public string Teacher { get; }
-
-    /// <summary>Where the problems are read from.</summary>
-    public ProblemSource Problems => _problems;
-
-    public int SamplesPerProblem => _samplesPerProblem;
 
     /// <summary>Name of the prompts in the data set.</summary>
     public string PromptName => _prompts.Name;
@@ -142,6 +137,10 @@ sealed class CollectionPlan
             return true;
         }
     }
+
+    /// <inheritdoc/>
+    public Task<string?> DescribeLeftOverAsync(IAsyncEnumerable<Trace> leftOver, bool isKnown, CancellationToken cancellationToken) =>
+        LeftOver.OfPlanAsync(_problems, _samplesPerProblem, leftOver, isKnown, cancellationToken);
 
     TraceKey[] KeysOf(Problem problem)
     {

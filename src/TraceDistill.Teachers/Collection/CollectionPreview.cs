@@ -18,7 +18,7 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">What is there is damaged.</exception>
     internal static async Task<CollectionPreview> OfAsync(
-        CollectionPlan plan,
+        ITracePlan plan,
         CollectionIdentity identity,
         string directory,
         CancellationToken cancellationToken
@@ -48,7 +48,7 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
             var difference =
                 leftOver.Count == 0
                     ? null
-                    : await LeftOver.OfPlanAsync(plan.Problems, plan.SamplesPerProblem, traces, then is not null, cancellationToken);
+                    : await plan.DescribeLeftOverAsync(traces, then is not null, cancellationToken);
             return new CollectionPreview(
                 wanted.Count,
                 there.Count - leftOver.Count,

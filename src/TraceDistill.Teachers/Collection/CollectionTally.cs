@@ -13,6 +13,8 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="spending">Usage of the budget, in words; null where there is nothing to say.</param>
 /// <param name="mostFailuresInARow">With so many samples failed and none succeeded in between, the rest is not tried.</param>
 /// <param name="retryFor">How long failures that may pass are put up with while no trace arrives.</param>
+/// <param name="activity">What is done, for the progress.</param>
+/// <param name="isGraded">True where the share of right answers is part of the progress.</param>
 sealed class CollectionTally(
     IRunObserver observer,
     TimeProvider time,
@@ -20,7 +22,9 @@ sealed class CollectionTally(
     long total,
     Func<string?> spending,
     int mostFailuresInARow,
-    TimeSpan retryFor
+    TimeSpan retryFor,
+    string activity = "collect",
+    bool isGraded = true
 )
 {
     const int FailuresTold = 5;
@@ -126,18 +130,20 @@ sealed class CollectionTally(
         }
     }
 
-    public void Add(PlannedTrace planned, CountedTrace trace)
+    /// <param name="position">Its place in the plan.</param>
+    /// <param name="trace">What of it is counted.</param>
+    public void Add(int position, CountedTrace trace)
     {
         lock (_lock)
         {
-            _tooLong.Remove(planned.Position);
+            _tooLong.Remove(position);
             if (!FinishReasons.IsNatural(trace.FinishReason) && trace.FinishReason != FinishReasons.ContextLength)
             {
                 _unfinished[trace.FinishReason] = _unfinished.GetValueOrDefault(trace.FinishReason) + 1;
             }
 
             _failuresInARow = 0;
-            _failures.Remove(planned.Position);
+            _failures.Remove(position);
             Volatile.Write(ref _lastArrival, time.GetTimestamp());
             _collected++;
             _tokens += trace.Tokens;
@@ -150,32 +156,26 @@ sealed class CollectionTally(
 
             _correct += trace.IsCorrect ? 1 : 0;
             var spent = spending() is { } told ? $", {told}" : "";
-            observer.Progress(
-                "collect",
-                before + _collected,
-                total,
-                "traces",
-                $"{TokensPerSecond():#,0} tokens/s, {(double)_correct / _collected:P0} correct{spent}"
-            );
+            var correct = isGraded ? $", {(double)_correct / _collected:P0} correct" : "";
+            observer.Progress(activity, before + _collected, total, "traces", $"{TokensPerSecond():#,0} tokens/s{correct}{spent}");
         }
     }
 
     /// <summary>One sample failed; its siblings go on.</summary>
-    /// <param name="planned">The sample.</param>
+    /// <param name="sample">The sample.</param>
     /// <param name="failure">Why.</param>
     /// <exception cref="TeacherUnavailableException">So many failed in a row, for so long, that the fault is not the samples'.</exception>
-    public void AddFailure(PlannedTrace planned, Exception failure)
+    public void AddFailure(FailedSample sample, Exception failure)
     {
         lock (_lock)
         {
-            var sample = FailedSample.Of(planned, failure);
             LastFailure = failure;
-            if (!_failures.ContainsKey(planned.Position) && _told++ < FailuresTold)
+            if (!_failures.ContainsKey(sample.Position) && _told++ < FailuresTold)
             {
                 observer.Message(failure.Message);
             }
 
-            _failures[planned.Position] = sample;
+            _failures[sample.Position] = sample;
             if (++_failuresInARow >= mostFailuresInARow && (!sample.MayPass || Quiet >= retryFor))
             {
                 // Requests in flight fail after the one that ends the collection, and whichever is waited for first is told.

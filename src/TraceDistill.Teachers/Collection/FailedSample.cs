@@ -13,12 +13,14 @@ sealed record FailedSample(int Position, string ProblemId, string Reason, bool M
     const int ReasonsNamed = 3;
 
     public static FailedSample Of(PlannedTrace planned, Exception failure) =>
-        new(
-            planned.Position,
-            planned.Problem.Id,
-            failure.Message.Replace($"sample {planned.Request.Id}: ", "", StringComparison.Ordinal),
-            failure is ExternalFailureException
-        );
+        Of(planned.Position, planned.Problem.Id, $"sample {planned.Request.Id}", failure);
+
+    /// <param name="position">Its place in the plan.</param>
+    /// <param name="problem">Its problem.</param>
+    /// <param name="name">What the failure calls it, which is no part of the reason.</param>
+    /// <param name="failure">Why it failed.</param>
+    public static FailedSample Of(int position, string problem, string name, Exception failure) =>
+        new(position, problem, failure.Message.Replace($"{name}: ", "", StringComparison.Ordinal), failure is ExternalFailureException);
 
     /// <summary>The most frequent reasons, each with the problems it is the reason for.</summary>
     public static string Describe(IEnumerable<FailedSample> failures)

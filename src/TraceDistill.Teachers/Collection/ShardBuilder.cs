@@ -28,7 +28,14 @@ sealed class ShardBuilder(OutputFolder folder, TraceInventory inventory, TraceJo
         var content = inventory.Content(block);
         var (keys, counts) = (new List<TraceKey>(content.Count), default(TraceCounts));
         step("write a shard");
-        var entry = await ShardWriter.WriteShardAsync(path, journal.Dataset!, Counted(), layout, cancellationToken);
+        var entry = await ShardWriter.WriteShardAsync(
+            path,
+            journal.Dataset!,
+            Counted(),
+            layout,
+            inventory.RowGroups(block),
+            cancellationToken
+        );
 
         step("take note of a shard");
         var shard = new JournalShard(number, entry, Published: null, counts, [.. keys]);

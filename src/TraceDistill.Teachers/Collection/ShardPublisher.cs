@@ -8,16 +8,14 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="folder">Where it goes.</param>
 /// <param name="inventory">Traces that are there.</param>
 /// <param name="journal">Everything that is not published yet.</param>
-/// <param name="capabilities">Capabilities of the teacher's endpoint for the manifest; null for none.</param>
-/// <param name="missing">Missing traces that the manifest names; null for none.</param>
+/// <param name="complete">Adds to the manifest what is known of the traces; called while the journal is open.</param>
 /// <param name="layout">As for <see cref="ShardBuilder"/>.</param>
 /// <param name="step">As for <see cref="ShardBuilder"/>.</param>
 sealed class ShardPublisher(
     OutputFolder folder,
     TraceInventory inventory,
     TraceJournal journal,
-    TeacherCapabilities? capabilities,
-    MissingTraces? missing,
+    Func<ShardManifest, ShardManifest> complete,
     SoftTargetLayout layout,
     Action<string> step
 )
@@ -38,10 +36,13 @@ sealed class ShardPublisher(
             .ToList();
         step("take note of the data set");
         journal.NoteDataSet(shards);
+        var manifest = complete(
+            ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })], layout)
+        );
         await journal.DisposeAsync();
         try
         {
-            return await PublishAsync(shards, cancellationToken);
+            return await PublishAsync(shards, manifest, cancellationToken);
         }
         catch (Exception error) when (StorageFailure.Covers(error))
         {
@@ -98,7 +99,11 @@ sealed class ShardPublisher(
         return isFree ? shard : null;
     }
 
-    async Task<PublishedTraces> PublishAsync(IReadOnlyList<JournalShard> shards, CancellationToken cancellationToken)
+    async Task<PublishedTraces> PublishAsync(
+        IReadOnlyList<JournalShard> shards,
+        ShardManifest manifest,
+        CancellationToken cancellationToken
+    )
     {
         // While a data set is being replaced it has no manifest, so a reader never takes a mixture of old and new for whole. That of the
         // whole goes first, lest it be taken for this partition's own, and again: another partition may have written it anew in between.
@@ -128,15 +133,6 @@ sealed class ShardPublisher(
         }
 
         folder.DeleteUnknownWork(new HashSet<string>());
-        var manifest = ShardManifest.Of(
-            journal.Dataset!,
-            [.. shards.Select(shard => shard.Entry with { File = shard.Published! })],
-            layout
-        ) with
-        {
-            Capabilities = capabilities,
-            Missing = missing,
-        };
         DirectorySync.Flush(folder.Path);
         step("write the manifest");
         await folder.SaveManifestAsync(manifest, cancellationToken);

@@ -5,10 +5,10 @@ using TraceDistill.Teachers.Options;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>Options of keeping traces.</summary>
-/// <param name="BlockRows">Traces in a shard.</param>
+/// <param name="Cut">Cut into shards.</param>
 /// <param name="Reask">Kinds of traces that are collected again.</param>
 /// <param name="Synchronous">When to wait for the disk.</param>
-sealed record StoreOptions(int BlockRows, IReadOnlyList<TraceFlaw> Reask, JournalSync Synchronous)
+sealed record StoreOptions(BlockCut Cut, IReadOnlyList<TraceFlaw> Reask, JournalSync Synchronous)
 {
     /// <summary>Identity of the traces wanted; those that are there must be of the same.</summary>
     /// <value>Null: whoever opens the store sees to that.</value>

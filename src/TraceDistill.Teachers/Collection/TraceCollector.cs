@@ -1,4 +1,3 @@
-using System.Runtime.ExceptionServices;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
@@ -33,24 +32,11 @@ sealed class TraceCollector(
     CancellationTokenSource? asking = null
 )
 {
-    /// <summary>
-    /// Time that a run that is stopped or cannot go on waits for what is in flight: half of the ten seconds after which its end may be
-    /// forced.
-    /// </summary>
-    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
-
-    /// <summary>Interval at which it is looked whether the folder is still there.</summary>
-    static readonly TimeSpan FolderCheck = TimeSpan.FromSeconds(1);
-
-    /// <summary>Between two rounds of asking for what failed; doubled while nothing succeeds.</summary>
-    static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(15);
-    static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
-
     /// <param name="plan">The traces wanted.</param>
     /// <param name="inventory">Which of them are there.</param>
     /// <param name="journal">Where the others go.</param>
     /// <param name="compactor">Makes shards of them as they become complete. When it fails, nothing new is asked for.</param>
-    /// <param name="stop">Ends the run: nothing new is asked for, and what is in flight has <see cref="Grace"/> to finish.</param>
+    /// <param name="stop">Ends the run: nothing new is asked for, and what is in flight has <see cref="CollectionLoop.Grace"/> to finish.</param>
     /// <exception cref="TeacherUnavailableException">
     /// The teacher is gone or refuses everything. What was finished is in the journal.
     /// </exception>
@@ -86,105 +72,19 @@ sealed class TraceCollector(
             Math.Max(20, 2 * concurrency),
             retryFor
         );
-        Exception? fatal = null;
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(stop, compactor.Failed);
-        using var abort = new CancellationTokenSource();
-        await using var grace = time.CreateTimer(_ => abort.Cancel(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        await using var ending = end.Token.Register(() =>
-        {
-            grace.Change(Grace, Timeout.InfiniteTimeSpan);
-            asking?.Cancel();
-            if (stop.IsCancellationRequested)
-            {
-                observer.Message($"stopping: waits up to {Grace.TotalSeconds:0} s for the answers that are on their way");
-            }
-        });
-        await using var watch = time.CreateTimer(_ => Watch(), state: null, FolderCheck, FolderCheck);
-        await AskAsync(isAsked);
-        await AskAgainAsync();
-        stop.ThrowIfCancellationRequested();
-        if (fatal is not null)
-        {
-            ExceptionDispatchInfo.Throw(fatal);
-        }
-
+        var loop = new CollectionLoop<PlannedTrace>(observer, time, concurrency, budget, retryFor, asking, "sample");
+        await loop.RunAsync(
+            wanted => plan.ReadAsync(wanted, CancellationToken.None),
+            isAsked,
+            CollectOneAsync,
+            tally,
+            journal,
+            compactor,
+            stop
+        );
         await KeepTooLongAsync();
         await compactor.CompleteAsync();
         return tally;
-
-        // Answers that come from here on have nowhere to go.
-        void Watch()
-        {
-            if (!journal.IsThere && Interlocked.CompareExchange(ref fatal, journal.Gone(), null) is null)
-            {
-                abort.Cancel();
-                end.Cancel();
-            }
-        }
-
-        async Task AskAsync(Predicate<int> isAskedNow)
-        {
-            try
-            {
-                await Parallel.ForEachAsync(
-                    plan.ReadAsync(isAskedNow, CancellationToken.None).TakeWhile(_ => !end.IsCancellationRequested && !budget.IsSpent),
-                    new ParallelOptions { MaxDegreeOfParallelism = concurrency, CancellationToken = abort.Token },
-                    async (wanted, token) =>
-                    {
-                        try
-                        {
-                            await CollectOneAsync(wanted, token);
-                        }
-                        catch (Exception e) when (!(e is OperationCanceledException && token.IsCancellationRequested))
-                        {
-                            // Thrown from here, it would cancel the others at once, who may be a moment from answers that are paid for.
-                            Interlocked.CompareExchange(ref fatal, e, null);
-                            await end.CancelAsync();
-                        }
-                    }
-                );
-            }
-            catch (OperationCanceledException) when (abort.IsCancellationRequested)
-            {
-                // Said in one place, above, whether or not the grace was enough.
-            }
-        }
-
-        // Once all others were asked for: what failed does not stand in their way.
-        async Task AskAgainAsync()
-        {
-            var pause = FirstPause;
-            for (
-                var isFirst = true;
-                tally.Passing() is { Count: > 0 } failed && tally.Quiet is var quiet && quiet < retryFor && !budget.IsSpent;
-                isFirst = false
-            )
-            {
-                if (isFirst)
-                {
-                    observer.Message(
-                        $"{Count(failed.Count, "sample")} failed, to be asked for again while that may help, "
-                            + $"for {Words(retryFor)} without a trace at most (retry_for): {FailedSample.Describe(failed)}"
-                    );
-                }
-
-                try
-                {
-                    await Task.Delay(pause < retryFor - quiet ? pause : retryFor - quiet, time, end.Token);
-                }
-                catch (OperationCanceledException)
-                {
-                    return;
-                }
-
-                var before = tally.Collected;
-                await AskAsync(failed.Select(failure => failure.Position).ToHashSet().Contains);
-                pause =
-                    tally.Collected > before ? FirstPause
-                    : pause * 2 < LongestPause ? pause * 2
-                    : LongestPause;
-            }
-        }
 
         async Task CollectOneAsync(PlannedTrace wanted, CancellationToken token)
         {
@@ -195,7 +95,7 @@ sealed class TraceCollector(
                 // disk is waited for: what is counted is taken before.
                 var counted = CountedTrace.Of(trace, lack);
                 await KeepAsync(planned, trace, replace: planned != wanted);
-                tally.Add(planned, counted);
+                tally.Add(planned.Position, counted);
             }
         }
 
@@ -225,7 +125,7 @@ sealed class TraceCollector(
                 };
                 var row = Describe(plan.Teacher, planned, nothing, TimeSpan.Zero);
                 await KeepAsync(planned, row, replace: true);
-                tally.Add(planned, CountedTrace.Of(row, lack: null));
+                tally.Add(planned.Position, CountedTrace.Of(row, lack: null));
             }
 
             if (tooLong.Count > 0)
@@ -248,8 +148,6 @@ sealed class TraceCollector(
     }
 
     static string Count(int count, string noun) => $"{count:N0} {noun}{(count == 1 ? "" : "s")}";
-
-    static string Words(TimeSpan time) => time < TimeSpan.FromMinutes(2) ? $"{time.TotalSeconds:0} s" : $"{time.TotalMinutes:0} min";
 
     /// <returns>
     /// The trace, with why it has no logprobs where the teacher is why; null where this sample failed and is counted as such.
@@ -284,7 +182,7 @@ sealed class TraceCollector(
                 && !(e is TeacherUnavailableException gone && !RetryStrategies.IsPassing(gone))
             )
         {
-            tally.AddFailure(planned, e);
+            tally.AddFailure(FailedSample.Of(planned, e), e);
             return null;
         }
         catch (NotSentException)

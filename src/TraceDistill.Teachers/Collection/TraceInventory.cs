@@ -6,7 +6,7 @@ namespace TraceDistill.Teachers.Collection;
 /// <summary>
 /// Where each trace of a plan is by now: nowhere, a row of the journal, or in a shard. Traces that
 /// are there although the plan does not know them (it had more samples before, say) stand after
-/// the plan's. The whole is cut into blocks of equally many traces: one block makes one shard.
+/// the plan's. The whole is cut into blocks: one block makes one shard.
 /// </summary>
 /// <remarks>Thread-safe. A million traces take some 60 MB.</remarks>
 sealed class TraceInventory
@@ -22,22 +22,22 @@ sealed class TraceInventory
     readonly BitArray _wanted; // [position in the plan] to be asked for, again or for the first time
     readonly Dictionary<int, long> _seeds = []; // of those to be asked for again: the seed they had
     readonly int[] _waiting; // [block] wanted traces in it
-    readonly int _blockRows;
+    readonly BlockCut _cut;
 
     /// <param name="plan">Ids of the traces wanted, in order.</param>
     /// <param name="shards">Shards that are there; a later one's traces take the place of an earlier one's.</param>
     /// <param name="rows">Traces in the journal, which take the place of those in shards.</param>
-    /// <param name="blockRows">Traces in a block.</param>
+    /// <param name="cut">Cut into blocks.</param>
     /// <param name="plannedOnly">True where traces that the plan does not know are taken not to be there.</param>
     public TraceInventory(
         TraceKey[] plan,
         IReadOnlyList<StoredShard> shards,
         IReadOnlyList<TraceKey> rows,
-        int blockRows,
+        BlockCut cut,
         bool plannedOnly = false
     )
     {
-        _blockRows = blockRows;
+        _cut = cut;
         _keys = [.. plan];
         _shards = [.. shards];
         _homes = [.. Enumerable.Repeat(Nowhere, plan.Length)];
@@ -93,7 +93,10 @@ sealed class TraceInventory
         }
     }
 
-    public int Blocks => (_keys.Count + _blockRows - 1) / _blockRows;
+    public int Blocks => _cut.Count(_keys.Count);
+
+    /// <summary>Traces of each row group of a block; null where they are cut by size.</summary>
+    public IReadOnlyList<int>? RowGroups(int block) => _cut.Groups.Count == 0 ? null : _cut.Groups[block];
 
     public IReadOnlyList<StoredShard> Shards => _shards;
 
@@ -134,10 +137,10 @@ sealed class TraceInventory
             if (_wanted[position])
             {
                 _wanted[position] = false;
-                _waiting[position / _blockRows]--;
+                _waiting[_cut.Of(position)]--;
             }
 
-            return IsReady(position / _blockRows) ? position / _blockRows : null;
+            return _cut.Of(position) is var block && IsReady(block) ? block : null;
         }
     }
 
@@ -191,7 +194,7 @@ sealed class TraceInventory
     void Want(int position)
     {
         _wanted[position] = true;
-        _waiting[position / _blockRows]++;
+        _waiting[_cut.Of(position)]++;
         Wanted++;
     }
 
@@ -207,6 +210,5 @@ sealed class TraceInventory
         return position;
     }
 
-    IEnumerable<int> PositionsOf(int block) =>
-        Enumerable.Range(block * _blockRows, Math.Min(_blockRows, _keys.Count - (block * _blockRows)));
+    IEnumerable<int> PositionsOf(int block) => _cut.Positions(block, _keys.Count);
 }

@@ -8,7 +8,9 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>A collection's traces on disk: what earlier runs published and journalled, what is still wanted, and where it goes.</summary>
-sealed class TraceStore : IAsyncDisposable
+/// <typeparam name="TPlan">The plan of what is wanted.</typeparam>
+sealed class TraceStore<TPlan> : IAsyncDisposable
+    where TPlan : ITracePlan
 {
     readonly OutputFolder _folder;
     readonly FolderLock _lock;
@@ -19,7 +21,7 @@ sealed class TraceStore : IAsyncDisposable
         OutputFolder folder,
         FolderLock @lock,
         StoreOptions options,
-        CollectionPlan plan,
+        TPlan plan,
         TraceInventory inventory,
         PublishedTraces published,
         TraceJournal? journal
@@ -30,7 +32,7 @@ sealed class TraceStore : IAsyncDisposable
 
     public OutputFolder Folder => _folder;
 
-    public CollectionPlan Plan { get; }
+    public TPlan Plan { get; }
 
     public TraceInventory Inventory { get; }
 
@@ -65,9 +67,9 @@ sealed class TraceStore : IAsyncDisposable
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">What the folder holds is damaged or does not go with this collection.</exception>
     /// <exception cref="ExternalFailureException">Another process collects the same into the folder.</exception>
-    public static async Task<TraceStore> OpenAsync(
+    public static async Task<TraceStore<TPlan>> OpenAsync(
         OutputFolder folder,
-        Func<Partition, Task<CollectionPlan>> planning,
+        Func<Partition, Task<TPlan>> planning,
         StoreOptions options,
         CancellationToken cancellationToken
     )
@@ -127,9 +129,7 @@ sealed class TraceStore : IAsyncDisposable
             // A partition that finds all of another partitioning's data set serving looks at more than its own.
             if (options.Identity is not null && (folder.HasManifest || !isComplete) && inventory.LeftOver() is { Count: > 0 } leftOver)
             {
-                discarded = await LeftOver.OfPlanAsync(
-                    plan.Problems,
-                    plan.SamplesPerProblem,
+                discarded = await plan.DescribeLeftOverAsync(
                     ReadAsync(inventory, journal, leftOver, cancellationToken),
                     CollectionIdentity.Load(folder.Path) is not null,
                     cancellationToken
@@ -147,7 +147,7 @@ sealed class TraceStore : IAsyncDisposable
                 }
             }
 
-            return new TraceStore(folder, @lock, options, plan, inventory, published, journal) { Adopted = adopted, Discarded = discarded };
+            return new TraceStore<TPlan>(folder, @lock, options, plan, inventory, published, journal) { Adopted = adopted, Discarded = discarded };
 
             void RefuseUnlessDiscarded(string difference)
             {
@@ -230,7 +230,7 @@ sealed class TraceStore : IAsyncDisposable
     static async Task<TraceInventory> TakeInventoryAsync(
         OutputFolder folder,
         StoreOptions options,
-        CollectionPlan plan,
+        TPlan plan,
         PublishedTraces published,
         TraceJournal? journal,
         CancellationToken cancellationToken,
@@ -251,13 +251,13 @@ sealed class TraceStore : IAsyncDisposable
             plan.Keys,
             [.. published.Shards, .. journalled],
             journal?.Rows() ?? [],
-            options.BlockRows,
+            options.Cut,
             plannedOnly
         );
         if (inventory.Blocks > ShardName.MostShards)
         {
             throw new InvalidInputException(
-                $"shard_rows: {options.BlockRows:N0} traces in a shard make {inventory.Blocks:N0} "
+                $"shard_rows: so few traces in a shard make {inventory.Blocks:N0} "
                     + $"shards, and {ShardName.MostShards:N0} is the most; raise it"
             );
         }
@@ -281,6 +281,7 @@ sealed class TraceStore : IAsyncDisposable
 
         _options.Identity?.Save(_folder.Path, $".{_folder.Partition.Index}-of-{_folder.Partition.Count}");
         _journal ??= _folder.OpenJournal(dataset: null, _options.Synchronous);
+        _journal.IsExact = _options.Layout == SoftTargetLayout.Plain;
         _journal.Describe(dataset, capabilities);
         return _journal;
     }
@@ -304,9 +305,19 @@ sealed class TraceStore : IAsyncDisposable
     {
         // Nothing was added where only the layout changes: the journal then takes down what stands published.
         var journal = _journal?.Dataset is null ? Describe(Dataset!, Capabilities) : _journal;
-        var published = await new ShardPublisher(_folder, Inventory, journal, Capabilities, missing, _options.Layout, Step).PublishAsync(
-            cancellationToken
-        );
+        var published = await new ShardPublisher(
+            _folder,
+            Inventory,
+            journal,
+            manifest => manifest with
+            {
+                Capabilities = Capabilities,
+                Missing = missing,
+                Unscored = UnscoredTraces.Of(journal.Notes()) ?? Published.Manifest?.Unscored,
+            },
+            _options.Layout,
+            Step
+        ).PublishAsync(cancellationToken);
         Step("delete what earlier partitionings left");
         await Repartitioning.DeleteLeftoversAsync(_folder, cancellationToken);
         return published;

@@ -23,7 +23,11 @@ static class DatasetDifference
         var differences = there
             .RootElement.EnumerateObject()
             .Select(setting =>
-                (setting.Name, There: setting.Value.GetRawText(), Now: now.RootElement.GetProperty(setting.Name).GetRawText())
+                (
+                    setting.Name,
+                    There: setting.Value.GetRawText(),
+                    Now: now.RootElement.TryGetProperty(setting.Name, out var value) ? value.GetRawText() : "none"
+                )
             )
             .Where(setting => setting.There != setting.Now)
             .Select(setting => $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(setting.Name)} {setting.There} there, {setting.Now} now");

@@ -32,6 +32,7 @@ static class JournalSchema
             $"""
             CREATE TABLE IF NOT EXISTS dataset (json TEXT NOT NULL);
             CREATE TABLE IF NOT EXISTS capabilities (json TEXT NOT NULL);
+            CREATE TABLE IF NOT EXISTS notes (id BLOB PRIMARY KEY, note TEXT NOT NULL);
             CREATE TABLE IF NOT EXISTS traces (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, trace BLOB NOT NULL);
             CREATE TABLE IF NOT EXISTS shards (
                 number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, published TEXT,

@@ -10,26 +10,28 @@ namespace TraceDistill.Teachers.Journal;
 
 /// <summary>
 /// One trace as a blob: a version byte, then little-endian fields in the order of <see cref="Write"/>,
-/// its alternatives encoded as shards have them. It lives from the request to the shards, on one machine.
+/// its alternatives encoded as compact shards have them, or, for those of the plain layout, as they are. It lives from the request to the shards, on one machine.
 /// </summary>
 /// <remarks>So soft targets are encoded once, and little goes through the database.</remarks>
 static class TraceCodec
 {
-    const byte Version = 3;
+    const byte Version = 4;
 
-    /// <summary>The version before, which had no tool calls.</summary>
-    const byte VersionWithoutToolCalls = 2;
+    /// <summary>The versions before: the first had no tool calls, and both had all alternatives encoded.</summary>
+    const byte VersionWithoutToolCalls = 2,
+        VersionEncodedAlone = 3;
 
-    public static byte[] Encode(Trace trace)
+    /// <param name="isExact">True to keep alternatives as they are, which takes several times as much.</param>
+    public static byte[] Encode(Trace trace, bool isExact = false)
     {
         using var blob = new MemoryStream();
         using var writer = new BinaryWriter(blob, Encoding.UTF8);
         writer.Write(Version);
-        Write(writer, trace);
+        Write(writer, trace, isExact);
         return blob.ToArray();
     }
 
-    /// <returns>The trace, its alternatives in their encoding alone.</returns>
+    /// <returns>The trace, its alternatives in their encoding alone unless they were kept as they were.</returns>
     /// <exception cref="InvalidDataException">The blob is of another version or damaged.</exception>
     public static Trace Decode(byte[] blob)
     {
@@ -37,13 +39,13 @@ static class TraceCodec
         {
             using var reader = new BinaryReader(new MemoryStream(blob), Encoding.UTF8);
             var version = reader.ReadByte();
-            if (version is not (Version or VersionWithoutToolCalls))
+            if (version is not (Version or VersionEncodedAlone or VersionWithoutToolCalls))
             {
                 throw new InvalidDataException("the journal was written by another version of this program");
             }
 
-            var trace = Read(reader);
-            return version == Version && reader.ReadBoolean() ? trace with { ToolCalls = reader.ReadString() } : trace;
+            var trace = Read(reader, version);
+            return version != VersionWithoutToolCalls && reader.ReadBoolean() ? trace with { ToolCalls = reader.ReadString() } : trace;
         }
         catch (Exception e)
             when (e is EndOfStreamException or InvalidOperationException or IOException or FormatException or ArgumentException)
@@ -52,7 +54,7 @@ static class TraceCodec
         }
     }
 
-    static void Write(BinaryWriter writer, Trace trace)
+    static void Write(BinaryWriter writer, Trace trace, bool isExact)
     {
         writer.Write(trace.Id);
         writer.Write(trace.ProblemId);
@@ -85,7 +87,17 @@ static class TraceCodec
         {
             WriteArray(writer, logprobs.TokenIds);
             WriteArray(writer, logprobs.Logprobs);
-            WriteArray(writer, logprobs.Encoded ?? SoftTargetCodec.Encode(logprobs));
+            isExact &= logprobs.Encoded is null;
+            writer.Write(isExact);
+            if (isExact)
+            {
+                WriteArray(writer, logprobs.TopIds);
+                WriteArray(writer, logprobs.TopLogprobs);
+            }
+            else
+            {
+                WriteArray(writer, logprobs.Encoded ?? SoftTargetCodec.Encode(logprobs));
+            }
         }
 
         writer.Write(trace.ToolCalls is not null);
@@ -95,7 +107,7 @@ static class TraceCodec
         }
     }
 
-    static Trace Read(BinaryReader reader) =>
+    static Trace Read(BinaryReader reader, byte version) =>
         new()
         {
             Id = reader.ReadString(),
@@ -118,7 +130,7 @@ static class TraceCodec
             LatencyMs = reader.ReadInt32(),
             CreatedAt = new DateTimeOffset(reader.ReadInt64(), TimeSpan.Zero),
             PromptTokenIds = ReadArray<int>(reader),
-            Logprobs = ReadLogprobs(reader),
+            Logprobs = ReadLogprobs(reader, version),
         };
 
     static ChatMessage[] ReadMessages(BinaryReader reader)
@@ -132,18 +144,30 @@ static class TraceCodec
         return messages;
     }
 
-    static TokenLogprobs? ReadLogprobs(BinaryReader reader)
+    static TokenLogprobs? ReadLogprobs(BinaryReader reader, byte version)
     {
         var k = reader.ReadInt32();
-        return k < 0
-            ? null
-            : new TokenLogprobs
+        if (k < 0)
+        {
+            return null;
+        }
+
+        var logprobs = new TokenLogprobs
+        {
+            K = k,
+            TokenIds = ReadArray<int>(reader),
+            Logprobs = ReadArray<float>(reader),
+            TopIds = [],
+            TopLogprobs = [],
+        };
+        return version == Version && reader.ReadBoolean()
+            ? logprobs with
             {
-                K = k,
-                TokenIds = ReadArray<int>(reader),
-                Logprobs = ReadArray<float>(reader),
-                TopIds = [],
-                TopLogprobs = [],
+                TopIds = ReadArray<int>(reader),
+                TopLogprobs = ReadArray<float>(reader),
+            }
+            : logprobs with
+            {
                 Encoded = ReadArray<byte>(reader),
             };
     }

@@ -54,6 +54,9 @@ sealed class TraceJournal : IAsyncDisposable
     /// </summary>
     public TeacherCapabilities? Capabilities { get; private set; }
 
+    /// <summary>True to keep alternatives as they come, for shards of the plain layout; else as compact shards have them.</summary>
+    public bool IsExact { get; set; }
+
     /// <summary>Where the journal lies.</summary>
     public string Path => _path;
 
@@ -166,12 +169,13 @@ sealed class TraceJournal : IAsyncDisposable
     /// <summary>Completes once the trace is on disk.</summary>
     /// <param name="trace">The trace.</param>
     /// <param name="replace">True to replace a trace with its id; otherwise such a trace stays and nothing changes.</param>
+    /// <param name="note">Why it lacks something, for <see cref="Notes"/>; null where it lacks nothing.</param>
     /// <exception cref="InvalidInputException">The disk is full or no longer writable.</exception>
     /// <exception cref="ExternalFailureException">The disk fails, or the folder is gone.</exception>
     /// <remarks>While the disk is waited for, only the encoded trace is held.</remarks>
-    public Task AddAsync(Trace trace, bool replace = false)
+    public Task AddAsync(Trace trace, bool replace = false, string? note = null)
     {
-        return AddAsync(new Pending(TraceKey.Of(trace.Id), TraceCodec.Encode(trace), replace));
+        return AddAsync(new Pending(TraceKey.Of(trace.Id), TraceCodec.Encode(trace, IsExact), replace, note));
 
         async Task AddAsync(Pending pending)
         {
@@ -179,6 +183,22 @@ sealed class TraceJournal : IAsyncDisposable
             await pending.Written.Task;
         }
     }
+
+    /// <summary>How many traces, in rows and shards, were added with each note.</summary>
+    public IReadOnlyDictionary<string, long> Notes() =>
+        Locked(() =>
+        {
+            using var command = _connection.CreateCommand();
+            command.CommandText = "SELECT note, COUNT(*) FROM notes GROUP BY note";
+            using var rows = command.ExecuteReader();
+            var notes = new Dictionary<string, long>(StringComparer.Ordinal);
+            while (rows.Read())
+            {
+                notes[rows.GetString(0)] = rows.GetInt64(1);
+            }
+
+            return notes;
+        });
 
     /// <summary>The traces that are rows.</summary>
     public IReadOnlyList<TraceKey> Rows() =>
@@ -334,11 +354,20 @@ sealed class TraceJournal : IAsyncDisposable
         using var transaction = _connection.BeginTransaction();
         using var add = Insert("ON CONFLICT DO NOTHING");
         using var replace = Insert("ON CONFLICT DO UPDATE SET trace = excluded.trace");
+        using var note = _connection.CreateCommand();
+        note.CommandText = "INSERT OR REPLACE INTO notes (id, note) VALUES ($id, $note)";
+        note.Parameters.Add("$id", SqliteType.Blob);
+        note.Parameters.Add("$note", SqliteType.Text);
         foreach (var pending in batch)
         {
             var command = pending.Replace ? replace : add;
             (command.Parameters[0].Value, command.Parameters[1].Value) = (pending.Key.ToBytes(), pending.Blob);
             command.ExecuteNonQuery();
+            if (pending.Note is { } text)
+            {
+                (note.Parameters[0].Value, note.Parameters[1].Value) = (pending.Key.ToBytes(), text);
+                note.ExecuteNonQuery();
+            }
         }
 
         transaction.Commit();
@@ -412,7 +441,7 @@ sealed class TraceJournal : IAsyncDisposable
     InvalidInputException Damaged(InvalidDataException e) =>
         new($"{_path}: {e.Message}; restore it, or delete it and collect its traces again", e);
 
-    sealed record Pending(TraceKey Key, byte[] Blob, bool Replace)
+    sealed record Pending(TraceKey Key, byte[] Blob, bool Replace, string? Note)
     {
         public TaskCompletionSource Written { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -134,10 +134,10 @@ static class ResumeBenchmark
                 options.Seed,
                 CancellationToken.None
             );
-        await using var store = await TraceStore.OpenAsync(
+        await using var store = await TraceStore<CollectionPlan>.OpenAsync(
             folder,
             PlanAsync,
-            new StoreOptions(StoreOptions.RowsFor(Tokens, Top), [], JournalSync.Normal),
+            new StoreOptions(BlockCut.Every(StoreOptions.RowsFor(Tokens, Top)), [], JournalSync.Normal),
             CancellationToken.None
         );
         var journal = store.Describe(dataset);

@@ -40,12 +40,12 @@ public sealed class CleanStopTests
         await silent.Task;
 
         await stop.CancelAsync();
-        time.Advance(TraceCollector.Grace - TimeSpan.FromMilliseconds(1));
+        time.Advance(CollectionLoop.Grace - TimeSpan.FromMilliseconds(1));
         Assert.False(collecting.IsCompleted);
         time.Advance(TimeSpan.FromMilliseconds(1));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => collecting);
 
-        Assert.InRange(TraceCollector.Grace.TotalSeconds, 1, 8);
+        Assert.InRange(CollectionLoop.Grace.TotalSeconds, 1, 8);
         await run.RunAsync(teacher);
         Assert.Equal(12, (await run.TracesAsync()).Count);
         Assert.All(teacher.Asked, asked => Assert.Equal(1, asked.Value));

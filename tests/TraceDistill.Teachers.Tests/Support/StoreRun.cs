@@ -51,15 +51,15 @@ sealed class StoreRun : IDisposable
                 )
         );
 
-    public async Task<TraceStore> OpenAsync(int samples = 1, IReadOnlyList<TraceFlaw>? reask = null, Partition? partition = null)
+    public async Task<TraceStore<CollectionPlan>> OpenAsync(int samples = 1, IReadOnlyList<TraceFlaw>? reask = null, Partition? partition = null)
     {
         var folder = new OutputFolder(Out, partition ?? Partition.Whole);
         folder.Create();
         var prompts = new PromptSet([(await Prompt.Value, 1)], system: null, examples: null, seed: 3);
-        return await TraceStore.OpenAsync(
+        return await TraceStore<CollectionPlan>.OpenAsync(
             folder,
             PlanAsync,
-            new StoreOptions(BlockRows: 5, reask ?? [], JournalSync.Off),
+            new StoreOptions(BlockCut.Every(5), reask ?? [], JournalSync.Off),
             TestTeacher.Token
         );
 

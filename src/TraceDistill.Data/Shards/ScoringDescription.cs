@@ -1,0 +1,30 @@
+namespace TraceDistill.Data.Shards;
+
+/// <summary>
+/// Says that the soft targets of a data set were attached to text that existed: the <see cref="DatasetDescription.Teacher"/> scored it and
+/// somebody else, or the teacher itself before, had written it.
+/// </summary>
+public sealed record ScoringDescription
+{
+    /// <summary>Who wrote the text: a model's name, or <c>human</c>.</summary>
+    public required string Writer { get; init; }
+
+    /// <summary>Temperature at which the logprobs were asked for; where it is 1, raw and processed ones are the same numbers.</summary>
+    public double Temperature { get; init; } = 1.0;
+
+    /// <summary>What the teacher's texts begin with.</summary>
+    public BeginOfSequence BeginOfSequence { get; init; }
+}
+
+/// <summary>The beginning-of-sequence token of texts that are scored.</summary>
+public enum BeginOfSequence
+{
+    /// <summary>The teacher's chat template writes none, and none was read.</summary>
+    None,
+
+    /// <summary>The teacher's chat template writes one, and it was sent with the text.</summary>
+    Sent,
+
+    /// <summary>The teacher's chat template writes one; its server puts one before whatever it is sent, so that the text went without.</summary>
+    AddedByServer,
+}
