@@ -26,12 +26,7 @@ namespace TraceDistill.Teachers;
 /// </summary>
 public static class CollectStage
 {
-    // While some traces are on their way to the disk, others take their places at the teacher: as many, though thousands need not be at
-    // hand.
-    const int LeastInHand = 4;
-    const int MostInHand = 256;
-
-    /// <param name="options">With <see cref="GenerateOptions.Endpoint"/> and <see cref="GenerateOptions.Model"/> set: a model to be served
+    /// <param name="options">With <see cref="TeacherOptions.Endpoint"/> and <see cref="TeacherOptions.Model"/> set: a model to be served
     /// is serving by now.</param>
     /// <param name="directory">Where journal and shards go; made where needed.</param>
     /// <param name="verifier">Grades each trace as it arrives.</param>
@@ -66,18 +61,17 @@ public static class CollectStage
         CollectionBudget? budget = null;
         if (store.NeedsTeacher)
         {
-            var endpoints = PooledEndpoints.Of(options);
             using var asking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            using var teacher = new TeacherPool(endpoints, ResilienceOf(options), time, observer, stop: asking.Token);
-            using var usage = new UsageLedger(folder.UsageFile, teacher.Meters, time);
-            teacher.Budget = budget = BudgetOf(options, folder.Partition, endpoints, usage);
+            var endpoints = PooledEndpoints.Of(options, options.ReasoningMarkers, options.Stream);
+            using var account = new TeacherAccount(options, endpoints, folder, time, observer, asking.Token);
+            var teacher = account.Teacher;
+            budget = account.Budget;
             var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
             var capabilities = await ProbeAsync(teacher, SamplingOf(options), store.Capabilities, observer, cancellationToken);
             var source = SoftTargetPolicy.Apply(teacher, capabilities, options.RequireSoftTargets, observer);
             var dataset = Describe(options, store.Plan.PromptName, teacher.ToString(), capabilities, tokenizer);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
-            var atATime = teacher.Capacity + Math.Clamp(teacher.Capacity, LeastInHand, MostInHand);
             var retryFor = TimeSpan.FromSeconds(options.RetryFor);
             var collector = new TraceCollector(
                 source,
@@ -86,7 +80,7 @@ public static class CollectStage
                 dataset,
                 observer,
                 time,
-                atATime,
+                account.AtATime,
                 budget,
                 retryFor,
                 asking
@@ -244,14 +238,6 @@ public static class CollectStage
         };
     }
 
-    static ResilienceOptions ResilienceOf(GenerateOptions options) =>
-        new()
-        {
-            Concurrency = options.Concurrency,
-            AttemptTimeout = options.AttemptTimeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
-            HedgeAfter = options.HedgeAfter is { } delay ? TimeSpan.FromSeconds(delay) : null,
-        };
-
     internal static SamplingSettings SamplingOf(GenerateOptions options) =>
         new()
         {
@@ -278,29 +264,6 @@ public static class CollectStage
         }
 
         return capabilities;
-    }
-
-    /// <summary>Of partitions that know nothing of each other, each may take an equal fraction of the budget.</summary>
-    static CollectionBudget BudgetOf(
-        GenerateOptions options,
-        Partition partition,
-        IReadOnlyList<PooledEndpoint> endpoints,
-        UsageLedger usage
-    ) =>
-        new(
-            options.MaxTokensTotal / partition.Count,
-            options.MaxCost / partition.Count,
-            DearestPrice(endpoints),
-            () => usage.Spent,
-            usage.SaveNowAndThen
-        );
-
-    static TokenPrice? DearestPrice(IReadOnlyList<PooledEndpoint> endpoints)
-    {
-        var prices = endpoints.Select(endpoint => endpoint.Price).OfType<TokenPrice>().ToList();
-        return prices.Count == 0
-            ? null
-            : new TokenPrice { Input = prices.Max(price => price.Input), Output = prices.Max(price => price.Output) };
     }
 
     internal static DatasetDescription Describe(

@@ -37,7 +37,7 @@ public sealed record CollectSummary(
     /// </summary>
     public string? StoppedBy { get; init; }
 
-    /// <summary>Traces that are missing, as <see cref="GenerateOptions.AllowMissing"/> says they may.</summary>
+    /// <summary>Traces that are missing, as <see cref="TeacherOptions.AllowMissing"/> says they may.</summary>
     public long Missing { get; init; }
 
     /// <summary>Traces that were broken off for another reason than their length.</summary>

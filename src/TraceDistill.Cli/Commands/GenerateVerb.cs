@@ -8,8 +8,6 @@ using TraceDistill.Data.Shards;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Serving;
-using TraceDistill.Serving.Model;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Batch;
 using TraceDistill.Teachers.Options;
@@ -105,16 +103,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         }
     }
 
-    /// <summary>An endpoint without a key of its own takes the one that holds for all.</summary>
-    public override IEnumerable<KeyUse> KeyUses(GenerateOptions options) =>
-        [
-            .. KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile),
-            .. options.Endpoints.SelectMany(one =>
-                one.ApiKeyEnv is null && one.ApiKeyFile is null
-                    ? KeyUse.Of(one.Endpoint, options.ApiKeyEnv, options.ApiKeyFile)
-                    : KeyUse.Of(one.Endpoint, one.ApiKeyEnv, one.ApiKeyFile)
-            ),
-        ];
+    public override IEnumerable<KeyUse> KeyUses(GenerateOptions options) => ServedTeacher.KeyUses(options);
 
     public override async Task<object> RunAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
     {
@@ -126,7 +115,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
         options = options with { Discard = options.Discard || context.IsDiscarded };
         using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
-        await using var server = options.Serve is { } model ? await ServeAsync(model, options, context, cancellationToken) : null;
+        await using var server = await ServedTeacher.StartAsync(options, options.TopLogprobs, context, cancellationToken);
         var endpoint = server is null
             ? options
             : options with
@@ -205,7 +194,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             return null;
         }
 
-        var named = options with { Model = options.Model ?? ServedModelName(options.Serve!) };
+        var named = options with { Model = options.Model ?? ServedTeacher.NameOf(options.Serve!) };
         return (await CollectStage.PreviewAsync(named, folder, cancellationToken)).Describe(isDiscarded || options.Discard);
     }
 
@@ -265,22 +254,4 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
         void Copy(string file) => File.Copy(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
     }
-
-    static string ServedModelName(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));
-
-    static Task<ModelServer> ServeAsync(string model, GenerateOptions options, StageContext context, CancellationToken cancellationToken) =>
-        ModelServer.StartAsync(
-            new ServeOptions
-            {
-                Model = model,
-                Name = options.Model,
-                Device = options.Device,
-                Port = 0,
-                MaxConcurrent = options.Concurrency,
-                MaxTopLogprobs = Math.Max(64, options.TopLogprobs),
-            },
-            context.Observer,
-            context.TimeProvider,
-            cancellationToken
-        );
 }

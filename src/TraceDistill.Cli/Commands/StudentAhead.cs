@@ -30,7 +30,11 @@ sealed record StudentAhead(TaskDescription? Task, int? Positions, string? Tokeni
             return Unknown;
         }
 
-        var collection = ahead.MakerOf(TracesOf(training))?.Options as GenerateOptions;
+        // Scored traces are put as their source is.
+        var maker = ahead.MakerOf(TracesOf(training))?.Options;
+        for (; maker is ScoreOptions { Traces: { } source }; maker = ahead.MakerOf(source)?.Options) { }
+
+        var collection = maker as GenerateOptions;
         var isReady = collection is not null && (collection.FewShot is null || ahead.IsThere(collection.FewShot));
         return new StudentAhead(
             isReady ? await PromptSet.TaskOfAsync(collection!, cancellationToken) : null,
@@ -42,13 +46,16 @@ sealed record StudentAhead(TaskDescription? Task, int? Positions, string? Tokeni
     /// <summary>The data set whose tokenizer and task a student takes over: the first one; null where there is none.</summary>
     public static string? TracesOf(TrainOptions training) => training.Traces is [var first, ..] ? first.Path : null;
 
+    /// <summary>The folder whose tokenizer is stored with traces; null where none is, or it is not known yet.</summary>
+    public static string? TokenizerOf(TeacherOptions made) => made.Tokenizer ?? (made as ScoreOptions)?.Teacher ?? made.Serve;
+
     /// <summary>The folder whose tokenizer a student is going to have; null where that is not known.</summary>
     public static string? TokenizerOf(TrainOptions training, Foresight ahead) =>
         training.Student
         ?? training.InitFrom
         ?? training.Tokenizer
         ?? (
-            ahead.MakerOf(TracesOf(training))?.Options is GenerateOptions collection ? collection.Tokenizer ?? collection.Serve
+            ahead.MakerOf(TracesOf(training))?.Options is TeacherOptions made ? TokenizerOf(made)
             : TracesOf(training) is { } traces && ahead.IsThere(traces) ? TeacherTokenizer.StoredWith(traces)
             : null
         );

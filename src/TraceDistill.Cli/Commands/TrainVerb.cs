@@ -102,7 +102,7 @@ sealed class TrainVerb : Verb<TrainOptions>
         var maker = ahead.MakerOf(first);
         if (
             options is { Architecture: not null, InitFrom: null, Tokenizer: null }
-            && !HasTokenizer(first, maker, maker?.Options as GenerateOptions)
+            && !HasTokenizer(first, maker, maker?.Options as TeacherOptions)
         )
         {
             yield return new Foreseen(
@@ -210,14 +210,15 @@ sealed class TrainVerb : Verb<TrainOptions>
             : null;
     }
 
-    static bool HasTokenizer(string? traces, StageAhead? maker, GenerateOptions? collection) =>
+    static bool HasTokenizer(string? traces, StageAhead? maker, TeacherOptions? collection) =>
         (traces, maker, collection) switch
         {
             (null, _, _) => false,
             // A folder without shards is another mistake, reported where they are read.
             (_, null, _) => TeacherTokenizer.StoredWith(traces) is not null || ShardManifest.Load(traces) is null,
             (_, { IsFinished: true }, _) => TeacherTokenizer.StoredWith(maker.Folder) is not null,
-            (_, _, { Tokenizer: null, Serve: null }) => false,
+            // One that scores at an endpoint stores what it was named, or what its source had.
+            (_, _, GenerateOptions { Tokenizer: null, Serve: null }) => false,
             _ => true,
         };
 

@@ -11,6 +11,7 @@ static class Verbs
     [
         new ProblemsVerb(),
         new GenerateVerb(),
+        new ScoreVerb(),
         new TrainVerb(),
         new PretrainVerb(),
         new TokenizerTrainVerb(),

@@ -70,8 +70,8 @@ static class DatasetCard
             | | |
             | --- | --- |
             | traces | {Selected(manifest)} |
-            | teacher | {OneLine(dataset.Teacher)} |
-            {Scoring(manifest)}            | prompt function | {OneLine(dataset.PromptFunction ?? "not known")} |
+            | teacher | {OneLine(dataset.Teacher)} |{Scoring(manifest)}
+            | prompt function | {OneLine(dataset.PromptFunction ?? "not known")} |
             | sampling | temperature {Number(dataset.Temperature)}, top-p {Number(dataset.TopP)} |
             | logprobs | top {dataset.TopK}, {kind} temperature and top-p) |
             | token identity | {dataset.TokenIdentity.ToString().ToLowerInvariant()} |
@@ -186,16 +186,15 @@ static class DatasetCard
     static string Scoring(ShardManifest manifest) =>
         manifest.Dataset.Scoring is not { } scoring
             ? ""
-            : $"| written by | {OneLine(scoring.Writer)}; the teacher scored what was written, and drew none of it |\n"
-                + $"| scored at | temperature {Number(scoring.Temperature)}, "
+            : $"\n| written by | {OneLine(scoring.Writer)}; the teacher scored what was written, and drew none of it |"
+                + $"\n| scored at | temperature {Number(scoring.Temperature)}, "
                 + scoring.BeginOfSequence switch
                 {
-                    BeginOfSequence.Sent => "behind the template's beginning-of-sequence token",
-                    BeginOfSequence.AddedByServer => "behind a beginning-of-sequence token that the server puts there",
-                    _ => "without a beginning-of-sequence token",
+                    BeginOfSequence.Sent => "behind the template's beginning-of-sequence token |",
+                    BeginOfSequence.AddedByServer => "behind a beginning-of-sequence token that the server puts there |",
+                    _ => "without a beginning-of-sequence token |",
                 }
-                + " |\n"
-                + (manifest.Unscored is { } unscored ? $"| without soft targets | {unscored} |\n" : "");
+                + (manifest.Unscored is { } unscored ? $"\n| without soft targets | {unscored} |" : "");
 
     static string Selected(ShardManifest manifest) =>
         manifest.Dataset.Scoring is not null ? "those of the source, in its order"

@@ -77,6 +77,10 @@ sealed class ParquetTraceReader : IAsyncDisposable
         return await TraceRowGroup.ReadAsync(columns, Metadata, _softTargets, decodes, cancellationToken);
     }
 
+    /// <summary>The id of each trace of a row group.</summary>
+    public async Task<string[]> ReadIdsAsync(int group, CancellationToken cancellationToken) =>
+        await new ColumnReader(_file, _schema, _parquet.RowGroups[group]).TextsAsync(ShardColumns.Id, cancellationToken);
+
     /// <summary>Outcome of each trace of a row group.</summary>
     public async Task<IEnumerable<TraceHead>> ReadHeadsAsync(int group, CancellationToken cancellationToken)
     {

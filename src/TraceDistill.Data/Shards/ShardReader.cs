@@ -138,10 +138,22 @@ public sealed class ShardReader
         return await shard.ReadRowGroupAsync(within, decodes, cancellationToken);
     }
 
-    /// <summary>The outcome of each trace, in order; only a few small columns are read.</summary>
+    /// <summary>The id of each trace, in order; no other column is read.</summary>
     /// <exception cref="InvalidInputException">A shard is damaged.</exception>
-    public IAsyncEnumerable<TraceHead> ReadHeadsAsync(CancellationToken cancellationToken = default) =>
-        _files.ToAsyncEnumerable().SelectMany(file => ReadHeadsAsync(file, cancellationToken));
+    public async IAsyncEnumerable<string> ReadIdsAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        foreach (var file in _files)
+        {
+            await using var shard = await ParquetTraceReader.OpenAsync(file, softTargets: false, cancellationToken);
+            for (var group = 0; group < shard.RowGroups.Count; group++)
+            {
+                foreach (var id in await shard.ReadIdsAsync(group, cancellationToken))
+                {
+                    yield return id;
+                }
+            }
+        }
+    }
 
     /// <summary>The traces of a single shard, in order, once its bytes have turned out to be those of its entry.</summary>
     /// <exception cref="InvalidInputException">The shard is damaged.</exception>

@@ -40,6 +40,33 @@ sealed class CollectionIdentity
         return new CollectionIdentity(values);
     }
 
+    /// <summary>The options of a scoring.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="model">The teacher's name.</param>
+    /// <param name="tokenizer">The teacher's.</param>
+    /// <param name="templateHash">Of the teacher's chat template.</param>
+    /// <exception cref="InvalidInputException">A file that an option names cannot be read.</exception>
+    public static CollectionIdentity Of(ScoreOptions options, string model, Tokenizer tokenizer, string templateHash)
+    {
+        var values = new SortedDictionary<string, string>(StringComparer.Ordinal)
+        {
+            [options.Traces is null ? "problems" : "traces"] = Files(options.Source, ShardsOf(options.Source)),
+            ["model"] = model,
+            ["tokenizer"] = Short(tokenizer.Hash),
+            ["chat_template"] = Short(templateHash),
+            ["top_logprobs"] = JsonSerializer.Serialize(options.TopLogprobs),
+        };
+        if ((options.Serve ?? options.Teacher) is { } directory)
+        {
+            values["teacher"] = Files(directory, FilesOf(directory));
+        }
+
+        return new CollectionIdentity(values);
+
+        static IEnumerable<string> ShardsOf(string path) =>
+            Directory.Exists(path) ? Directory.GetFiles(path, "*.parquet").Order(StringComparer.Ordinal) : [path];
+    }
+
     /// <returns>Null where it was not kept.</returns>
     /// <exception cref="InvalidInputException">The file is damaged.</exception>
     public static CollectionIdentity? Load(string directory)
@@ -94,7 +121,7 @@ sealed class CollectionIdentity
             nameof(GenerateOptions.FewShot) => options.FewShot is { } file ? Files(file, [file]) : "none",
             nameof(GenerateOptions.FewShotCount) => options.FewShot is null ? null : $"{options.FewShotCount}",
             nameof(GenerateOptions.Serve) => options.Serve is { } model
-                ? Files(model, ServedFiles.SelectMany(pattern => Directory.GetFiles(model, pattern).Order(StringComparer.Ordinal)))
+                ? Files(model, FilesOf(model))
                 : null,
             nameof(GenerateOptions.Tokenizer) => (options.Tokenizer ?? options.Serve) is { } tokenizer
                 ? Short(Tokenizer.Load(tokenizer).Hash)
@@ -102,6 +129,9 @@ sealed class CollectionIdentity
             nameof(GenerateOptions.ExtraBody) => Dialects.ExtraBody.Canonical(options.ExtraBody) ?? "none",
             _ => JsonSerializer.Serialize(typeof(GenerateOptions).GetProperty(name)!.GetValue(options)),
         };
+
+    static IEnumerable<string> FilesOf(string model) =>
+        ServedFiles.SelectMany(pattern => Directory.GetFiles(model, pattern).Order(StringComparer.Ordinal));
 
     static string Prompt(string name)
     {

@@ -91,6 +91,15 @@ sealed class CollectionTally(
         }
     }
 
+    /// <summary>All samples that failed, as far as they were not collected later.</summary>
+    public IReadOnlyList<FailedSample> Failures()
+    {
+        lock (_lock)
+        {
+            return [.. _failures.Values];
+        }
+    }
+
     /// <summary>Samples whose prompts the teacher's context cannot hold.</summary>
     public IReadOnlyList<PlannedTrace> TooLong()
     {

@@ -6,7 +6,7 @@ namespace TraceDistill.Teachers.Options;
 
 /// <summary>
 /// One of several endpoints that serve the same model, written as its address alone or as a map. What is not said
-/// is as for all: the key, the concurrency, the limits and the price that <see cref="GenerateOptions"/> gives.
+/// is as for all: the key, the concurrency, the limits and the price that <see cref="TeacherOptions"/> gives.
 /// </summary>
 public sealed record EndpointOptions : IParsable<EndpointOptions>
 {

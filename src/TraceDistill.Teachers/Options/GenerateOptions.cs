@@ -10,51 +10,11 @@ using TraceDistill.Teachers.Dialects;
 namespace TraceDistill.Teachers.Options;
 
 /// <summary>Options of <c>generate</c>. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
-public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IValidatableObject
+public sealed record GenerateOptions : TeacherOptions, IValidatableObject
 {
     [InputPath]
     [Description("File of problems: JSON Lines, JSON (both also .gz) or Parquet")]
     public required string Problems { get; init; }
-
-    [Description("OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
-    public string? Endpoint { get; init; }
-
-    /// <summary>
-    /// They serve one model under one name or several, and are found to tell the same about tokens before anything is collected.
-    /// </summary>
-    /// <value>None: the one endpoint.</value>
-    [Operational]
-    [Description(
-        "Several endpoints in place of one, each an address or " + "{ endpoint, model, weight, api_key_env, concurrency, rpm, tpm, price }"
-    )]
-    public IReadOnlyList<EndpointOptions> Endpoints { get; init; } = [];
-
-    [InputPath]
-    [Description("Model directory to serve on this machine, in place of an endpoint")]
-    public string? Serve { get; init; }
-
-    /// <value>auto.</value>
-    [Operational]
-    [Description("Device to compute on: cpu, cuda, cuda:N, or auto, a GPU where there is one; used with serve only")]
-    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
-
-    DeviceChoice? IDeviceOptions.Device => Serve is null ? null : Device;
-
-    [Description("Name of the model at the endpoint; not needed with serve")]
-    public string? Model { get; init; }
-
-    [Operational]
-    [Description("Environment variable that holds the endpoint's key")]
-    public string? ApiKeyEnv { get; init; }
-
-    [Operational]
-    [Description("File that holds the endpoint's key and nothing else")]
-    public string? ApiKeyFile { get; init; }
-
-    /// <value><c>auto</c>: found out from the address, the endpoint's list of models and the like.</value>
-    [KnownDialect]
-    [Description(KnownDialects.Help)]
-    public string Dialect { get; init; } = KnownDialects.Auto;
 
     /// <value>None.</value>
     [Description("More fields of each request, such as chat_template_kwargs: { enable_thinking: false }")]
@@ -70,7 +30,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     public bool Stream { get; init; }
 
     /// <summary>
-    /// Known marks such as <c>&lt;think&gt;</c> and <c>[THINK]</c>, and those of <see cref="Tokenizer"/>'s chat template, need not be
+    /// Known marks such as <c>&lt;think&gt;</c> and <c>[THINK]</c>, and those of <see cref="TeacherOptions.Tokenizer"/>'s chat template, need not be
     /// named.
     /// </summary>
     /// <value>None: found in the chat template or in the answers themselves.</value>
@@ -141,56 +101,6 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     [Description("Base seed; per-trace seeds are derived from it, the problem and the sample's index")]
     public long Seed { get; init; }
 
-    /// <value>32.</value>
-    [Operational]
-    [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
-    [Description("Maximum requests in flight at each endpoint; an overloaded endpoint is given fewer")]
-    public int Concurrency { get; init; } = 32;
-
-    /// <value>None: as many as it takes.</value>
-    [Operational]
-    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Maximum requests per minute at each endpoint")]
-    public int? Rpm { get; init; }
-
-    /// <value>None: as many as it takes.</value>
-    [Operational]
-    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Maximum tokens per minute at each endpoint, prompts and answers")]
-    public int? Tpm { get; init; }
-
-    /// <value>None: never. The second copy's tokens are paid for, too.</value>
-    [Operational]
-    [Range(0.1, 1e6, ErrorMessage = "must be from 0.1 to 1000000")]
-    [Description("Seconds after which a second copy of a request is sent, to another endpoint where there is one; the first answer counts")]
-    public double? HedgeAfter { get; init; }
-
-    /// <summary>
-    /// Kept whatever the answers turn out to be; when it is spent, what is there is published, and a run with a larger budget goes on. An
-    /// answer that is lost
-    /// on its way counts as many tokens as came of it, where it was streamed, else as 95 % of the others stay within (a quarter of
-    /// max_tokens before there are
-    /// others), one that is given up because the run is stopped as the others on average; what is on its way when the process is killed
-    /// counts nothing. Where there are partitions, each has an equal fraction of the budget.
-    /// </summary>
-    /// <value>None.</value>
-    [Operational]
-    [Range(1, long.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Maximum tokens of the collection over all its runs, prompts and answers")]
-    public long? MaxTokensTotal { get; init; }
-
-    /// <inheritdoc cref="MaxTokensTotal"/>
-    /// <value>None.</value>
-    [Operational]
-    [Range(1e-9, 1e12, ErrorMessage = "must be above 0")]
-    [Description("Maximum cost of the collection over all its runs, in the currency of price_per_million")]
-    public double? MaxCost { get; init; }
-
-    /// <value>None: nothing is said about cost.</value>
-    [Operational]
-    [Description("Price of a million tokens: { input, output }, of prompts and answers, in any currency")]
-    public TokenPrice? PricePerMillion { get; init; }
-
     /// <value>None: all problems.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("Use only the first N problems")]
@@ -223,25 +133,11 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     [Description("Kinds of traces to collect again: length (cut off), refusal, empty (no answer), unfinished (ended for any other reason)")]
     public IReadOnlyList<TraceFlaw> Reask { get; init; } = [];
 
-    /// <summary>
-    /// Without it, a run whose options or problems do not ask for traces that are there any more ends before anything is asked, and says
-    /// which they are.
-    /// </summary>
-    /// <value>False.</value>
-    [Operational]
-    [Description("Discard traces that the options or problems no longer ask for; without it they are listed and the run stops")]
-    public bool Discard { get; init; }
-
     /// <value>As many as make half a gigabyte if all are as long as max_tokens, and at most 65,536.</value>
     [Operational]
     [Range(1, 10_000_000, ErrorMessage = "must be from 1 to 10000000")]
     [Description("Traces in a shard; a shard is written as soon as all of them are there")]
     public int? ShardRows { get; init; }
-
-    /// <summary>Finished traces are written anew where it changes.</summary>
-    /// <value>compact: a sixth of the size.</value>
-    [Description("Layout of soft targets in the shards: compact, or plain lists topk_ids and topk_logprobs that any Parquet reader shows")]
-    public SoftTargetLayout Layout { get; init; } = SoftTargetLayout.Compact;
 
     /// <summary>
     /// All traces are kept, with their journal, in the folder <c>collected</c> of the output folder, so that none is asked for again; the
@@ -254,55 +150,6 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
             + "and counted in the manifest"
     )]
     public bool OnlyCorrect { get; init; }
-
-    /// <value>full: a trace that was acknowledged survives the loss of power.</value>
-    [Operational]
-    [Description("Durability of the journal: full, normal (a power loss may cost seconds of work) or off")]
-    public JournalSync Synchronous { get; init; } = JournalSync.Full;
-
-    /// <summary>
-    /// Its hash and its chat template's go into the manifest, so that a trainer can refuse a mismatch. Where the endpoint names tokens by
-    /// their
-    /// bytes alone, their ids are found in it.
-    /// </summary>
-    /// <value>None; with <see cref="Serve"/>, the model served.</value>
-    [InputPath]
-    [Description("Folder with the teacher's tokenizer.json")]
-    public string? Tokenizer { get; init; }
-
-    /// <value>None: a minute, and a fifth of a second for each token that may be generated.</value>
-    [Operational]
-    [Range(1.0, 1e6, ErrorMessage = "must be from 1 to 1000000")]
-    [Description("Timeout of one attempt at a trace, in seconds")]
-    public double? AttemptTimeout { get; init; }
-
-    /// <summary>
-    /// A request that fails for a passing reason is tried nine times, with pauses that grow to a minute, before its sample
-    /// counts as failed. A sample that failed is asked for again once all others were, nine times again; when after such a
-    /// round no trace has arrived for so long, the run ends unfinished (exit code 3), with what was collected in the journal.
-    /// </summary>
-    /// <value>1800: half an hour.</value>
-    [Operational]
-    [Range(0.0, 1e7, ErrorMessage = "must be from 0 to 10000000")]
-    [Description(
-        "Seconds without a trace for which samples that failed, each after nine tries, are asked for again; then the run ends, "
-            + "and the next one asks for these alone"
-    )]
-    public double RetryFor { get; init; } = 1800;
-
-    /// <summary>
-    /// Where traces are missing in the end, and no more than this, the data set is published and its manifest says how many they are.
-    /// </summary>
-    /// <value>0: none.</value>
-    [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("Fraction of the traces that may be missing in the end, such as 0.01")]
-    public double AllowMissing { get; init; }
-
-    /// <value>None. OpenTelemetry's OTLP is spoken where OTEL_EXPORTER_OTLP_ENDPOINT is set.</value>
-    [Operational]
-    [Range(1, 65_535, ErrorMessage = "must be from 1 to 65535")]
-    [Description("Port on which Prometheus finds the metrics of the requests, at /metrics")]
-    public int? PrometheusPort { get; init; }
 
     /// <value>None.</value>
     [Operational]
@@ -339,12 +186,9 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
             );
         }
 
-        if (MaxCost is not null && PricePerMillion is null && (Endpoints.Count == 0 || Endpoints.Any(endpoint => endpoint.Price is null)))
+        foreach (var problem in ValidateTeacher())
         {
-            yield return new ValidationResult(
-                "needs to know what tokens cost: give price_per_million: { input, output }",
-                [nameof(MaxCost)]
-            );
+            yield return problem;
         }
 
         if (BatchOut is not null && BatchIn.Count > 0)
@@ -372,11 +216,6 @@ public sealed record GenerateOptions : ProblemReaderOptions, IDeviceOptions, IVa
         if (Partition is not null && Partitions is not null)
         {
             yield return new ValidationResult("partition says the number of them already; leave one of the two out", [nameof(Partitions)]);
-        }
-
-        if (ApiKeyEnv is not null && ApiKeyFile is not null)
-        {
-            yield return new ValidationResult("name either the variable or the file that holds the key, not both", [nameof(ApiKeyFile)]);
         }
 
         if (!Text.Chat.ReasoningMarkers.TryName(ReasoningMarkers, out _))

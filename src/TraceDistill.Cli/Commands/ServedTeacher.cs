@@ -1,0 +1,50 @@
+using TraceDistill.Cli.Secrets;
+using TraceDistill.Cli.Stages;
+using TraceDistill.Serving;
+using TraceDistill.Serving.Model;
+using TraceDistill.Teachers.Options;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>The teacher of verbs that ask one: a model directory that is served here meanwhile, and the keys of endpoints.</summary>
+static class ServedTeacher
+{
+    /// <summary>Name of a served model, where the user gives it none.</summary>
+    public static string NameOf(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));
+
+    /// <summary>An endpoint without a key of its own takes the one that holds for all.</summary>
+    public static IEnumerable<KeyUse> KeyUses(TeacherOptions options) =>
+        [
+            .. KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile),
+            .. options.Endpoints.SelectMany(one =>
+                one.ApiKeyEnv is null && one.ApiKeyFile is null
+                    ? KeyUse.Of(one.Endpoint, options.ApiKeyEnv, options.ApiKeyFile)
+                    : KeyUse.Of(one.Endpoint, one.ApiKeyEnv, one.ApiKeyFile)
+            ),
+        ];
+
+    /// <summary>Serves the model directory that the options name on a free loopback port.</summary>
+    /// <returns>Null where they name none.</returns>
+    public static async Task<ModelServer?> StartAsync(
+        TeacherOptions options,
+        int topLogprobs,
+        StageContext context,
+        CancellationToken cancellationToken
+    ) =>
+        options.Serve is not { } model
+            ? null
+            : await ModelServer.StartAsync(
+                new ServeOptions
+                {
+                    Model = model,
+                    Name = options.Model,
+                    Device = options.Device,
+                    Port = 0,
+                    MaxConcurrent = options.Concurrency,
+                    MaxTopLogprobs = Math.Max(64, topLogprobs),
+                },
+                context.Observer,
+                context.TimeProvider,
+                cancellationToken
+            );
+}

@@ -1,0 +1,63 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using TraceDistill.Data.Options;
+
+namespace TraceDistill.Teachers.Options;
+
+/// <summary>Options of <c>score</c>. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
+public sealed record ScoreOptions : TeacherOptions, IValidatableObject
+{
+    /// <summary>The source stays as it is: its rows are copied, in their order and with their ids, with the teacher's tokens and logprobs.</summary>
+    /// <value>None: <see cref="Problems"/>.</value>
+    [InputPath]
+    [Description("Traces whose text is scored: a folder of shards, or one .parquet file of them")]
+    public string? Traces { get; init; }
+
+    /// <value>None: <see cref="Traces"/>.</value>
+    [InputPath]
+    [Description("File of problems whose worked solutions are scored, in place of traces: JSON Lines, JSON (both also .gz) or Parquet")]
+    public string? Problems { get; init; }
+
+    /// <summary>It scores without a server: a batch of texts at a time, in bounded memory, on any device.</summary>
+    /// <value>None: an endpoint, or a model to serve.</value>
+    [InputPath]
+    [Description("Model directory that scores in this process, in place of an endpoint")]
+    public string? Teacher { get; init; }
+
+    /// <value>20.</value>
+    [Range(1, 1000, ErrorMessage = "must be from 1 to 1000")]
+    [Description("Alternatives for each token: the soft targets")]
+    public int TopLogprobs { get; init; } = 20;
+
+    /// <inheritdoc/>
+    protected override bool ComputesHere => Serve is not null || Teacher is not null;
+
+    /// <summary>The source of the texts.</summary>
+    public string Source => Traces ?? Problems!;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Traces is null == Problems is null)
+        {
+            yield return new ValidationResult("give either traces or problems with worked solutions", [nameof(Traces)]);
+        }
+
+        if ((Endpoint is null ? 0 : 1) + (Serve is null ? 0 : 1) + (Endpoints.Count == 0 ? 0 : 1) + (Teacher is null ? 0 : 1) != 1)
+        {
+            yield return new ValidationResult(
+                "give either an endpoint, or several as endpoints, or a model directory that scores in this process (teacher) or is served",
+                [nameof(Endpoint)]
+            );
+        }
+
+        if ((Endpoint is not null || Endpoints.Count > 0) && string.IsNullOrWhiteSpace(Model))
+        {
+            yield return new ValidationResult("name the model as the endpoint knows it", [nameof(Model)]);
+        }
+
+        foreach (var problem in ValidateTeacher())
+        {
+            yield return problem;
+        }
+    }
+}
