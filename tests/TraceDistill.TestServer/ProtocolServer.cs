@@ -49,6 +49,9 @@ public sealed class ProtocolServer : IAsyncDisposable
     /// <summary>The answer of <c>/completions</c>; null answers 404.</summary>
     public Func<HttpContext, string, Task>? Completions { get; set; }
 
+    /// <summary>The answer of SGLang's own <c>/generate</c>; null has the script answer.</summary>
+    public Func<HttpContext, string, Task>? Generates { get; set; }
+
     /// <summary>
     /// True where the script is for all requests of a capability probe. Where it is not, it is for the probe's first
     /// question, and the others, which have the seed 0 as no trace has, are answered with a plain completion and not kept.
@@ -91,6 +94,12 @@ public sealed class ProtocolServer : IAsyncDisposable
         if (context.Request.Path.Value!.EndsWith("/v1/completions", StringComparison.Ordinal))
         {
             await (Completions ?? Replies.Status(404))(context, body);
+            return;
+        }
+
+        if (Generates is { } generates && context.Request.Path.Value!.EndsWith("/generate", StringComparison.Ordinal))
+        {
+            await generates(context, body);
             return;
         }
 

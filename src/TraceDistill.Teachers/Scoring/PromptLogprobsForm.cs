@@ -39,7 +39,11 @@ sealed class PromptLogprobsForm : IScoringForm
     ref struct Reader(ScoringCall call)
     {
         readonly ScoredTokens _tokens = new(call.TopLogprobs);
+
+        /// <summary>Of each position, the entry of the token that was sent; null where it has none.</summary>
+        readonly List<Entry?> _own = [];
         bool _isFound;
+        bool _isSorted = true;
 
         public ScoredTokens Read(ReadOnlySpan<byte> json)
         {
@@ -60,7 +64,23 @@ sealed class PromptLogprobsForm : IScoringForm
 
             // Bytes after the end of the object are an error too; Read finds them.
             reader.Read();
+            TakeSorted();
             return _tokens;
+        }
+
+        /// <summary>
+        /// The first member of a map is the prompt's token. Where the members of all maps are sorted, some writer of JSON has done that on
+        /// the way, as some do with names that are numbers, and the prompt's is the one that was sent, if it is there.
+        /// </summary>
+        readonly void TakeSorted()
+        {
+            for (var i = 0; _isSorted && i < _own.Count; i++)
+            {
+                if (_own[i] is { } own)
+                {
+                    _tokens.Rename(i, new ScoredToken(own.Id, own.Text), own.Logprob, own.Problem);
+                }
+            }
         }
 
         void ReadChoices(ref Utf8JsonReader reader)
@@ -104,35 +124,33 @@ sealed class PromptLogprobsForm : IScoringForm
             return true;
         }
 
-        /// <summary>
-        /// The first member of the map is the prompt's token; where a writer of JSON has sorted the members, as some do with names that are
-        /// numbers, it is the one that was sent, if it is there.
-        /// </summary>
         void ReadToken(ref Utf8JsonReader reader)
         {
             var position = _tokens.Tokens.Count;
             if (reader.TokenType == JsonTokenType.Null)
             {
                 _tokens.End(new ScoredToken(-1), logprob: null);
+                _own.Add(null);
                 return;
             }
 
             reader.Expect(JsonTokenType.StartObject, $"{Member}[]");
             var sent = position < call.Ids.Length ? call.Ids[position] : -1;
-            var (first, own, last, isSorted, entries) = (default(Entry?), default(Entry?), -1, true, 0);
+            var (first, own, last) = (default(Entry?), default(Entry?), -1);
             while (reader.NextMember())
             {
                 var entry = ReadEntry(ref reader);
                 first ??= entry;
                 own = entry.Id == sent ? entry : own;
-                (isSorted, last, entries) = (isSorted && entry.Id > last, entry.Id, entries + 1);
+                (_isSorted, last) = (_isSorted && entry.Id > last, entry.Id);
                 if (entry.Logprob is { } logprob)
                 {
                     _tokens.AddAlternative(entry.Id, logprob);
                 }
             }
 
-            var token = (isSorted && entries > 1 ? own : null) ?? first ?? throw new WireFormatException($"{Member}[{position}] is empty");
+            var token = first ?? throw new WireFormatException($"{Member}[{position}] is empty");
+            _own.Add(own);
             _tokens.End(new ScoredToken(token.Id, token.Text), token.Logprob, token.Problem);
         }
 

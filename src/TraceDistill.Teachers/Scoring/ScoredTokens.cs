@@ -17,6 +17,8 @@ sealed class ScoredTokens(int k)
     /// <summary>How OpenAI spells a token that is a part of a character: <c>bytes:\xe2\x9c</c>.</summary>
     const string BytesSpelling = "bytes:";
 
+    const string NoLogprob = "returned no logprob for a token";
+
     readonly List<string?> _problems = [];
 
     /// <summary>A row for each token; that of a token without a logprob, as the first one's, has no meaning.</summary>
@@ -66,7 +68,15 @@ sealed class ScoredTokens(int k)
     {
         Tokens.Add(token);
         Columns.EndRow(Math.Max(0, token.Id), logprob ?? LogprobColumns.Floor);
-        _problems.Add(problem ?? (logprob is null ? "returned no logprob for a token" : null));
+        _problems.Add(problem ?? (logprob is null ? NoLogprob : null));
+    }
+
+    /// <summary>Says that a token that has ended is another one of its row.</summary>
+    public void Rename(int index, ScoredToken token, float? logprob, string? problem)
+    {
+        Tokens[index] = token;
+        Columns.Rename(index, Math.Max(0, token.Id), logprob ?? LogprobColumns.Floor);
+        _problems[index] = problem ?? (logprob is null ? NoLogprob : null);
     }
 
     /// <summary>What is wrong with rows of these tokens; null where nothing is.</summary>

@@ -76,6 +76,9 @@ sealed class LogprobColumns(int k)
         _rowCount = 0;
     }
 
+    /// <summary>Says that another token was drawn in a row that has ended.</summary>
+    public void Rename(int row, int id, float logprob) => (_ids[row], _logprobs[row]) = (id, logprob);
+
     /// <summary>Moves <paramref name="rows"/> rows from <paramref name="start"/> on behind all others.</summary>
     public void MoveToEnd(int start, int rows)
     {

@@ -1,0 +1,477 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Evaluation.Verification;
+using TraceDistill.Teachers.Options;
+using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Teachers.Texts;
+using TraceDistill.Tests.Support;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
+using Xunit;
+
+namespace TraceDistill.Teachers.Tests.Texts;
+
+/// <summary>Scoring of data sets, whole, over a server whose distributions follow from a formula.</summary>
+public sealed class ScoreStageTests : IDisposable
+{
+    const int K = 4;
+    const int End = 257;
+
+    readonly TemporaryDirectory _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task RunAsync_TracesOfAnotherWriter_GetTheTeachersRowsInTheirOwnOrderAndCut()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        int[][] cut = [[3, 2], [4], [1, 1, 1]];
+        var source = await WriteAsync("source", cut);
+
+        var summary = await RunAsync(server, "scored");
+
+        Assert.Equal((12L, 12L, 12L, null), (summary.Count, summary.Scored, summary.New, summary.Unscored));
+        var reader = await ShardReader.OpenAsync(_folder.File("scored"), cancellationToken: TestTeacher.Token);
+        Assert.Equal(cut, reader.Cut);
+        var rows = await reader.ReadAsync(TestTeacher.Token).ToListAsync(TestTeacher.Token);
+        Assert.Equal(source.Select(trace => trace.Id), rows.Select(row => row.Id));
+        foreach (var (before, row) in source.Zip(rows))
+        {
+            var prompt = Encode(before.Messages[0].Content);
+            int[] text = [.. Encode(before.Generation), End];
+            Assert.Equal(prompt, row.PromptTokenIds);
+            Assert.Equal(text, row.Logprobs!.TokenIds);
+            Assert.Equal((prompt.Length, text.Length), (row.PromptTokens, row.CompletionTokens));
+            for (var t = 0; t < text.Length; t++)
+            {
+                int[] prefix = [.. prompt, .. text.AsSpan(0, t)];
+                Assert.Equal(Math.Max(ScoringServer.Distribution(prefix)[text[t]], -9999), row.Logprobs.Logprobs[t], 1e-5);
+            }
+
+            // All else is the writer's.
+            Assert.Equal(
+                before with
+                {
+                    Logprobs = null,
+                    PromptTokenIds = [],
+                    PromptTokens = 0,
+                    CompletionTokens = 0,
+                    Messages = [],
+                },
+                row with
+                {
+                    Logprobs = null,
+                    PromptTokenIds = [],
+                    PromptTokens = 0,
+                    CompletionTokens = 0,
+                    Messages = [],
+                }
+            );
+        }
+    }
+
+    [Fact]
+    public async Task RunAsync_Manifest_NamesWhoWroteAndWhoScored()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync("source", [[2]]);
+
+        await RunAsync(server, "scored");
+
+        var manifest = ShardManifest.Load(_folder.File("scored"))!;
+        Assert.Equal("teacher", manifest.Dataset.Teacher);
+        Assert.Equal(
+            new ScoringDescription { Writer = "writer", BeginOfSequence = BeginOfSequence.None },
+            manifest.Dataset.Scoring
+        );
+        Assert.Equal((K, LogprobKind.Raw, TokenIdentity.Ids), (manifest.Dataset.TopK, manifest.Dataset.Logprobs, manifest.Dataset.TokenIdentity));
+        Assert.Equal("prompt_logprobs", manifest.Capabilities!.PromptScoring);
+        var card = File.ReadAllText(Path.Combine(_folder.File("scored"), "README.md"));
+        Assert.Contains("# Reasoning traces of writer, scored by teacher\n", card, StringComparison.Ordinal);
+        Assert.Contains("| teacher | teacher |\n| written by | writer; the teacher scored", card, StringComparison.Ordinal);
+        Assert.Contains("| scored at | temperature 1, without a beginning-of-sequence token |\n", card, StringComparison.Ordinal);
+    }
+
+    /// <summary>Stopped anywhere and run again: each text is scored once, and the files are those of one run.</summary>
+    [Theory]
+    [InlineData(SoftTargetLayout.Compact, 1)]
+    [InlineData(SoftTargetLayout.Compact, 9)]
+    [InlineData(SoftTargetLayout.Plain, 5)]
+    public async Task RunAsync_StoppedAndRunAgain_AsksForNothingTwiceAndGivesTheSameBytes(SoftTargetLayout layout, int stopAfter)
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync("source", [[3, 2], [4], [3]]);
+        await RunAsync(server, "whole", options => options with { Layout = layout });
+        var before = server.Requests.Count;
+
+        using var stop = new CancellationTokenSource();
+        server.Spoils = _ =>
+        {
+            if (server.Requests.Count == before + 1 + stopAfter)
+            {
+                stop.Cancel();
+            }
+        };
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            RunAsync(server, "stopped", options => options with { Layout = layout, Concurrency = 1 }, stop: stop.Token, time: new VirtualTime())
+        );
+        server.Spoils = _ => { };
+        await RunAsync(server, "stopped", options => options with { Layout = layout });
+
+        // Two runs, each with a probe of its own.
+        Assert.Equal(12 + 2, server.Requests.Count - before);
+        Assert.Equal(Files("whole"), Files("stopped"));
+    }
+
+    [Fact]
+    public async Task RunAsync_FinishedFolder_AsksNothing()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync("source", [[3]]);
+        await RunAsync(server, "scored");
+        var asked = server.Requests.Count;
+
+        var summary = await RunAsync(server, "scored");
+
+        Assert.Equal((asked, 3L, 0L), (server.Requests.Count, summary.Scored, summary.New));
+    }
+
+    /// <summary>Rows that the teacher cannot score stay where they are, and the reasons are counted; the end is scored where there is one.</summary>
+    [Fact]
+    public async Task RunAsync_RowsThatCannotBeScored_StayWithoutSoftTargets()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        server.Context = 60;
+        await WriteAsync(
+            "source",
+            [[6]],
+            (i, trace) =>
+                i switch
+                {
+                    1 => trace with { Generation = new string('x', 100) },
+                    2 => trace with { Generation = "", FinishReason = "content_filter" },
+                    3 => trace with { FinishReason = "length" },
+                    4 => trace with { ToolCalls = "[{}]" },
+                    _ => trace,
+                }
+        );
+
+        var summary = await RunAsync(server, "scored");
+
+        Assert.Equal((6L, 3L), (summary.Count, summary.Scored));
+        Assert.Equal(
+            "1 too long for the teacher's context, 1 with calls of tools, whose tokens are not known, 1 without text",
+            $"{summary.Unscored}"
+        );
+        var rows = await ReadAsync("scored");
+        Assert.Equal([false, true, true, false, true, false], rows.Select(row => row.Logprobs is null));
+        Assert.Equal([End, (int)'3', End], new[] { 0, 3, 5 }.Select(i => rows[i].Logprobs!.TokenIds[^1] == End ? End : '3'));
+        Assert.Equal($"{summary.Unscored}", $"{ShardManifest.Load(_folder.File("scored"))!.Unscored}");
+        Assert.Equal($"{summary.Unscored}", $"{(await RunAsync(server, "scored")).Unscored}");
+    }
+
+    /// <summary>Where nothing can be scored a setting is wrong: nothing is written as if it were the rows' fault.</summary>
+    [Fact]
+    public async Task RunAsync_ContextThatHoldsNoText_IsASettingsFaultAndForgotten()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync("source", [[3]], (_, trace) => trace with { Generation = new string('x', 100) });
+        server.Context = 60;
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored"));
+        Assert.Contains("not one text can be scored (3 too long for the teacher's context)", refusal.Message, StringComparison.Ordinal);
+
+        server.Context = 1_000;
+        Assert.Equal(3, (await RunAsync(server, "scored")).Scored);
+    }
+
+    [Fact]
+    public async Task RunAsync_OtherTeacherInTheFolder_IsRefusedUntilDiscarded()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync("source", [[3]]);
+        await RunAsync(server, "scored");
+
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(server, "scored", options => options with { TopLogprobs = 2 })
+        );
+        Assert.Contains("holds 3 traces of other options: top_logprobs was 4, is 2", refusal.Message, StringComparison.Ordinal);
+        await RunAsync(server, "scored", options => options with { TopLogprobs = 2, Discard = true });
+        Assert.Equal(2, ShardManifest.Load(_folder.File("scored"))!.Dataset.TopK);
+    }
+
+    [Fact]
+    public async Task RunAsync_SourceThatChanged_IsRefused()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync("source", [[3]]);
+        await RunAsync(server, "scored");
+        await WriteAsync("source", [[4]]);
+
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored"));
+
+        Assert.Contains("traces was source (", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_RowsWithOneId_AreNamed()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync("source", [[3]], (i, trace) => trace with { Id = i == 2 ? "t0" : trace.Id });
+
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored"));
+
+        Assert.Contains("rows 1 and 3 are both trace t0", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_TeacherThatKeepsFailingAtARow_EndsUnfinishedAndKeepsTheOthers()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync("source", [[5]]);
+        var isFailing = true;
+        server.Spoils = answer =>
+        {
+            if (isFailing && server.Requests.Last().Contains($",{(int)'2'},{(int)'+'},", StringComparison.Ordinal))
+            {
+                answer.Clear();
+                answer["error"] = new JsonObject { ["message"] = "out of memory", ["code"] = 500 };
+            }
+        };
+
+        var failure = await Assert.ThrowsAsync<ExternalFailureException>(() =>
+            RunAsync(server, "scored", options => options with { RetryFor = 0, Concurrency = 1 })
+        );
+        Assert.Contains("1 of 5 rows is not scored: p2: ", failure.Message, StringComparison.Ordinal);
+
+        var allowed = await RunAsync(server, "allowed", options => options with { RetryFor = 0, AllowMissing = 0.2, Concurrency = 1 });
+        Assert.Equal("1 not scored because the teacher failed, as allow_missing permits", $"{allowed.Unscored}");
+
+        isFailing = false;
+        Assert.Equal((5L, 1L), (await RunAsync(server, "scored")) is var summary ? (summary.Scored, summary.New) : default);
+    }
+
+    [Fact]
+    public async Task RunAsync_BudgetTooSmall_KeepsWhatIsThereAndGoesOnWithALargerOne()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync("source", [[10]]);
+
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(server, "scored", options => options with { MaxTokensTotal = 200, Concurrency = 1 })
+        );
+        Assert.Contains("max_tokens_total: is spent (", refusal.Message, StringComparison.Ordinal);
+
+        var summary = await RunAsync(server, "scored", options => options with { MaxTokensTotal = 20_000 });
+        Assert.Equal(10, summary.Scored);
+        Assert.InRange(summary.New, 1, 9);
+    }
+
+    [Fact]
+    public async Task RunAsync_WorkedSolutions_BecomeTracesOfPeople()
+    {
+        await using var server = await ScoringServer.StartAsync("tracedistill");
+        File.WriteAllLines(
+            _folder.File("problems.jsonl"),
+            [
+                """{"id":"a","problem":"1 + 2?","answer":"3","solution":"Add them."}""",
+                """{"id":"b","problem":"2 + 2?","answer":"4"}""",
+                """{"id":"c","problem":"3 + 2?","answer":"5","solution":"Count on."}""",
+            ]
+        );
+        var observer = new RecordingObserver();
+
+        var summary = await RunAsync(
+            server,
+            "scored",
+            options => options with { Traces = null, Problems = _folder.File("problems.jsonl") },
+            observer
+        );
+
+        Assert.Equal((2L, 2L), (summary.Count, summary.Scored));
+        Assert.Contains(observer.Messages, message => message.Contains("1 problem without a worked solution", StringComparison.Ordinal));
+        var rows = await ReadAsync("scored");
+        Assert.Equal(["a", "c"], rows.Select(row => row.ProblemId));
+        Assert.All(rows, row => Assert.Equal(("human", "human", "correct"), (row.Teacher, row.FinishReason, row.Verdict)));
+        Assert.Equal("<think>Add them.</think>3", rows[0].Generation);
+        Assert.Equal([.. Encode("<think>Add them.</think>3"), End], rows[0].Logprobs!.TokenIds);
+        Assert.Equal("human", ShardManifest.Load(_folder.File("scored"))!.Dataset.Scoring!.Writer);
+    }
+
+    [Fact]
+    public async Task RunAsync_ServerThatStartsToScoreOtherText_IsGivenUp()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync("source", [[60]]);
+        server.Reads = ids => server.Requests.Count > 1 ? [.. ids.Reverse()] : ids;
+
+        var failure = await Assert.ThrowsAsync<TeacherUnavailableException>(() => RunAsync(server, "scored"));
+
+        Assert.Contains("of the last ", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("texts could not be scored, though the first one was", failure.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>In process: the same stage, with a scorer that another project brings.</summary>
+    [Fact]
+    public async Task RunAsync_TeacherInThisProcess_ScoresWithoutAServer()
+    {
+        await WriteAsync("source", [[4]]);
+        var scorer = new FormulaScorer();
+
+        var summary = await ScoreStage.RunAsync(
+            new ScoreOptions
+            {
+                Traces = _folder.File("source"),
+                Model = "teacher",
+                TopLogprobs = K,
+            },
+            _folder.File("scored"),
+            Teacher with
+            {
+                Load = _ => scorer,
+            },
+            MathVerifier.Instance,
+            SilentObserver.Instance,
+            TestTeacher.Time(),
+            TestTeacher.Token
+        );
+
+        Assert.Equal((4L, true), (summary.Scored, scorer.IsDisposed));
+        Assert.Null(ShardManifest.Load(_folder.File("scored"))!.Capabilities);
+        await using var server = await ScoringServer.StartAsync("sglang");
+        await RunAsync(server, "served", options => options with { Layout = SoftTargetLayout.Compact });
+        Assert.Equal((await ReadAsync("served"))[2].Logprobs!.Logprobs, (await ReadAsync("scored"))[2].Logprobs!.Logprobs);
+    }
+
+    static ScoringTeacher Teacher { get; } = new("teacher", ScoringServer.Vocabulary, "template", Write);
+
+    static TeacherText Write(IReadOnlyList<ChatMessage> messages, string answer)
+    {
+        var prompt = messages.SelectMany(message => Encode(message.Content)).ToArray();
+        return new TeacherText([.. prompt, .. Encode(answer), End], prompt.Length);
+    }
+
+    static int[] Encode(string text) => ScoringServer.Vocabulary.Encode(text);
+
+    Task<ScoreSummary> RunAsync(
+        ScoringServer server,
+        string name,
+        Func<ScoreOptions, ScoreOptions>? change = null,
+        IRunObserver? observer = null,
+        CancellationToken? stop = null,
+        TimeProvider? time = null
+    )
+    {
+        var options = new ScoreOptions
+        {
+            Traces = _folder.File("source"),
+            Endpoint = server.Url,
+            Model = "teacher",
+            TopLogprobs = K,
+            Concurrency = 4,
+        };
+        return ScoreStage.RunAsync(
+            change?.Invoke(options) ?? options,
+            _folder.File(name),
+            Teacher,
+            MathVerifier.Instance,
+            observer ?? SilentObserver.Instance,
+            time ?? TestTeacher.Time(),
+            stop ?? TestTeacher.Token
+        );
+    }
+
+    async Task<List<Trace>> ReadAsync(string name)
+    {
+        var reader = await ShardReader.OpenAsync(_folder.File(name), cancellationToken: TestTeacher.Token);
+        return await reader.ReadAsync(TestTeacher.Token).ToListAsync(TestTeacher.Token);
+    }
+
+    List<(string Name, string Content)> Files(string name) =>
+        [
+            .. Directory
+                .EnumerateFiles(_folder.File(name))
+                .Where(file => !Path.GetFileName(file).StartsWith('.'))
+                .Order(StringComparer.Ordinal)
+                .Select(file => (Path.GetFileName(file), Convert.ToBase64String(File.ReadAllBytes(file)))),
+        ];
+
+    /// <summary>A data set of text alone: somebody else's traces.</summary>
+    async Task<List<Trace>> WriteAsync(string name, int[][] cut, Func<int, Trace, Trace>? change = null)
+    {
+        var dataset = new DatasetDescription { Teacher = "writer", TokenIdentity = TokenIdentity.Text };
+        var folder = Directory.CreateDirectory(_folder.File(name)).FullName;
+        foreach (var file in Directory.GetFiles(folder))
+        {
+            File.Delete(file);
+        }
+
+        var (all, shards) = (new List<Trace>(), new List<ShardEntry>());
+        foreach (var (index, groups) in cut.Index())
+        {
+            var traces = Enumerable
+                .Range(all.Count, groups.Sum())
+                .Select(i => change?.Invoke(i, Trace(i)) ?? Trace(i))
+                .ToList();
+            all.AddRange(traces);
+            var path = Path.Combine(folder, ShardName.Published(index, cut.Length));
+            shards.Add(
+                await ShardWriter.WriteShardAsync(path, dataset, traces.ToAsyncEnumerable(), rowGroups: groups, cancellationToken: TestTeacher.Token)
+            );
+        }
+
+        ShardManifest.Of(dataset, shards).Publish(folder);
+        return all;
+    }
+
+    static Trace Trace(int i) =>
+        new()
+        {
+            Id = $"t{i}",
+            ProblemId = $"p{i}",
+            Source = "sums",
+            Messages = [new ChatMessage("user", $"What is {i}+3?")],
+            Reasoning = "",
+            Answer = $"{i} + 3",
+            Generation = $"It is {i} and 3",
+            ExpectedAnswer = $"{i + 3}",
+            FinishReason = "stop",
+            Verdict = "unverified",
+            Teacher = "writer",
+            Temperature = 0.7,
+            TopP = 1,
+            CompletionTokens = 9,
+            CreatedAt = new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero),
+        };
+
+    sealed class FormulaScorer : ITokenScorer, IDisposable
+    {
+        public bool IsDisposed { get; private set; }
+
+        public Task<TokenLogprobs> ScoreAsync(ScoringRequest request, CancellationToken cancellationToken = default)
+        {
+            var rows = Enumerable
+                .Range(request.First, request.Tokens.Length - request.First)
+                .Select(i => ScoringServer.Distribution(request.Tokens.AsSpan(0, i)))
+                .ToList();
+            var best = rows.Select(row => ScoringServer.Best(row, request.TopLogprobs)).ToList();
+            return Task.FromResult(
+                new TokenLogprobs
+                {
+                    K = request.TopLogprobs,
+                    TokenIds = request.Scored.ToArray(),
+                    Logprobs = [.. rows.Select((row, t) => (float)Math.Max(row[request.Scored[t]], -9999))],
+                    TopIds = [.. best.SelectMany(row => row.Select(entry => entry.Id))],
+                    TopLogprobs = [.. best.SelectMany(row => row.Select(entry => (float)entry.Logprob))],
+                }
+            );
+        }
+
+        public void Dispose() => IsDisposed = true;
+    }
+}
