@@ -112,6 +112,22 @@ public static class ScoreStage
         return Summarize(await store.PublishAsync(missing: null, cancellationToken), added, folder);
     }
 
+    /// <summary>Error that says why the rows in a folder are not those that these options would score; null where they are, or there are none.</summary>
+    /// <param name="options">As for <see cref="RunAsync"/>.</param>
+    /// <param name="teacher">As for <see cref="RunAsync"/>.</param>
+    /// <param name="directory">The folder.</param>
+    /// <param name="name">The folder, as the user knows it.</param>
+    public static InvalidInputException? RefusalOf(ScoreOptions options, ScoringTeacher teacher, string directory, string name) =>
+        ShardManifest.Load(directory) is { } manifest
+        && LeftOver.OfOptions(
+            CollectionIdentity.Load(directory),
+            CollectionIdentity.Of(options, teacher.Model, teacher.Tokenizer, teacher.TemplateHash),
+            manifest.Rows
+        )
+            is { } difference
+            ? LeftOver.Refusal(name, difference)
+            : null;
+
     /// <summary>Tokens of the longest text, for which a model here needs room; a few thousand where none is longer.</summary>
     static async Task<int> LongestAsync(TraceStore<TextPlan> store, TextEncoder encoder, CancellationToken cancellationToken)
     {

@@ -224,34 +224,14 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             throw preview.Refusal(context.NameOf(context.Output!));
         }
 
-        Directory.CreateDirectory(folder);
-
-        // What those traces took counts against the budget still.
-        foreach (var usage in CollectStage.UsageFilesIn(collected))
-        {
-            Copy(usage);
-        }
-
+        EarlierTraces.CopyUsage(collected, folder);
         if (preview is { Difference: { } difference, IsOfAll: true })
         {
             context.Observer.Message($"{context.NameOf(context.Output!)}: {difference}; they are discarded");
             return;
         }
 
-        foreach (var shard in manifest.Shards)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            Copy(Path.Combine(collected, shard.File));
-        }
-
-        if (CollectStage.OptionsFileIn(collected) is { } asked)
-        {
-            Copy(asked);
-        }
-
-        manifest.Save(folder);
+        EarlierTraces.Copy(collected, manifest, folder, cancellationToken);
         context.Observer.Message($"keeps {preview.Present:N0} traces that were collected before");
-
-        void Copy(string file) => File.Copy(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
     }
 }

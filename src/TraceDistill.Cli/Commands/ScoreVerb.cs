@@ -36,6 +36,8 @@ sealed class ScoreVerb : Verb<ScoreOptions>
 
     public override bool IsResumable => true;
 
+    public override bool KeepsEarlierWork => true;
+
     public override bool SendsKeys => true;
 
     /// <summary>On the processor a text's scores depend neither on what is scored beside it nor on the number of cores.</summary>
@@ -125,6 +127,7 @@ sealed class ScoreVerb : Verb<ScoreOptions>
             ?? StoredTokenizer(options, traces)
             ?? throw new InvalidInputException($"tokenizer: {WithoutTokenizer}");
         var teacher = TeacherOf(options, folder, context.TimeProvider);
+        TakeOver(options, teacher, context, cancellationToken);
         await using var server = await ServedTeacher.StartAsync(options, options.TopLogprobs, context, cancellationToken);
         var asked = server is null ? options : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = teacher.Model };
         var summary = await ScoreStage.RunAsync(
@@ -149,6 +152,32 @@ sealed class ScoreVerb : Verb<ScoreOptions>
 
         context.Observer.Message($"{summary}");
         return summary;
+    }
+
+    /// <summary>A stage keeps the scores that it has where only how they are kept has changed, and gives none up unless the user says so.</summary>
+    static void TakeOver(ScoreOptions options, ScoringTeacher teacher, StageContext context, CancellationToken cancellationToken)
+    {
+        if (
+            context.Earlier is not { } earlier
+            || CollectStage.HasBegunIn(context.Output!)
+            || ShardManifest.Load(earlier.Folder) is not { } manifest
+        )
+        {
+            return;
+        }
+
+        var refusal = ScoreStage.RefusalOf(options, teacher, earlier.Folder, context.NameOf(context.Output!));
+        if (refusal is not null && !options.Discard)
+        {
+            throw refusal;
+        }
+
+        EarlierTraces.CopyUsage(earlier.Folder, context.Output!);
+        if (refusal is null)
+        {
+            EarlierTraces.Copy(earlier.Folder, manifest, context.Output!, cancellationToken);
+            context.Observer.Message($"keeps {manifest.Rows:N0} traces that were scored before");
+        }
     }
 
     static Task<ShardReader> OpenAsync(string traces, CancellationToken cancellationToken) =>
