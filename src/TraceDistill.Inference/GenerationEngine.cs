@@ -140,7 +140,7 @@ public sealed class GenerationEngine : IDisposable
         if (request.PromptTopLogprobs is not null && (request.FirstScored < 1 || request.FirstScored > length))
         {
             throw new InvalidInputException(
-                $"the first token to be scored is {request.FirstScored}: from 1, which nothing stands before, to the prompt's {length} tokens"
+                $"the first token to be scored is {request.FirstScored}: from 1, before which nothing stands, to the {length} of the prompt"
             );
         }
 

@@ -1,7 +1,6 @@
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Inference.Sequences;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
 

@@ -10,7 +10,6 @@ using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Prompts;
-using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Errors;
@@ -21,8 +20,7 @@ namespace TraceDistill.Teachers;
 
 /// <summary>
 /// The stage <c>generate</c>: problems → prompt → teacher → journal → shards. Interrupted at any moment and run again, it goes on where it
-/// was;
-/// a trace that was collected is never asked for again.
+/// was; a trace that was collected is never asked for again.
 /// </summary>
 public static class CollectStage
 {

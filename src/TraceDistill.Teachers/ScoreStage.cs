@@ -4,7 +4,6 @@ using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
-using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Telemetry;
@@ -112,21 +111,25 @@ public static class ScoreStage
         return Summarize(await store.PublishAsync(missing: null, cancellationToken), added, folder);
     }
 
-    /// <summary>Error that says why the rows in a folder are not those that these options would score; null where they are, or there are none.</summary>
+    /// <summary>Finds out what these options would do in a folder, which nothing is changed in.</summary>
     /// <param name="options">As for <see cref="RunAsync"/>.</param>
-    /// <param name="teacher">As for <see cref="RunAsync"/>.</param>
     /// <param name="directory">The folder.</param>
-    /// <param name="name">The folder, as the user knows it.</param>
-    public static InvalidInputException? RefusalOf(ScoreOptions options, ScoringTeacher teacher, string directory, string name) =>
-        ShardManifest.Load(directory) is { } manifest
-        && LeftOver.OfOptions(
-            CollectionIdentity.Load(directory),
-            CollectionIdentity.Of(options, teacher.Model, teacher.Tokenizer, teacher.TemplateHash),
-            manifest.Rows
-        )
-            is { } difference
-            ? LeftOver.Refusal(name, difference)
-            : null;
+    /// <param name="teacher">As for <see cref="RunAsync"/>.</param>
+    /// <param name="verifier">As for <see cref="RunAsync"/>.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    /// <exception cref="InvalidInputException">The options, the source or the folder are wrong.</exception>
+    public static async Task<CollectionPreview> PreviewAsync(
+        ScoreOptions options,
+        string directory,
+        ScoringTeacher teacher,
+        IVerifier verifier,
+        CancellationToken cancellationToken = default
+    )
+    {
+        var plan = await TextPlan.CreateAsync(await OpenAsync(options, verifier, cancellationToken), cancellationToken);
+        var identity = CollectionIdentity.Of(options, teacher.Model, teacher.Tokenizer, teacher.TemplateHash);
+        return await CollectionPreview.OfAsync(plan, identity, directory, cancellationToken);
+    }
 
     /// <summary>Tokens of the longest text, for which a model here needs room; a few thousand where none is longer.</summary>
     static async Task<int> LongestAsync(TraceStore<TextPlan> store, TextEncoder encoder, CancellationToken cancellationToken)
@@ -136,7 +139,8 @@ public static class ScoreStage
         {
             // A token is a byte at least, but for the few that a template writes.
             var trace = text.Trace;
-            var bytes = Encoding.UTF8.GetByteCount(trace.Generation) + trace.Messages.Sum(message => Encoding.UTF8.GetByteCount(message.Content));
+            var bytes =
+                Encoding.UTF8.GetByteCount(trace.Generation) + trace.Messages.Sum(message => Encoding.UTF8.GetByteCount(message.Content));
             if (bytes > longest)
             {
                 try
@@ -204,12 +208,7 @@ public static class ScoreStage
         return (new ScoreGuard(pool), capabilities);
     }
 
-    static DatasetDescription Describe(
-        ScoreOptions options,
-        ITextSource source,
-        ScoringTeacher teacher,
-        TeacherCapabilities? capabilities
-    )
+    static DatasetDescription Describe(ScoreOptions options, ITextSource source, ScoringTeacher teacher, TeacherCapabilities? capabilities)
     {
         var written = source.Dataset;
         var begin = teacher.Tokenizer.Encode("", addSpecialTokens: true);

@@ -8,7 +8,6 @@ using TraceDistill.Evaluation.Verification;
 using TraceDistill.Inference;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Native;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Texts;
@@ -120,14 +119,9 @@ sealed class ScoreVerb : Verb<ScoreOptions>
         options = options with { Discard = options.Discard || context.IsDiscarded };
         using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
         var traces = options.Traces is { } path ? await OpenAsync(path, cancellationToken) : null;
-        var folder =
-            options.Tokenizer
-            ?? options.Teacher
-            ?? options.Serve
-            ?? StoredTokenizer(options, traces)
-            ?? throw new InvalidInputException($"tokenizer: {WithoutTokenizer}");
+        var folder = TokenizerOf(options, traces);
         var teacher = TeacherOf(options, folder, context.TimeProvider);
-        TakeOver(options, teacher, context, cancellationToken);
+        await TakeOverAsync(options, teacher, context, cancellationToken);
         await using var server = await ServedTeacher.StartAsync(options, options.TopLogprobs, context, cancellationToken);
         var asked = server is null ? options : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = teacher.Model };
         var summary = await ScoreStage.RunAsync(
@@ -154,8 +148,28 @@ sealed class ScoreVerb : Verb<ScoreOptions>
         return summary;
     }
 
-    /// <summary>A stage keeps the scores that it has where only how they are kept has changed, and gives none up unless the user says so.</summary>
-    static void TakeOver(ScoreOptions options, ScoringTeacher teacher, StageContext context, CancellationToken cancellationToken)
+    public override async Task<string?> PreviewAsync(
+        ScoreOptions options,
+        string folder,
+        bool isDiscarded,
+        CancellationToken cancellationToken
+    )
+    {
+        // What an earlier stage is to make may not be there yet.
+        string?[] read = [options.Source, options.Serve, options.Teacher, options.Tokenizer];
+        if (!read.OfType<string>().All(Path.Exists) || !CollectStage.HasBegunIn(folder))
+        {
+            return null;
+        }
+
+        var traces = options.Traces is { } path ? await OpenAsync(path, cancellationToken) : null;
+        var teacher = TeacherOf(options, TokenizerOf(options, traces), TimeProvider.System);
+        var preview = await ScoreStage.PreviewAsync(options, folder, teacher, MathVerifier.Instance, cancellationToken);
+        return preview.Describe(isDiscarded || options.Discard);
+    }
+
+    /// <summary>A stage keeps the scores that it has where only how they are kept has changed, and gives none up unasked.</summary>
+    static async Task TakeOverAsync(ScoreOptions options, ScoringTeacher teacher, StageContext context, CancellationToken cancellationToken)
     {
         if (
             context.Earlier is not { } earlier
@@ -166,22 +180,30 @@ sealed class ScoreVerb : Verb<ScoreOptions>
             return;
         }
 
-        var refusal = ScoreStage.RefusalOf(options, teacher, earlier.Folder, context.NameOf(context.Output!));
-        if (refusal is not null && !options.Discard)
+        var preview = await ScoreStage.PreviewAsync(options, earlier.Folder, teacher, MathVerifier.Instance, cancellationToken);
+        if (preview.Difference is not null && !options.Discard)
         {
-            throw refusal;
+            throw preview.Refusal(context.NameOf(context.Output!));
         }
 
         EarlierTraces.CopyUsage(earlier.Folder, context.Output!);
-        if (refusal is null)
+        if (preview.Difference is null)
         {
             EarlierTraces.Copy(earlier.Folder, manifest, context.Output!, cancellationToken);
-            context.Observer.Message($"keeps {manifest.Rows:N0} traces that were scored before");
+            context.Observer.Message($"keeps {preview.Present:N0} traces that were scored before");
         }
     }
 
     static Task<ShardReader> OpenAsync(string traces, CancellationToken cancellationToken) =>
         ShardReader.OpenAsync(traces, new ShardReaderOptions { SoftTargets = false, VerifyChecksums = false }, cancellationToken);
+
+    /// <summary>Folder with the teacher's tokenizer and chat template.</summary>
+    static string TokenizerOf(ScoreOptions options, ShardReader? traces) =>
+        options.Tokenizer
+        ?? options.Teacher
+        ?? options.Serve
+        ?? StoredTokenizer(options, traces)
+        ?? throw new InvalidInputException($"tokenizer: {WithoutTokenizer}");
 
     /// <summary>The tokenizer that is stored with traces is the teacher's where the teacher wrote them.</summary>
     static string? StoredTokenizer(ScoreOptions options, ShardReader? traces) =>
@@ -193,7 +215,12 @@ sealed class ScoreVerb : Verb<ScoreOptions>
     {
         var (tokenizer, template) = (Tokenizer.Load(folder), ChatTemplate.Load(folder, time));
         var chat = new ChatSequence(tokenizer, template);
-        return new ScoringTeacher(options.Model ?? ServedTeacher.NameOf((options.Teacher ?? options.Serve)!), tokenizer, template.Hash, Write)
+        return new ScoringTeacher(
+            options.Model ?? ServedTeacher.NameOf((options.Teacher ?? options.Serve)!),
+            tokenizer,
+            template.Hash,
+            Write
+        )
         {
             Load = options.Teacher is { } model ? longest => LocalScorer.Load(model, EngineOptionsOf(options), longest) : null,
         };

@@ -53,7 +53,9 @@ static class DatasetCard
             - {SizeCategory(manifest.Rows)}
             ---
 
-            # Reasoning traces of {OneLine(manifest.Dataset.Scoring?.Writer ?? manifest.Dataset.Teacher)}{(manifest.Dataset.Scoring is null ? "" : $", scored by {OneLine(manifest.Dataset.Teacher)}")}
+            # Reasoning traces of {OneLine(manifest.Dataset.Scoring?.Writer ?? manifest.Dataset.Teacher)}{(
+                manifest.Dataset.Scoring is null ? "" : $", scored by {OneLine(manifest.Dataset.Teacher)}"
+            )}
 
 
             """;
@@ -64,7 +66,9 @@ static class DatasetCard
         var kind = dataset.Logprobs == LogprobKind.Raw ? "raw (before" : "processed (after";
         return $"""
             {Count(manifest.Rows)} traces, {Count(manifest.Tokens)} generated tokens, {Count(manifest.Bytes)} bytes
-            in {manifest.Shards.Count} Parquet file(s), {(dataset.Scoring is null ? "collected" : "scored")} with TraceDistill. `manifest.json` lists the files with their sizes and
+            in {manifest.Shards.Count} Parquet file(s), {(
+                dataset.Scoring is null ? "collected" : "scored"
+            )} with TraceDistill. `manifest.json` lists the files with their sizes and
             SHA-256; the same facts stand in each file's metadata under `{ShardMetadata.Key}`.
 
             | | |
@@ -200,7 +204,7 @@ static class DatasetCard
         manifest.Dataset.Scoring is not null ? "those of the source, in its order"
         : manifest.Selection is { } selection
             ? $"those with a correct answer, {Count(manifest.Rows)} of {Count(selection.Collected)} collected"
-            : "all that were collected, right and wrong";
+        : "all that were collected, right and wrong";
 
     static string AnswerInMessages(ShardManifest manifest) =>
         manifest.FormatVersion < ShardManifest.AnswerInMessages

@@ -25,6 +25,6 @@ public enum BeginOfSequence
     /// <summary>The teacher's chat template writes one, and it was sent with the text.</summary>
     Sent,
 
-    /// <summary>The teacher's chat template writes one; its server puts one before whatever it is sent, so that the text went without.</summary>
+    /// <summary>The teacher's chat template writes one, and its server puts one before all it is sent, so the text went without.</summary>
     AddedByServer,
 }

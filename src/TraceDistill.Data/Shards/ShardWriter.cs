@@ -166,7 +166,10 @@ public sealed class ShardWriter : IAsyncDisposable
                 {
                     TraceValidation.Check(trace, dataset);
                     rows++;
-                    var most = rowGroups is null ? options.RowGroupBytes : ends.Contains(rows) ? 0 : long.MaxValue;
+                    var most =
+                        rowGroups is null ? options.RowGroupBytes
+                        : ends.Contains(rows) ? 0
+                        : long.MaxValue;
                     await file.AppendAsync(trace, most, cancellationToken);
                 }
 

@@ -10,7 +10,7 @@ public enum SoftTargetLayout
 
     /// <summary>
     /// Two columns of flat lists, <c>topk_ids</c> and <c>topk_logprobs</c> (tokens × k): readable without
-    /// a decoder, and as exact as what is written (a collection's journal holds the compact code).
+    /// a decoder, and as exact as what the teacher said.
     /// </summary>
     Plain,
 }

@@ -120,9 +120,7 @@ sealed class CollectionIdentity
                 ),
             nameof(GenerateOptions.FewShot) => options.FewShot is { } file ? Files(file, [file]) : "none",
             nameof(GenerateOptions.FewShotCount) => options.FewShot is null ? null : $"{options.FewShotCount}",
-            nameof(GenerateOptions.Serve) => options.Serve is { } model
-                ? Files(model, FilesOf(model))
-                : null,
+            nameof(GenerateOptions.Serve) => options.Serve is { } model ? Files(model, FilesOf(model)) : null,
             nameof(GenerateOptions.Tokenizer) => (options.Tokenizer ?? options.Serve) is { } tokenizer
                 ? Short(Tokenizer.Load(tokenizer).Hash)
                 : null,

@@ -45,10 +45,7 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
             var traces = earlier
                 .ReadAsync(leftOver.Contains, cancellationToken)
                 .Where(trace => leftOver.Contains(Data.Traces.TraceKey.Of(trace.Id)));
-            var difference =
-                leftOver.Count == 0
-                    ? null
-                    : await plan.DescribeLeftOverAsync(traces, then is not null, cancellationToken);
+            var difference = leftOver.Count == 0 ? null : await plan.DescribeLeftOverAsync(traces, then is not null, cancellationToken);
             return new CollectionPreview(
                 wanted.Count,
                 there.Count - leftOver.Count,

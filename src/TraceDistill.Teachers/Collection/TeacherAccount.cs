@@ -8,7 +8,7 @@ using TraceDistill.Teachers.Telemetry;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>A teacher behind its endpoints as a run asks it: within its limits and the budget, and what is taken of it written down.</summary>
+/// <summary>A teacher behind its endpoints as a run asks it: within limits and budget, and what is taken of it written down.</summary>
 sealed class TeacherAccount : IDisposable
 {
     readonly UsageLedger _usage;
@@ -37,7 +37,7 @@ sealed class TeacherAccount : IDisposable
 
     public CollectionBudget Budget { get; }
 
-    /// <summary>Traces that are worth having in hand at a time: while some are on their way to the disk, others take their places.</summary>
+    /// <summary>Traces worth having in hand at a time: while some are on their way to the disk, others take their places.</summary>
     public int AtATime => AtATimeFor(Teacher.Capacity);
 
     // As many, though thousands need not be at hand.

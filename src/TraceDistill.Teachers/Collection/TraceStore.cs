@@ -147,7 +147,11 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
                 }
             }
 
-            return new TraceStore<TPlan>(folder, @lock, options, plan, inventory, published, journal) { Adopted = adopted, Discarded = discarded };
+            return new TraceStore<TPlan>(folder, @lock, options, plan, inventory, published, journal)
+            {
+                Adopted = adopted,
+                Discarded = discarded,
+            };
 
             void RefuseUnlessDiscarded(string difference)
             {
@@ -309,12 +313,13 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
             _folder,
             Inventory,
             journal,
-            manifest => manifest with
-            {
-                Capabilities = Capabilities,
-                Missing = missing,
-                Unscored = UnscoredTraces.Of(journal.Notes()) ?? Published.Manifest?.Unscored,
-            },
+            manifest =>
+                manifest with
+                {
+                    Capabilities = Capabilities,
+                    Missing = missing,
+                    Unscored = UnscoredTraces.Of(journal.Notes()) ?? Published.Manifest?.Unscored,
+                },
             _options.Layout,
             Step
         ).PublishAsync(cancellationToken);

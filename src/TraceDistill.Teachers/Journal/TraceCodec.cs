@@ -10,7 +10,8 @@ namespace TraceDistill.Teachers.Journal;
 
 /// <summary>
 /// One trace as a blob: a version byte, then little-endian fields in the order of <see cref="Write"/>,
-/// its alternatives encoded as compact shards have them, or, for those of the plain layout, as they are. It lives from the request to the shards, on one machine.
+/// its alternatives encoded as compact shards have them, or, for those of the plain layout, as they are. It lives from the request to the
+/// shards, on one machine.
 /// </summary>
 /// <remarks>So soft targets are encoded once, and little goes through the database.</remarks>
 static class TraceCodec

@@ -2,10 +2,8 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using TraceDistill.Data.Options;
-using TraceDistill.Data.Problems;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
-using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Teachers.Options;
 
@@ -30,8 +28,8 @@ public sealed record GenerateOptions : TeacherOptions, IValidatableObject
     public bool Stream { get; init; }
 
     /// <summary>
-    /// Known marks such as <c>&lt;think&gt;</c> and <c>[THINK]</c>, and those of <see cref="TeacherOptions.Tokenizer"/>'s chat template, need not be
-    /// named.
+    /// Known marks such as <c>&lt;think&gt;</c> and <c>[THINK]</c>, and those of <see cref="TeacherOptions.Tokenizer"/>'s chat template,
+    /// need not be named.
     /// </summary>
     /// <value>None: found in the chat template or in the answers themselves.</value>
     [Description(

@@ -7,7 +7,7 @@ namespace TraceDistill.Teachers.Options;
 /// <summary>Options of <c>score</c>. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
 public sealed record ScoreOptions : TeacherOptions, IValidatableObject
 {
-    /// <summary>The source stays as it is: its rows are copied, in their order and with their ids, with the teacher's tokens and logprobs.</summary>
+    /// <summary>The source stays as it is: its rows are copied, in their order and with their ids, with the teacher's logprobs.</summary>
     /// <value>None: <see cref="Problems"/>.</value>
     [InputPath]
     [Description("Traces whose text is scored: a folder of shards, or one .parquet file of them")]

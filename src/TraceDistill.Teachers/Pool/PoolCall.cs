@@ -1,6 +1,5 @@
 using Polly;
 using TraceDistill.Data.Generation;
-using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Wire;

@@ -11,11 +11,7 @@ static class PooledEndpoints
     /// <param name="reasoningMarkers">Marks around the teacher's reasoning; none where they are to be found out.</param>
     /// <param name="isStreamed">True where answers come in pieces.</param>
     /// <exception cref="InvalidInputException">An address, a name or a key is missing or wrong, or an endpoint stands twice.</exception>
-    public static IReadOnlyList<PooledEndpoint> Of(
-        TeacherOptions options,
-        IReadOnlyList<string> reasoningMarkers,
-        bool isStreamed
-    )
+    public static IReadOnlyList<PooledEndpoint> Of(TeacherOptions options, IReadOnlyList<string> reasoningMarkers, bool isStreamed)
     {
         IReadOnlyList<EndpointOptions> all =
             options.Endpoints.Count > 0 ? options.Endpoints : [new EndpointOptions { Endpoint = options.Endpoint ?? "" }];

@@ -230,11 +230,7 @@ public sealed class TeacherPool : ITextGenerator, ITokenScorer, IDisposable
     /// <param name="cancellationToken">Ends the probe.</param>
     /// <inheritdoc cref="ProbeAsync(SamplingSettings, TeacherCapabilities?, CancellationToken)" path="/returns"/>
     /// <inheritdoc cref="ProbeAsync(SamplingSettings, TeacherCapabilities?, CancellationToken)" path="/exception"/>
-    public Task<TeacherCapabilities> ProbeAsync(
-        ScoringRequest request,
-        Tokenizer? tokenizer,
-        CancellationToken cancellationToken = default
-    )
+    public Task<TeacherCapabilities> ProbeAsync(ScoringRequest request, Tokenizer? tokenizer, CancellationToken cancellationToken = default)
     {
         var tokens = new TokenResolver(tokenizer);
         return ProbeAsync((lane, token) => lane.ProbeAsync(request, tokens, token), cancellationToken);
@@ -467,9 +463,7 @@ public sealed class TeacherPool : ITextGenerator, ITokenScorer, IDisposable
                 var told = call.HasTold
                     ? $"{e.Message} (part of the answer had come, so it was not asked for again)"
                     : $"{e.Message} (tried {(e.Overloaded ? _options.MaxOverloadRetries : _options.MaxRetries) + 1} times)";
-                return e.NoConnection
-                    ? new TeacherUnavailableException(told, e)
-                    : new ExternalFailureException($"{call.Name}: {told}", e);
+                return e.NoConnection ? new TeacherUnavailableException(told, e) : new ExternalFailureException($"{call.Name}: {told}", e);
             case TimeoutRejectedException e:
                 return new ExternalFailureException(
                     $"{call.Name}: no whole answer from {endpoint} within {call.Timeout.TotalSeconds:0} s; "

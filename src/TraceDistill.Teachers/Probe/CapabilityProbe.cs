@@ -91,11 +91,15 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         }
 
         var whole = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, AnswerTokens), Seed = Seed };
-        if (await _attempts.TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is { LogprobLack: not null })
+        if (
+            await _attempts.TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is
+            { LogprobLack: not null }
+        )
         {
             client.StreamsLogprobs = false;
             client.StreamsLogprobs =
-                await _attempts.TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is not { Logprobs: not null };
+                await _attempts.TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken)
+                    is not { Logprobs: not null };
         }
     }
 

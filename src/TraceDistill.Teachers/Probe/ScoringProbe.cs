@@ -88,7 +88,8 @@ sealed class ScoringProbe(TeacherClient client, ProbeTraffic traffic, TimeProvid
                     return (await traffic.ScoreAsync(request, way, token), default(TeacherRequestException));
                 }
                 catch (TeacherRequestException e)
-                    when (e.IsMisaligned || e.IsFormat || (e.Status is 400 or 404 or 405 or 422 or 501 && _attempts.Missing(models) is null))
+                    when (e.IsMisaligned || e.IsFormat || (e.Status is 400 or 404 or 405 or 422 or 501 && _attempts.Missing(models) is null)
+                    )
                 {
                     return (default(ScoredText), e);
                 }

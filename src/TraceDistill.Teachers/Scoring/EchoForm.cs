@@ -6,9 +6,9 @@ using TraceDistill.Teachers.Wire;
 namespace TraceDistill.Teachers.Scoring;
 
 /// <summary>
-/// <c>/v1/completions</c> with <c>echo</c> and <c>logprobs</c>, as lm-evaluation-harness uses it: the prompt comes back with its logprobs in
-/// columns, the first of them null, and behind it what was generated. Tokens are named by <c>token_id:N</c> where the server can, else by
-/// their text.
+/// <c>/v1/completions</c> with <c>echo</c> and <c>logprobs</c>, as lm-evaluation-harness uses it: the prompt comes back with its logprobs
+/// in columns, the first of them null, and behind it what was generated. Tokens are named by <c>token_id:N</c> where the server can, else
+/// by their text.
 /// </summary>
 sealed class EchoForm : IScoringForm
 {

@@ -156,10 +156,9 @@ sealed class PromptLogprobsForm : IScoringForm
 
         static Entry ReadEntry(ref Utf8JsonReader reader)
         {
-            var id =
-                int.TryParse(reader.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out var named)
-                    ? named
-                    : throw new WireFormatException($"{Member}[] has a name that is no token id");
+            var id = int.TryParse(reader.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out var named)
+                ? named
+                : throw new WireFormatException($"{Member}[] has a name that is no token id");
             reader.Read();
             reader.Expect(JsonTokenType.StartObject, $"{Member}[].{id}");
             var entry = new Entry(id, Logprob: null, Text: null, Problem: null);

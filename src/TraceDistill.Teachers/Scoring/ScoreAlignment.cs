@@ -151,8 +151,10 @@ static class ScoreAlignment
 
     /// <returns>Null for what is no text of its own.</returns>
     static string? SpellingOf(int id, Tokenizer tokenizer) =>
-        id < tokenizer.VocabularySize && !tokenizer.IsSpecial(id) && Encoding.UTF8.GetString(tokenizer.GetBytes(id)) is var text
-            && !text.Contains('\uFFFD')
+        id < tokenizer.VocabularySize
+        && !tokenizer.IsSpecial(id)
+        && Encoding.UTF8.GetString(tokenizer.GetBytes(id)) is var text
+        && !text.Contains('\uFFFD')
             ? Trimmed(text)
             : null;
 
@@ -164,8 +166,7 @@ static class ScoreAlignment
     static string Name(ScoredToken token, Tokenizer? tokenizer)
     {
         const int Longest = 24;
-        var text = token.Text
-            ?? (token.Id >= 0 && token.Id < tokenizer?.VocabularySize ? tokenizer.NameOf(token.Id) : null);
+        var text = token.Text ?? (token.Id >= 0 && token.Id < tokenizer?.VocabularySize ? tokenizer.NameOf(token.Id) : null);
         string?[] parts = [token.Id >= 0 ? $"{token.Id}" : null, text is null ? null : $"\"{PlainLine.Cut(text, Longest)}\""];
         return parts.OfType<string>().ToList() is { Count: > 0 } told ? string.Join(' ', told) : "not named";
     }

@@ -1,4 +1,3 @@
-using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Wire;
 
@@ -14,7 +13,7 @@ sealed record ScoringWay(IScoringForm Form)
     /// <summary>Tokens that it is asked to generate behind the text, which are of no use: some servers do not take 0.</summary>
     public int NewTokens { get; init; }
 
-    /// <summary>True where the text goes without its beginning-of-sequence token, because the server puts one before all that it is sent.</summary>
+    /// <summary>True where the text goes without its beginning-of-sequence token, because the server puts one before all it gets.</summary>
     public bool LeavesOutFirst { get; init; }
 
     /// <summary>Its name in capabilities.</summary>

@@ -126,7 +126,10 @@ public sealed class TeacherInstruments : IDisposable
         activity?.SetStatus(ActivityStatusCode.Error, failure.Message);
         if (_duration.Enabled)
         {
-            _duration.Record(latency.TotalSeconds, [.. Common(endpoint, isScoring), KeyValuePair.Create<string, object?>("error.type", kind)]);
+            _duration.Record(
+                latency.TotalSeconds,
+                [.. Common(endpoint, isScoring), KeyValuePair.Create<string, object?>("error.type", kind)]
+            );
         }
     }
 

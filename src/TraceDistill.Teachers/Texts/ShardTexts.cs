@@ -37,7 +37,9 @@ sealed class ShardTexts : ITextSource
     {
         // Alternatives that are there are the writer's: they are of no use here.
         var reader = await ShardReader.OpenAsync(path, new ShardReaderOptions { SoftTargets = false }, cancellationToken);
-        return reader.Rows > 0 ? new ShardTexts(reader) : throw new InvalidInputException($"{path}: holds no traces, so none can be scored");
+        return reader.Rows > 0
+            ? new ShardTexts(reader)
+            : throw new InvalidInputException($"{path}: holds no traces, so none can be scored");
     }
 
     public IAsyncEnumerable<string> ReadIdsAsync(CancellationToken cancellationToken) => _reader.ReadIdsAsync(cancellationToken);

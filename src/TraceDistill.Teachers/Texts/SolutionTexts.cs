@@ -77,7 +77,8 @@ sealed class SolutionTexts : ITextSource
 
     static bool IsSolved(Problem problem) => !string.IsNullOrWhiteSpace(problem.Solution);
 
-    static string IdOf(Problem problem) => TraceId.Create(problem.Id, problem.Conversation(), Writer, new SamplingSettings(), sampleIndex: 0);
+    static string IdOf(Problem problem) =>
+        TraceId.Create(problem.Id, problem.Conversation(), Writer, new SamplingSettings(), sampleIndex: 0);
 
     Trace TraceOf(Problem problem) =>
         new()

@@ -22,7 +22,8 @@ sealed class TextEncoder(Tokenizer tokenizer, string templateHash, TeacherTextWr
     /// <exception cref="UnscorableTextException">There is no text, or the teacher's tokenizer writes another one.</exception>
     public ScoringRequest Encode(Trace trace, int topLogprobs)
     {
-        var ids = source is { TokenIdentity: not TokenIdentity.Text } && source.TokenizerHash == tokenizer.Hash ? trace.Logprobs?.TokenIds : null;
+        var ids =
+            source is { TokenIdentity: not TokenIdentity.Text } && source.TokenizerHash == tokenizer.Hash ? trace.Logprobs?.TokenIds : null;
         if (trace.Generation.Length == 0 && ids is null or [])
         {
             throw new UnscorableTextException("without text", $"trace {trace.Id}: has no text to be scored");

@@ -29,7 +29,7 @@ sealed class TextPlan : ITracePlan
             if (!known.TryAdd(key, keys.Count))
             {
                 throw new InvalidInputException(
-                    $"{source.Path}: rows {known[key] + 1} and {keys.Count + 1} are both trace {id}; a row is known by its id, so keep one of them"
+                    $"{source.Path}: rows {known[key] + 1} and {keys.Count + 1} are both trace {id}; a row is known by its id: keep one"
                 );
             }
 

@@ -40,7 +40,7 @@ sealed class TextScorer(
     readonly SortedDictionary<int, string> _unscorable = [];
     Exception? _lastUnscorable;
 
-    /// <exception cref="TeacherUnavailableException">The teacher is gone or refuses everything; what was finished is in the journal.</exception>
+    /// <exception cref="TeacherUnavailableException">The teacher is gone or refuses all; what was finished is in the journal.</exception>
     /// <exception cref="InvalidInputException">Not one text can be scored.</exception>
     public async Task<CollectionTally> ScoreAsync(
         TextPlan plan,
@@ -131,7 +131,8 @@ sealed class TextScorer(
         }
     }
 
-    Dictionary<string, long> Reasons() => _unscorable.Values.GroupBy(reason => reason).ToDictionary(same => same.Key, same => same.LongCount());
+    Dictionary<string, long> Reasons() =>
+        _unscorable.Values.GroupBy(reason => reason).ToDictionary(same => same.Key, same => same.LongCount());
 
     /// <returns>The row with its scores; null where it has none.</returns>
     async Task<Trace?> ScoreAsync(PlannedText text, CollectionTally tally, CancellationToken cancellationToken)
@@ -143,7 +144,10 @@ sealed class TextScorer(
             var logprobs = await teacher.ScoreAsync(request, cancellationToken);
             if (!request.Scored.SequenceEqual(logprobs.TokenIds))
             {
-                throw new UnscorableTextException("not scored as it was sent", $"trace {trace.Id}: other tokens were scored than were sent");
+                throw new UnscorableTextException(
+                    "not scored as it was sent",
+                    $"trace {trace.Id}: other tokens were scored than were sent"
+                );
             }
 
             var scored = trace with

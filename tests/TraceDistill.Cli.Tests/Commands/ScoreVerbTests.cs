@@ -72,7 +72,7 @@ public sealed class ScoreVerbTests : IDisposable
         Assert.Equal("teacher", ShardManifest.Load(_cli.File("plain"))!.Dataset.Scoring!.Writer);
     }
 
-    /// <summary>Without its tokens the text is written anew in the teacher's; where that gives the same tokens, it gives the same logprobs.</summary>
+    /// <summary>Without its tokens the text is written anew in the teacher's; the same tokens have the same logprobs.</summary>
     [Fact]
     public async Task Score_TextWithoutTokens_ScoresAsItWasGeneratedAndTeachesAStudent()
     {
@@ -196,7 +196,7 @@ public sealed class ScoreVerbTests : IDisposable
 
     static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    /// <summary>The documented bound: (1/√p + √(k+1))/1000 nats above 1/4096 of the best alternative's probability, and 1/16 nat more below.</summary>
+    /// <summary>The documented bound: (1/√p + √(k+1))/1000 nats above 1/4096 of the best probability, and 1/16 nat more below.</summary>
     static double HalfStep(double logprob, double best) =>
         ((1 / Math.Sqrt(Math.Exp(logprob))) + Math.Sqrt(K + 1)) / 1000 is var bound && logprob > best - Math.Log(4096)
             ? bound
@@ -209,7 +209,10 @@ public sealed class ScoreVerbTests : IDisposable
             .ToDictionary(i => logprobs.TopIds[i], i => (double)logprobs.TopLogprobs[i]);
 
     async Task RunAsync(params string[] arguments) =>
-        Assert.True(await _cli.RunAsync([.. arguments, .. arguments[0] == "score" ? ["--top-logprobs", $"{K}"] : Array.Empty<string>()]) == 0, _cli.Error);
+        Assert.True(
+            await _cli.RunAsync([.. arguments, .. arguments[0] == "score" ? ["--top-logprobs", $"{K}"] : Array.Empty<string>()]) == 0,
+            _cli.Error
+        );
 
     async Task<List<Trace>> GenerateAsync(int count)
     {

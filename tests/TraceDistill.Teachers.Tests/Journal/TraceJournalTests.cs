@@ -289,6 +289,23 @@ public sealed class TraceJournalTests
             );
     }
 
+    /// <summary>For the plain layout alternatives are kept to the last bit; what a server was given encoded stays as it came.</summary>
+    [Fact]
+    public void Decode_ExactBlob_HasTheAlternativesThemselves()
+    {
+        var trace = Sample(1);
+
+        var decoded = TraceCodec.Decode(TraceCodec.Encode(trace, isExact: true)).Logprobs!;
+
+        Assert.Null(decoded.Encoded);
+        Assert.Equal(trace.Logprobs!.TopIds, decoded.TopIds);
+        Assert.Equal(trace.Logprobs.TopLogprobs, decoded.TopLogprobs);
+        Assert.Equal(
+            SoftTargetCodec.Encode(trace.Logprobs),
+            TraceCodec.Decode(TraceCodec.Encode(Encoded(trace), isExact: true)).Logprobs!.Encoded
+        );
+    }
+
     [Fact]
     public void Decode_DamagedBlob_IsInvalidData()
     {

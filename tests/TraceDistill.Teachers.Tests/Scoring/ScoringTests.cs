@@ -38,7 +38,7 @@ public sealed class ScoringTests
         }
     }
 
-    /// <summary>Tokens that are named by their text are found by their bytes; those that are no character of their own join the tail.</summary>
+    /// <summary>Tokens that are named by their text are found by their bytes; those that are no character join the tail.</summary>
     [Fact]
     public async Task ScoreAsync_ServerThatNamesTokensByText_FindsTheirIds()
     {
@@ -84,7 +84,10 @@ public sealed class ScoringTests
             for (var i = 1; i < list.Count; i++)
             {
                 list[i] = new JsonObject(
-                    list[i]!.AsObject().OrderBy(entry => int.Parse(entry.Key)).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.DeepClone()))
+                    list[i]!
+                        .AsObject()
+                        .OrderBy(entry => int.Parse(entry.Key))
+                        .Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.DeepClone()))
                 );
             }
         };
@@ -114,7 +117,7 @@ public sealed class ScoringTests
         Assert.DoesNotContain($"[{ScoringServer.Begin},", server.Requests.Last(), StringComparison.Ordinal);
     }
 
-    /// <summary>Where the text has no beginning, the scores behind one are of another text: that is found and named, never shifted.</summary>
+    /// <summary>Where the text has no beginning, scores behind one are of another text: that is named, never shifted.</summary>
     [Theory]
     [InlineData("vllm", "puts a token of its own (not named) before the text that it is sent")]
     [InlineData("compatible", "puts a token of its own (256 \"<|begin|>\") before the text that it is sent")]
@@ -282,11 +285,11 @@ public sealed class ScoringTests
         server.Spoils = answer =>
         {
             var logprobs = answer["choices"]![0]!["logprobs"]!;
-            logprobs["token_logprobs"] = new JsonArray([null, .. Enumerable.Repeat(0, Sentence.Length - 1).Select(zero => JsonValue.Create(zero))]);
-            logprobs["top_logprobs"] = new JsonArray([
+            logprobs["token_logprobs"] = new JsonArray([
                 null,
-                .. Sentence.Skip(1).Select(id => new JsonObject { [$"token_id:{id}"] = 0 }),
+                .. Enumerable.Repeat(0, Sentence.Length - 1).Select(zero => JsonValue.Create(zero)),
             ]);
+            logprobs["top_logprobs"] = new JsonArray([null, .. Sentence.Skip(1).Select(id => new JsonObject { [$"token_id:{id}"] = 0 })]);
         };
         using var teacher = Teacher(server);
 
@@ -315,13 +318,7 @@ public sealed class ScoringTests
     static ScoringRequest Request(int[] tokens, int first) => new("a", tokens, first, K);
 
     static TeacherPool Teacher(ScoringServer server) =>
-        new(
-            TestTeacher.Endpoint(server.Url),
-            new ResilienceOptions(),
-            TestTeacher.Time(),
-            SilentObserver.Instance,
-            () => 0
-        );
+        new(TestTeacher.Endpoint(server.Url), new ResilienceOptions(), TestTeacher.Time(), SilentObserver.Instance, () => 0);
 
     static async Task<TeacherPool> ProbedAsync(ScoringServer server)
     {

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Http;
 using TraceDistill.Tests.Support;
 using TraceDistill.TestServer.Forms;
 using TraceDistill.Text.Tokenizers;
+using Server = TraceDistill.TestServer.ProtocolServer;
 
 namespace TraceDistill.Teachers.Tests.Support;
 
@@ -19,10 +20,10 @@ sealed class ScoringServer : IAsyncDisposable
     public const int Begin = 256;
     const int End = 257;
 
-    readonly ProtocolServer _server;
+    readonly Server _server;
     readonly string _form;
 
-    ScoringServer(ProtocolServer server, string form) => (_server, _form) = (server, form);
+    ScoringServer(Server server, string form) => (_server, _form) = (server, form);
 
     /// <summary>256 bytes, a beginning and an end of sequence.</summary>
     public static Tokenizer Vocabulary { get; } = Create();
@@ -54,7 +55,7 @@ sealed class ScoringServer : IAsyncDisposable
 
     public static async Task<ScoringServer> StartAsync(string form)
     {
-        var protocol = await ProtocolServer.StartAsync((context, body) => Task.CompletedTask);
+        var protocol = await Server.StartAsync((context, body) => Task.CompletedTask);
         var server = new ScoringServer(protocol, form);
         protocol.Form = form switch
         {
@@ -266,12 +267,21 @@ sealed class ScoringServer : IAsyncDisposable
     static Tokenizer Create()
     {
         using var directory = new TemporaryDirectory();
-        AddedToken[] added = [new("<|begin|>"), new("<|end|>")];
-        BpeTrainer.Train(["abc"], 256 + added.Length, added, directory.Path);
-        File.WriteAllText(
-            directory.File("tokenizer_config.json"),
-            """{"eos_token":"<|end|>","bos_token":"<|begin|>","chat_template":"{% for m in messages %}{{ m.content }}{% endfor %}"}"""
-        );
+        WriteVocabulary(directory.Path);
         return Tokenizer.Load(directory.Path);
+    }
+
+    /// <summary>Writes <see cref="Vocabulary"/> to a folder, with a chat template that ends an answer.</summary>
+    public static void WriteVocabulary(string directory)
+    {
+        AddedToken[] added = [new("<|begin|>"), new("<|end|>")];
+        BpeTrainer.Train(["abc"], 256 + added.Length, added, directory);
+        File.WriteAllText(
+            Path.Combine(directory, "tokenizer_config.json"),
+            """
+            {"eos_token":"<|end|>","bos_token":"<|begin|>","chat_template":
+            "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}<|end|>{% endif %}{% endfor %}"}
+            """
+        );
     }
 }

@@ -51,7 +51,11 @@ sealed class StoreRun : IDisposable
                 )
         );
 
-    public async Task<TraceStore<CollectionPlan>> OpenAsync(int samples = 1, IReadOnlyList<TraceFlaw>? reask = null, Partition? partition = null)
+    public async Task<TraceStore<CollectionPlan>> OpenAsync(
+        int samples = 1,
+        IReadOnlyList<TraceFlaw>? reask = null,
+        Partition? partition = null
+    )
     {
         var folder = new OutputFolder(Out, partition ?? Partition.Whole);
         folder.Create();

@@ -31,7 +31,12 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_TracesOfAnotherWriter_GetTheTeachersRowsInTheirOwnOrderAndCut()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        int[][] cut = [[3, 2], [4], [1, 1, 1]];
+        int[][] cut =
+        [
+            [3, 2],
+            [4],
+            [1, 1, 1],
+        ];
         var source = await WriteAsync("source", cut);
 
         var summary = await RunAsync(server, "scored");
@@ -80,17 +85,22 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_Manifest_NamesWhoWroteAndWhoScored()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        await WriteAsync("source", [[2]]);
+        await WriteAsync(
+            "source",
+            [
+                [2],
+            ]
+        );
 
         await RunAsync(server, "scored");
 
         var manifest = ShardManifest.Load(_folder.File("scored"))!;
         Assert.Equal("teacher", manifest.Dataset.Teacher);
+        Assert.Equal(new ScoringDescription { Writer = "writer", BeginOfSequence = BeginOfSequence.None }, manifest.Dataset.Scoring);
         Assert.Equal(
-            new ScoringDescription { Writer = "writer", BeginOfSequence = BeginOfSequence.None },
-            manifest.Dataset.Scoring
+            (K, LogprobKind.Raw, TokenIdentity.Ids),
+            (manifest.Dataset.TopK, manifest.Dataset.Logprobs, manifest.Dataset.TokenIdentity)
         );
-        Assert.Equal((K, LogprobKind.Raw, TokenIdentity.Ids), (manifest.Dataset.TopK, manifest.Dataset.Logprobs, manifest.Dataset.TokenIdentity));
         Assert.Equal("prompt_logprobs", manifest.Capabilities!.PromptScoring);
         var card = File.ReadAllText(Path.Combine(_folder.File("scored"), "README.md"));
         Assert.Contains("# Reasoning traces of writer, scored by teacher\n", card, StringComparison.Ordinal);
@@ -106,7 +116,14 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_StoppedAndRunAgain_AsksForNothingTwiceAndGivesTheSameBytes(SoftTargetLayout layout, int stopAfter)
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        await WriteAsync("source", [[3, 2], [4], [3]]);
+        await WriteAsync(
+            "source",
+            [
+                [3, 2],
+                [4],
+                [3],
+            ]
+        );
         await RunAsync(server, "whole", options => options with { Layout = layout });
         var before = server.Requests.Count;
 
@@ -119,7 +136,13 @@ public sealed class ScoreStageTests : IDisposable
             }
         };
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
-            RunAsync(server, "stopped", options => options with { Layout = layout, Concurrency = 1 }, stop: stop.Token, time: new VirtualTime())
+            RunAsync(
+                server,
+                "stopped",
+                options => options with { Layout = layout, Concurrency = 1 },
+                stop: stop.Token,
+                time: new VirtualTime()
+            )
         );
         server.Spoils = _ => { };
         await RunAsync(server, "stopped", options => options with { Layout = layout });
@@ -133,7 +156,12 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_FinishedFolder_AsksNothing()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        await WriteAsync("source", [[3]]);
+        await WriteAsync(
+            "source",
+            [
+                [3],
+            ]
+        );
         await RunAsync(server, "scored");
         var asked = server.Requests.Count;
 
@@ -142,7 +170,7 @@ public sealed class ScoreStageTests : IDisposable
         Assert.Equal((asked, 3L, 0L), (server.Requests.Count, summary.Scored, summary.New));
     }
 
-    /// <summary>Rows that the teacher cannot score stay where they are, and the reasons are counted; the end is scored where there is one.</summary>
+    /// <summary>Rows that the teacher cannot score stay where they are, with the reasons counted; an end is scored where there is one.</summary>
     [Fact]
     public async Task RunAsync_RowsThatCannotBeScored_StayWithoutSoftTargets()
     {
@@ -150,7 +178,9 @@ public sealed class ScoreStageTests : IDisposable
         server.Context = 60;
         await WriteAsync(
             "source",
-            [[6]],
+            [
+                [6],
+            ],
             (i, trace) =>
                 i switch
                 {
@@ -181,7 +211,13 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_ContextThatHoldsNoText_IsASettingsFaultAndForgotten()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        await WriteAsync("source", [[3]], (_, trace) => trace with { Generation = new string('x', 100) });
+        await WriteAsync(
+            "source",
+            [
+                [3],
+            ],
+            (_, trace) => trace with { Generation = new string('x', 100) }
+        );
         server.Context = 60;
         var refusal = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored"));
         Assert.Contains("not one text can be scored (3 too long for the teacher's context)", refusal.Message, StringComparison.Ordinal);
@@ -194,7 +230,12 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_OtherTeacherInTheFolder_IsRefusedUntilDiscarded()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        await WriteAsync("source", [[3]]);
+        await WriteAsync(
+            "source",
+            [
+                [3],
+            ]
+        );
         await RunAsync(server, "scored");
 
         var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
@@ -209,9 +250,19 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_SourceThatChanged_IsRefused()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        await WriteAsync("source", [[3]]);
+        await WriteAsync(
+            "source",
+            [
+                [3],
+            ]
+        );
         await RunAsync(server, "scored");
-        await WriteAsync("source", [[4]]);
+        await WriteAsync(
+            "source",
+            [
+                [4],
+            ]
+        );
 
         var refusal = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored"));
 
@@ -222,7 +273,13 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_RowsWithOneId_AreNamed()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        await WriteAsync("source", [[3]], (i, trace) => trace with { Id = i == 2 ? "t0" : trace.Id });
+        await WriteAsync(
+            "source",
+            [
+                [3],
+            ],
+            (i, trace) => trace with { Id = i == 2 ? "t0" : trace.Id }
+        );
 
         var refusal = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored"));
 
@@ -233,7 +290,12 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_TeacherThatKeepsFailingAtARow_EndsUnfinishedAndKeepsTheOthers()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        await WriteAsync("source", [[5]]);
+        await WriteAsync(
+            "source",
+            [
+                [5],
+            ]
+        );
         var isFailing = true;
         server.Spoils = answer =>
         {
@@ -260,7 +322,12 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_BudgetTooSmall_KeepsWhatIsThereAndGoesOnWithALargerOne()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        await WriteAsync("source", [[10]]);
+        await WriteAsync(
+            "source",
+            [
+                [10],
+            ]
+        );
 
         var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
             RunAsync(server, "scored", options => options with { MaxTokensTotal = 200, Concurrency = 1 })
@@ -307,7 +374,12 @@ public sealed class ScoreStageTests : IDisposable
     public async Task RunAsync_ServerThatStartsToScoreOtherText_IsGivenUp()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
-        await WriteAsync("source", [[60]]);
+        await WriteAsync(
+            "source",
+            [
+                [60],
+            ]
+        );
         server.Reads = ids => server.Requests.Count > 1 ? [.. ids.Reverse()] : ids;
 
         var failure = await Assert.ThrowsAsync<TeacherUnavailableException>(() => RunAsync(server, "scored"));
@@ -320,7 +392,12 @@ public sealed class ScoreStageTests : IDisposable
     [Fact]
     public async Task RunAsync_TeacherInThisProcess_ScoresWithoutAServer()
     {
-        await WriteAsync("source", [[4]]);
+        await WriteAsync(
+            "source",
+            [
+                [4],
+            ]
+        );
         var scorer = new FormulaScorer();
 
         var summary = await ScoreStage.RunAsync(
@@ -414,14 +491,17 @@ public sealed class ScoreStageTests : IDisposable
         var (all, shards) = (new List<Trace>(), new List<ShardEntry>());
         foreach (var (index, groups) in cut.Index())
         {
-            var traces = Enumerable
-                .Range(all.Count, groups.Sum())
-                .Select(i => change?.Invoke(i, Trace(i)) ?? Trace(i))
-                .ToList();
+            var traces = Enumerable.Range(all.Count, groups.Sum()).Select(i => change?.Invoke(i, Trace(i)) ?? Trace(i)).ToList();
             all.AddRange(traces);
             var path = Path.Combine(folder, ShardName.Published(index, cut.Length));
             shards.Add(
-                await ShardWriter.WriteShardAsync(path, dataset, traces.ToAsyncEnumerable(), rowGroups: groups, cancellationToken: TestTeacher.Token)
+                await ShardWriter.WriteShardAsync(
+                    path,
+                    dataset,
+                    traces.ToAsyncEnumerable(),
+                    rowGroups: groups,
+                    cancellationToken: TestTeacher.Token
+                )
             );
         }
 
