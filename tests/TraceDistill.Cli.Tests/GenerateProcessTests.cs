@@ -4,7 +4,6 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Shards;
 using TraceDistill.Tests.Support;
-using TraceDistill.TestServer;
 using TraceDistill.TestServer.Forms;
 using Xunit;
 

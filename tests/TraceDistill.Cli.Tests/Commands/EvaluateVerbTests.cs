@@ -1,7 +1,6 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Evaluation;
-using TraceDistill.TestServer;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;

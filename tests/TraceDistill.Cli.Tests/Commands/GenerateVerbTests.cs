@@ -2,7 +2,6 @@ using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Tests.Support;
-using TraceDistill.TestServer;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;

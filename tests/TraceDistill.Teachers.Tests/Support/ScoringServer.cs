@@ -7,7 +7,6 @@ using Microsoft.AspNetCore.Http;
 using TraceDistill.Tests.Support;
 using TraceDistill.TestServer.Forms;
 using TraceDistill.Text.Tokenizers;
-using Server = TraceDistill.TestServer.ProtocolServer;
 
 namespace TraceDistill.Teachers.Tests.Support;
 
@@ -20,10 +19,10 @@ sealed class ScoringServer : IAsyncDisposable
     public const int Begin = 256;
     const int End = 257;
 
-    readonly Server _server;
+    readonly ProtocolServer _server;
     readonly string _form;
 
-    ScoringServer(Server server, string form) => (_server, _form) = (server, form);
+    ScoringServer(ProtocolServer server, string form) => (_server, _form) = (server, form);
 
     /// <summary>256 bytes, a beginning and an end of sequence.</summary>
     public static Tokenizer Vocabulary { get; } = Create();
@@ -55,7 +54,7 @@ sealed class ScoringServer : IAsyncDisposable
 
     public static async Task<ScoringServer> StartAsync(string form)
     {
-        var protocol = await Server.StartAsync((context, body) => Task.CompletedTask);
+        var protocol = await ProtocolServer.StartAsync((context, body) => Task.CompletedTask);
         var server = new ScoringServer(protocol, form);
         protocol.Form = form switch
         {

@@ -18,8 +18,8 @@ public sealed class TextEncoderTests
 
     /// <summary>Tokens that no tokenizer would have chosen are what was drawn, and so what is scored.</summary>
     [Theory]
-    [InlineData("stop", new[] { 'h', 'i', End })]
-    [InlineData("length", new[] { 'h', 'i' })]
+    [InlineData("stop", new int[] { 'h', 'i', End })]
+    [InlineData("length", new int[] { 'h', 'i' })]
     public void Encode_SameVocabularyAndTemplate_KeepsTheWritersTokens(string finishReason, int[] expected)
     {
         var trace = Trace(finishReason) with { PromptTokenIds = [1, 2, 3], Logprobs = Drawn(['h', 'i']) };
