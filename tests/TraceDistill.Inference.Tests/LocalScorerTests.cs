@@ -24,7 +24,7 @@ public class LocalScorerTests
 
     static readonly EngineOptions Kernels = Small with { UsesDecoder = false, Device = new DeviceChoice(DeviceChoice.CpuWord) };
 
-    /// <summary>Row t is the distribution that token t was drawn from: nothing is off by one, and there is no row before the first.</summary>
+    /// <summary>Row t is the distribution that token t was drawn from: nothing is off by one, no row is before the first.</summary>
     [Theory]
     [InlineData(1, false)]
     [InlineData(17, false)]

@@ -36,7 +36,7 @@ sealed class TraceCollector(
     /// <param name="inventory">Which of them are there.</param>
     /// <param name="journal">Where the others go.</param>
     /// <param name="compactor">Makes shards of them as they become complete. When it fails, nothing new is asked for.</param>
-    /// <param name="stop">Ends the run: nothing new is asked for, what is in flight has <see cref="CollectionLoop.Grace"/> to finish.</param>
+    /// <param name="stop">Ends the run: nothing new is asked, what is in flight has <see cref="CollectionLoop.Grace"/> to finish.</param>
     /// <exception cref="TeacherUnavailableException">
     /// The teacher is gone or refuses everything. What was finished is in the journal.
     /// </exception>

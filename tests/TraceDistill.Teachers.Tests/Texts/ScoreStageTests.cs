@@ -170,7 +170,7 @@ public sealed class ScoreStageTests : IDisposable
         Assert.Equal((asked, 3L, 0L), (server.Requests.Count, summary.Scored, summary.New));
     }
 
-    /// <summary>Rows that the teacher cannot score stay where they are, with the reasons counted; an end is scored where there is one.</summary>
+    /// <summary>Rows that the teacher cannot score stay, with the reasons counted; an end is scored where there is one.</summary>
     [Fact]
     public async Task RunAsync_RowsThatCannotBeScored_StayWithoutSoftTargets()
     {
