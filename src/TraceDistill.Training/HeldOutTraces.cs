@@ -8,6 +8,7 @@ using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Teaching;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training;
@@ -36,7 +37,14 @@ public enum HeldOutMetric
 /// <param name="tokens">Most tokens of one forward pass.</param>
 /// <param name="workers">Threads; the result does not depend on them.</param>
 /// <param name="blocks">The file that the model is trained for, as which it is judged; null for none.</param>
-public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int tokens, int workers, BlockPlan? blocks = null)
+/// <param name="teacher">A model whose distributions take the place of the traces' soft targets; null for those.</param>
+public sealed class HeldOutTraces(
+    IReadOnlyList<TraceTokens> sequences,
+    int tokens,
+    int workers,
+    BlockPlan? blocks = null,
+    TeacherModel? teacher = null
+)
 {
     static readonly KlForward Divergence = new();
 
@@ -56,11 +64,12 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
         {
             using var noGrad = no_grad();
             using var decoder = new Decoder(weights, rounded: rounded);
+            using var taught = teacher?.NewDecoder();
             var head = new ChunkedHead(decoder);
             for (var piece = worker; piece < pieces.Count; piece += threads)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                sums[piece] = Add(decoder, head, pieces[piece]);
+                sums[piece] = Add(decoder, head, taught, pieces[piece]);
             }
         });
         var total = sums.Aggregate(
@@ -76,24 +85,33 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
         );
     }
 
-    static Sums Add(Decoder decoder, ChunkedHead head, IReadOnlyList<TraceTokens> piece)
+    static Sums Add(Decoder decoder, ChunkedHead head, Decoder? taught, IReadOnlyList<TraceTokens> piece)
     {
         using var scope = NewDisposeScope();
         var batch = PackedBatch.Create(piece);
-        var hidden = decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows));
+        var tokens = new TokenBatch(batch.Ids, batch.Lengths, batch.Rows);
+        var hidden = decoder.Forward(tokens);
         var sums = default(Sums);
-        head.Visit(hidden, batch, (_, student, targets) =>
-        {
-            // Without soft targets the teacher's token is the drawn one, which then is the only one that is named.
-            var agrees = student.IsBest(targets.Reported.argmax(1, keepdim: true));
-            sums = new Sums(
-                sums.Hard - student.Drawn.sum().item<double>(),
-                sums.Soft + Divergence.Loss(student, targets, TrainingPoint.First).dot(targets.HasSoft).item<double>(),
-                sums.Agreed + agrees.sum().item<long>(),
-                sums.Tokens + targets.Rows,
-                sums.SoftTokens + targets.SoftTokens
-            );
-        });
+        head.Visit(
+            hidden,
+            batch,
+            (_, student, targets) =>
+            {
+                // Without soft targets the teacher's token is the drawn one, which then is the only one that is named.
+                var agrees = targets.Dense is { } dense
+                    ? student.AllLogits.argmax(1).eq(dense.argmax(1))
+                    : student.IsBest(targets.Reported.argmax(1, keepdim: true));
+                sums = new Sums(
+                    sums.Hard - student.Drawn.sum().item<double>(),
+                    sums.Soft
+                        + Divergence.Loss(student, targets, TrainingPoint.First).to(ScalarType.Float64).dot(targets.HasSoft).item<double>(),
+                    sums.Agreed + agrees.sum().item<long>(),
+                    sums.Tokens + targets.Rows,
+                    sums.SoftTokens + targets.SoftTokens
+                );
+            },
+            taught is null ? null : new TeacherStates(taught, taught.Forward(tokens))
+        );
         return sums;
     }
 

@@ -68,6 +68,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("Objectives that are minimised, in place of kd_alpha: names, or maps of a name to its weight or to a map of its settings")]
     public IReadOnlyList<ObjectiveChoice> Objectives { get; init; } = [];
 
+    internal static readonly Schedule DefaultAlpha = Schedule.Constant(0.7);
+
     /// <value>0.7, where no objectives are given.</value>
     [Description("Weight of the soft targets: a number, or a map with schedule, from and to; 0.7 unless objectives are given")]
     public Schedule? KdAlpha { get; init; }
@@ -284,7 +286,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     internal ObjectivePlan ResolveObjectives() =>
         Objectives.Count > 0
             ? new ObjectivePlan { Objectives = [.. Objectives.Select(choice => Tempered(choice.Chosen))], Policy = Policy }
-            : ObjectivePlan.Classic(KdAlpha ?? Schedule.Constant(0.7), KdTemperature, KdMissingMass, KdUldWeight, ZLossWeight) with
+            : ObjectivePlan.Classic(KdAlpha ?? DefaultAlpha, KdTemperature, KdMissingMass, KdUldWeight, ZLossWeight) with
             {
                 Policy = Policy,
             };
@@ -478,6 +480,49 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             );
         }
 
+        var objectives = ResolveObjectives().Objectives;
+        var takesSoft = objectives.Any(objective => objective.NeedsSoftTargets);
+        if (Teacher is not null && !takesSoft)
+        {
+            yield return new ValidationResult("no objective takes its distributions; raise kd_alpha, or leave it out", [nameof(Teacher)]);
+        }
+
+        if (Teacher is not null && objectives.Any(objective => objective is UniversalLogit))
+        {
+            yield return new ValidationResult(
+                "uld is for stored soft targets of another vocabulary; a teacher on disk has the student's",
+                [Objectives.Count > 0 ? nameof(Objectives) : nameof(KdUldWeight)]
+            );
+        }
+
+        if (Teacher is not null && KdMinAlignment > 0)
+        {
+            yield return new ValidationResult(
+                "is of stored soft targets, which a teacher on disk takes the place of",
+                [nameof(KdMinAlignment)]
+            );
+        }
+
+        if (KdMissingMass != MissingMass.TailBucket && (IsDense || KdSampling != SoftTargetSampling.None))
+        {
+            yield return new ValidationResult(
+                IsDense
+                    ? "a teacher's whole distributions leave nothing out; leave it out, or give kd_top_k"
+                    : "drawn tokens leave nothing out; leave it out",
+                [nameof(KdMissingMass)]
+            );
+        }
+
+        if (KdSampling == SoftTargetSampling.None && KdDraws != new TrainOptions().KdDraws)
+        {
+            yield return new ValidationResult("goes with kd_sampling", [nameof(KdDraws)]);
+        }
+
+        if (KdSampling != SoftTargetSampling.None && !takesSoft)
+        {
+            yield return new ValidationResult("no objective takes soft targets; raise kd_alpha, or leave it out", [nameof(KdSampling)]);
+        }
+
         if (KdSampling == SoftTargetSampling.RandomSampling && Teacher is null)
         {
             yield return new ValidationResult(
@@ -500,19 +545,14 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return new ValidationResult("draws are of the whole distribution; leave kd_top_k or kd_sampling out", [nameof(KdTopK)]);
         }
 
-        if (KdSampling != SoftTargetSampling.None && KdTemperature.Range is not (1, 1))
+        if (
+            KdSampling != SoftTargetSampling.None
+            && objectives.OfType<Divergence>().Any(divergence => divergence.Temperature != Schedule.Constant(1))
+        )
         {
             yield return new ValidationResult(
-                "tokens are drawn at T = 1; leave kd_temperature or kd_sampling out",
-                [nameof(KdTemperature)]
-            );
-        }
-
-        if (Teacher is not null && KdUldWeight > 0)
-        {
-            yield return new ValidationResult(
-                "is for stored soft targets of another vocabulary; a teacher on disk has the student's",
-                [nameof(KdUldWeight)]
+                "draws are at a temperature of 1; leave temperatures or kd_sampling out",
+                [nameof(KdSampling)]
             );
         }
     }

@@ -23,6 +23,7 @@ public static class TrainingMemory
     /// <param name="device">Where it computes. What is on a GPU already is not counted.</param>
     /// <param name="longest">Tokens of the longest sequence.</param>
     /// <param name="data">Bytes of sequences that are read while it goes on, and not there yet.</param>
+    /// <param name="teacher">Bytes that a teacher beside it comes to take, on the same device.</param>
     /// <exception cref="InvalidInputException">It takes more memory than this process may have, or than the GPU has.</exception>
     public static void Ensure(
         OptimizationOptions options,
@@ -30,11 +31,13 @@ public static class TrainingMemory
         Device device,
         int longest,
         IRunObserver observer,
-        long data = 0
+        long data = 0,
+        long teacher = 0
     )
     {
         var isCpu = device.type == DeviceType.CPU;
-        var needed = (isCpu ? Environment.WorkingSet + data : Held(options, trained)) + Estimate(options, trained, longest, device);
+        var needed =
+            (isCpu ? Environment.WorkingSet + data : Held(options, trained)) + teacher + Estimate(options, trained, longest, device);
         // How much of a GPU's activations libtorch keeps was never measured: what is refused there is what cannot fit even without them.
         var least = isCpu ? needed : needed - Activations(options, trained.Model.Configuration, trained.Count, longest, device);
         EnsureFit(least, isCpu ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : CudaMemory.Total(device), options, device, longest);

@@ -55,7 +55,12 @@ public sealed record SoftTargets : ISoftTargetSource
             var (next, end) = (row * kept, (row + 1) * kept);
             for (var i = row * given; i < (row + 1) * given && next < end; i++)
             {
-                if (logprobs.TopIds[i] is >= 0 and var id && id < vocabularySize)
+                // A server that tells of a token twice tells of one alternative.
+                if (
+                    logprobs.TopIds[i] is >= 0 and var id
+                    && id < vocabularySize
+                    && !targets.Ids.AsSpan(row * kept, next - (row * kept)).Contains(id)
+                )
                 {
                     (targets.Ids[next], targets.Logprobs[next++]) = (id, logprobs.TopLogprobs[i]);
                 }

@@ -1,6 +1,7 @@
 using TraceDistill.Data.Options;
 using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
@@ -28,15 +29,15 @@ static class TeacherLoading
         }
 
         var tokenizer = ModelDirectory.LoadTokenizer(directory);
-        if (!tokenizer.Extends(student) && !student.Extends(tokenizer))
+        if (!tokenizer.Extends(student))
         {
             throw new InvalidInputException(
-                $"teacher: {directory} has another vocabulary than the student; attach its distributions to the traces with the verb "
+                $"teacher: {directory} does not have the student's vocabulary; attach its distributions to the traces with the verb "
                     + "score, whose soft targets are aligned"
             );
         }
 
-        var isBase = trained.Adapter is not null && options.Student is { } own && Path.GetFullPath(own) == Path.GetFullPath(directory);
+        var isBase = trained.Adapter is not null && options.Student is { } own && Same(own, directory);
         if (isBase && options.TeacherDtype is null && options.TeacherDevice == DeviceChoice.Auto)
         {
             return new TeacherModel(trained.Model, isOwned: false);
@@ -48,6 +49,9 @@ static class TeacherLoading
         );
     }
 
+    static bool Same(string a, string b) =>
+        Path.TrimEndingDirectorySeparator(Path.GetFullPath(a)) == Path.TrimEndingDirectorySeparator(Path.GetFullPath(b));
+
     /// <summary>Where the teacher runs.</summary>
     /// <param name="options">May name a device of its own.</param>
     /// <param name="student">The student's device.</param>
@@ -57,6 +61,12 @@ static class TeacherLoading
     static IDecoderWeights LoadAs(string directory, MasterDtype? dtype)
     {
         var weights = ModelDirectory.LoadFrozen(directory);
+        if (dtype == MasterDtype.BFloat16 && weights.Dtype == TensorDtype.Float16)
+        {
+            weights.Dispose();
+            throw new InvalidInputException($"teacher_dtype: {directory} is in 16 bits of another kind, float16; leave it out");
+        }
+
         if (dtype == MasterDtype.BFloat16 && weights is ModelParameters parameters)
         {
             parameters.HoldAs(ScalarType.BFloat16);

@@ -19,6 +19,7 @@ using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Teaching;
 
 namespace TraceDistill.Training.Distillation;
 
@@ -98,7 +99,12 @@ public static class TrainStage
             throw new InvalidInputException($"{options.DataName}: eval_fraction {options.EvalFraction} holds out no trace; raise it");
         }
 
-        if (options.ResolveMetric() == HeldOutMetric.Kl && heldOut.Count > 0 && !heldOut.Any(sequence => sequence.HasSoftTargets))
+        if (
+            options.ResolveMetric() == HeldOutMetric.Kl
+            && options.Teacher is null
+            && heldOut.Count > 0
+            && !heldOut.Any(sequence => sequence.HasSoftTargets)
+        )
         {
             throw new InvalidInputException(
                 "metric_for_best_model: kl is of soft targets, and the held-out traces have none; take loss, ce or top1, "
@@ -165,7 +171,12 @@ public static class TrainStage
             }
 
             var answering = answers is null ? 0 : sizeof(float) * parameters.Count;
-            TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead + answering);
+            var teacherDevice = TeacherLoading.DeviceOf(options, device);
+            var taught =
+                teacher is null || (teacherDevice.type, teacherDevice.index) != (device.type, device.index)
+                    ? 0
+                    : teacher.BytesOn(device, options.ComputeDtype);
+            TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead + answering, taught);
             Write(Path.Combine(directory, InitialDirectory));
             if (answers is not null)
             {
@@ -197,7 +208,14 @@ public static class TrainStage
             trained.MoveTo(device);
             teacher?.MoveTo(TeacherLoading.DeviceOf(options, device), options.ComputeDtype);
             var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
-            using var trainer = new Trainer(options, trained, observer, PlanOf(options, shape, heldOut, answers), WriteModel, teacher);
+            using var trainer = new Trainer(
+                options,
+                trained,
+                observer,
+                PlanOf(options, shape, heldOut, answers, teacher),
+                WriteModel,
+                teacher
+            );
             return trainer.Run(batches, options.ResolveObjectives(), state, cancellationToken);
         }
 
@@ -241,14 +259,15 @@ public static class TrainStage
         TrainOptions options,
         ModelConfiguration shape,
         IReadOnlyList<TraceTokens> heldOut,
-        IAnswerEvaluation? answers
+        IAnswerEvaluation? answers,
+        TeacherModel? teacher
     ) =>
         heldOut.Count == 0 && answers is null
             ? null
             : new EvaluationPlan(
                 heldOut.Count == 0
                     ? null
-                    : new HeldOutTraces(heldOut, options.MicroBatchTokens, options.ResolveWorkers(), options.Blocks(shape)),
+                    : new HeldOutTraces(heldOut, options.MicroBatchTokens, options.ResolveWorkers(), options.Blocks(shape), teacher),
                 answers,
                 options.EvalSteps,
                 options.ResolveMetric(),
@@ -353,6 +372,7 @@ public static class TrainStage
         (TrainOptions)options.Deciding() with
         {
             Traces = [.. options.Traces.Select(set => set with { Path = "" })],
+            KdAlpha = options.Objectives.Count > 0 ? null : options.KdAlpha ?? TrainOptions.DefaultAlpha,
             Problems = null,
             Student = null,
             InitFrom = null,

@@ -61,7 +61,7 @@ public sealed class Outcomes
         get
         {
             using var noGrad = no_grad();
-            if (_isAbsent is null)
+            if (_targets.Dense is not null)
             {
                 return zeros_like(LogStudent, dtype: ScalarType.Bool)
                     .scatter_(1, _targets.Drawn, ones_like(_targets.Drawn, dtype: ScalarType.Bool));
@@ -97,7 +97,10 @@ public sealed class Outcomes
                 temperature.Divide(dense).log_softmax(1),
                 temperature.Divide(student.AllLogits).log_softmax(1),
                 hasTail: false,
-                isAbsent: null
+                // Words that a smaller teacher does not have: it has no probability for them, and no order.
+                targets.KnownWords == dense.shape[1]
+                    ? null
+                    : arange(dense.shape[1], device: dense.device).ge(targets.KnownWords).unsqueeze(0).expand(dense.shape)
             );
         }
 

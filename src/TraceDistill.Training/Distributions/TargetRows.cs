@@ -63,13 +63,16 @@ public sealed record TargetRows
     public int SoftTokens { get; private init; }
 
     /// <summary>Treatment of the probability that the reported tokens leave out.</summary>
-    public MissingMass MissingMass { get; }
+    public MissingMass MissingMass { get; private init; }
 
     /// <summary>
     /// [R, V] of float32: the teacher's log-probabilities of the student's whole vocabulary at T = 1, up to a constant in each row, −∞ for
     /// tokens that it does not have; null where only some tokens are reported.
     /// </summary>
     public Tensor? Dense { get; private init; }
+
+    /// <summary>The first words, which the teacher's output has, where there is <see cref="Dense"/>.</summary>
+    public long KnownWords { get; private init; }
 
     /// <summary>[R, 1] of int64: the tokens that were drawn.</summary>
     public Tensor Drawn { get; }
@@ -123,13 +126,13 @@ public sealed record TargetRows
             return soft.Counted(ids, counts, policy.Draws);
         }
 
-        if (policy.TopK is { } k && k < vocabulary)
+        if (policy.TopK is { } k && k < all.shape[1])
         {
             return soft.Top(all, k, vocabulary);
         }
 
         var nothing = missing <= 0 ? null : full([Rows, missing], float.NegativeInfinity, device: logits.device);
-        return soft with { Dense = nothing is null ? all : cat([all, nothing], 1) };
+        return soft with { Dense = nothing is null ? all : cat([all, nothing], 1), KnownWords = all.shape[1] };
     }
 
     /// <summary>The same as a policy has it where a teacher reports some tokens.</summary>
@@ -154,8 +157,9 @@ public sealed record TargetRows
         var others = IsPresent.to(ScalarType.Float64).sum(1, keepdim: true).Times(-1).Plus(vocabulary).AtLeast(1);
         var each = (LogProbabilities.narrow(1, Ids.shape[1], 1) - others.log()).to(ScalarType.Float32); // [R, 1]
         var all = each.expand(Rows, vocabulary).clone();
-        // A filling's id is another one's of the row: that one is written last.
-        return this with { Dense = all.scatter_(1, Ids.flip(1), Reported.to(ScalarType.Float32).flip(1)) };
+        // A filling's id is the first one's of the row, and so is what is written there: the order of writing is of no matter.
+        var reported = Reported.to(ScalarType.Float32);
+        return this with { Dense = all.scatter_(1, Ids, reported.where(IsPresent, reported.narrow(1, 0, 1))), KnownWords = vocabulary };
     }
 
     /// <summary>The same with the k most probable tokens of a whole distribution, and all others as the policy has it.</summary>
@@ -202,6 +206,8 @@ public sealed record TargetRows
         {
             Ids = ids,
             IsPresent = counts.IsZero().logical_not(),
+            // Nothing is left out, and the student's other tokens count as they are.
+            MissingMass = MissingMass.TailBucket,
             LogProbabilities = cat([counts.Times(1.0 / draws).log(), nothing], 1),
         };
     }

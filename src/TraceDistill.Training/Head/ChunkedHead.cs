@@ -106,13 +106,17 @@ public sealed class ChunkedHead(Decoder decoder)
     }
 
     /// <summary>Calls <paramref name="visit"/> with each chunk's first token and distributions, without a gradient.</summary>
-    public void Visit(Tensor hidden, PackedBatch batch, Action<int, StudentRows, TargetRows> visit)
+    /// <param name="teacher">A model whose distributions take the place of the batch's soft targets; null for those.</param>
+    public void Visit(Tensor hidden, PackedBatch batch, Action<int, StudentRows, TargetRows> visit, TeacherStates? teacher = null)
     {
         using var noGrad = no_grad();
         foreach (var (first, rows) in Chunks(batch.Rows.Length))
         {
             using var chunk = NewDisposeScope();
             var targets = TargetRows.Of(batch, first, rows, hidden.device);
+            targets = teacher is null
+                ? targets
+                : targets.With(teacher.Logits(first, rows).to(hidden.device), decoder.Output.Stored.shape[0], new TargetPolicy(), []);
             visit(first, StudentRows.Of(decoder.Logits(hidden.narrow(0, first, rows)), targets), targets);
         }
     }

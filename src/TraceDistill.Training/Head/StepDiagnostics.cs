@@ -1,4 +1,3 @@
-using TraceDistill.Models.Tensors;
 using TraceDistill.Training.Distributions;
 using static TorchSharp.torch;
 

@@ -40,6 +40,12 @@ sealed class WeightedObjectives(StepObjectives objectives)
             sums.Add(sum);
         }
 
+        if (!loss.requires_grad)
+        {
+            // No objective has anything to say here, and the way back is gone all the same.
+            loss = loss.Plus(student.LogPartition.narrow(0, 0, 1).sum().Times(0));
+        }
+
         if (objectives.Measures)
         {
             var measured = StepDiagnostics.Of(student, targets, sums);

@@ -20,7 +20,9 @@ public sealed record LogitMse : Objective
 
     public override Tensor Loss(StudentRows student, TargetRows targets, TrainingPoint at)
     {
-        var difference = student.AllLogits - targets.Dense!; // [R, V]; the teacher's are its logits up to a constant
+        var words = targets.KnownWords;
+        // [R, V]; the teacher's are its logits up to a constant
+        var difference = student.AllLogits.narrow(1, 0, words) - targets.Dense!.narrow(1, 0, words);
         var centred = difference - difference.mean([1], keepdim: true);
         return (centred * centred).mean([1]).Times(0.5);
     }

@@ -81,6 +81,7 @@ public sealed record Schedule : IParsable<Schedule>
     /// <summary>What is wrong with its settings; null where nothing is.</summary>
     internal string? Problem =>
         Kind == ScheduleKind.Exponential && !(From > 0 && To > 0) ? "an exponential schedule goes between numbers above 0"
+        : Kind == ScheduleKind.Constant && From != To ? "needs schedule beside from and to: linear, cosine, exponential or step"
         : At is < 0 or > 1 ? "at must be from 0 to 1"
         : null;
 

@@ -33,6 +33,17 @@ public sealed class TeacherModel : IDisposable
         }
     }
 
+    /// <summary>Bytes that it comes to take on a device: a copy of its matrices for products, and off the CPU the weights themselves.</summary>
+    /// <param name="device">Where it is to run.</param>
+    /// <param name="dtype">Precision of its products.</param>
+    public long BytesOn(Device device, ComputeDtype dtype)
+    {
+        var matrices = Weights.Matrices;
+        var isRounded = dtype.On(device) == ComputeDtype.BFloat16 && matrices.dtype != ScalarType.BFloat16;
+        var own = _isOwned && device.type != TorchSharp.DeviceType.CPU ? matrices.ElementSize * matrices.numel() : 0;
+        return own + (isRounded ? sizeof(ushort) * matrices.numel() : 0);
+    }
+
     /// <summary>Takes it to where it runs.</summary>
     /// <param name="device">The student's, or one of its own.</param>
     /// <param name="dtype">Precision of its products.</param>

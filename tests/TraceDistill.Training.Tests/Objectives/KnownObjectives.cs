@@ -15,6 +15,16 @@ static class KnownObjectives
                 property => (Objective)Activator.CreateInstance(property.PropertyType)!
             );
 
+    public static ObjectiveChoice Choice(Objective objective)
+    {
+        var choice = new ObjectiveChoice();
+        typeof(ObjectiveChoice)
+            .GetProperties()
+            .Single(property => property.PropertyType == objective.GetType())
+            .SetValue(choice, objective);
+        return choice;
+    }
+
     public static ObjectiveChoice Choice(string key)
     {
         var choice = new ObjectiveChoice();

@@ -21,6 +21,18 @@ public class ObjectiveFormulaTests
     /// <summary>Objectives of a dense teacher, beside the policies of a truncated one.</summary>
     const string Dense = "dense";
 
+    /// <summary>Other settings than the defaults, which may hide what is the wrong way round.</summary>
+    static readonly Dictionary<string, Objective> Settings = new()
+    {
+        ["jsd"] = new JensenShannon { Beta = 0.3 },
+        ["skew_kl_forward"] = new SkewKlForward { Alpha = 0.2 },
+        ["skew_kl_reverse"] = new SkewKlReverse { Alpha = 0.2 },
+        ["alpha_beta"] = new AlphaBeta { Alpha = 0.4, Beta = 1.3 },
+        ["taid"] = new Taid { TStart = 0.7 },
+        ["adaptive_kl"] = new AdaptiveKl { Mu = 0.6 },
+        ["dkd"] = new DecoupledKd { Alpha = 0.7, Beta = 3 },
+    };
+
     static readonly string[] Compared =
     [
         .. KnownObjectives
@@ -126,13 +138,81 @@ public class ObjectiveFormulaTests
         }
     }
 
+    /// <summary>Rows of fewer soft targets, or of none, are filled up: each has the loss and the slopes that it has alone.</summary>
+    [Theory]
+    [MemberData(nameof(Pairs))]
+    public void Loss_RowsOfDifferentK_AreAsEachRowAlone(string key, string policy)
+    {
+        if (policy == Dense)
+        {
+            return; // one row is as long as another
+        }
+
+        var random = new Random(14);
+        using var scope = NewDisposeScope();
+        var mass = Enum.Parse<MissingMass>(policy);
+        var objective = Settings.GetValueOrDefault(key) ?? KnownObjectives.All[key];
+        Teacher[] teachers = [Teacher.Draw(random, 6, 0.2), Teacher.Draw(random, 2, 0.1), new([], [], 0, 3), Teacher.Draw(random, 1, 0.4)];
+        float[][] logits = [.. teachers.Select(_ => Logits(random).ToArray())];
+        var (losses, gradient) = Evaluate(teachers, logits);
+
+        foreach (var (row, teacher) in teachers.Index().Where(at => at.Item.Ids.Length > 0))
+        {
+            var (alone, slopes) = Evaluate([teacher], [logits[row]]);
+            Close(alone[0], losses[row], 1e-5 * Math.Max(1, alone[0]), $"{key} {policy} row {row}");
+            for (var i = 0; i < V; i++)
+            {
+                Close(slopes[i], gradient[(row * V) + i], Rounding.Of(V + 10), $"{key} {policy} row {row}: slope {i}");
+            }
+        }
+
+        (double[] Losses, float[] Gradient) Evaluate(Teacher[] rows, float[][] values)
+        {
+            var targets = Teacher.Rows(rows, mass).As(V, new TargetPolicy { MissingMass = mass }, []);
+            float[] flat = [.. values.SelectMany(value => value)];
+            var student = StudentRows.Of(tensor(flat, device: TestDevice.Current).reshape(rows.Length, V), targets);
+            var loss = objective.Loss(student, targets, TrainingPoint.First).to(ScalarType.Float64);
+            loss.dot(targets.HasSoft).backward();
+            return ([.. loss.cpu().data<double>()], [.. student.LogitGradient().cpu().data<float>()]);
+        }
+    }
+
+    /// <summary>A teacher whose output has fewer words than the student's: nothing of it is no number.</summary>
+    [Fact]
+    public void Loss_TeacherOfFewerWords_LooksAtThoseThatItHas()
+    {
+        var random = new Random(15);
+        foreach (var (key, objective) in KnownObjectives.All.Where(pair => pair.Value is { NeedsSoftTargets: true } and not UniversalLogit))
+        {
+            using var scope = NewDisposeScope();
+            var teacher = Teacher.Draw(random, 1, 0);
+            float[] mine = [.. Logits(random)],
+                theirs = [.. Logits(random).Take(V - 6)];
+            theirs[0] = 30; // sure: the others are below what a zero counts as
+            var targets = teacher.Rows(MissingMass.TailBucket).With(tensor(theirs, device: TestDevice.Current).unsqueeze(0), V, new(), []);
+            var student = StudentRows.Of(tensor(mine, device: TestDevice.Current).unsqueeze(0), targets);
+
+            var loss = objective.Loss(student, targets, TrainingPoint.First);
+            loss.sum().backward();
+            float[] gradient = [.. student.LogitGradient().cpu().data<float>()];
+
+            Assert.True(double.IsFinite(loss.to(ScalarType.Float64).item<double>()), key);
+            Assert.All(gradient, slope => Assert.True(float.IsFinite(slope), key));
+            if (key is "ntce_kd" or "dkd" or "listwise_ranking" or "logit_mse" or "kl_forward")
+            {
+                // A word that the teacher does not have is not asked for.
+                Assert.All(gradient.Skip(V - 6), slope => Assert.InRange(slope, -Rounding.Of(V + 10), double.MaxValue));
+            }
+        }
+    }
+
     static IEnumerable<float> Logits(Random random) => Enumerable.Range(0, V).Select(_ => (float)((random.NextDouble() * 8) - 4));
 
     static void Check(string key, string policy, Teacher teacher, float[] logits, double temperature)
     {
         using var scope = NewDisposeScope();
         var mass = policy == Dense ? MissingMass.TailBucket : Enum.Parse<MissingMass>(policy);
-        var objective = KnownObjectives.All[key];
+        var objective = Settings.GetValueOrDefault(key) ?? KnownObjectives.All[key];
         objective = objective is Divergence divergence ? divergence with { Temperature = Schedule.Constant(temperature) } : objective;
         var targets = teacher.Rows(mass);
         targets =
@@ -180,23 +260,28 @@ public class ObjectiveFormulaTests
 
         public double[] Whole() => [.. Enumerable.Range(0, V).Select(id => Probabilities[Array.IndexOf(Ids, id)])];
 
-        public TargetRows Rows(MissingMass policy) =>
+        public TargetRows Rows(MissingMass policy) => Rows([this], policy);
+
+        public static TargetRows Rows(Teacher[] teachers, MissingMass policy) =>
             TargetRows.Of(
                 new PackedBatch
                 {
-                    Ids = [0],
-                    Lengths = [1],
-                    Rows = [0],
-                    Targets = [Drawn],
-                    SoftStarts = [0, Ids.Length],
-                    SoftIds = Ids,
-                    SoftLogprobs = [.. Probabilities.Select(p => (float)Math.Log(p))],
-                    Tails = [(float)Math.Log(Tail)],
-                    UnmatchedStarts = [0, 0],
+                    Ids = new int[teachers.Length],
+                    Lengths = [teachers.Length],
+                    Rows = [.. Enumerable.Range(0, teachers.Length)],
+                    Targets = [.. teachers.Select(teacher => teacher.Drawn)],
+                    SoftStarts =
+                    [
+                        .. Enumerable.Range(0, teachers.Length + 1).Select(row => teachers.Take(row).Sum(teacher => teacher.Ids.Length)),
+                    ],
+                    SoftIds = [.. teachers.SelectMany(teacher => teacher.Ids)],
+                    SoftLogprobs = [.. teachers.SelectMany(teacher => teacher.Probabilities.Select(p => (float)Math.Log(p)))],
+                    Tails = [.. teachers.Select(teacher => (float)Math.Log(teacher.Tail))],
+                    UnmatchedStarts = new int[teachers.Length + 1],
                     Unmatched = [],
                 },
                 0,
-                1,
+                teachers.Length,
                 TestDevice.Current,
                 policy
             );

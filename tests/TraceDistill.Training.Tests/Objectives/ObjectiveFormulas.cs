@@ -22,13 +22,13 @@ static class ObjectiveFormulas
             "kl_forward" => Forward(p, q),
             "kl_reverse" => Reverse(p, q),
             "jeffreys" => Forward(p, q) + Reverse(p, q),
-            "jsd" => 0.5 * Forward(p, Mix(p, q, 0.5)) + 0.5 * Forward(q, Mix(p, q, 0.5)),
-            "skew_kl_forward" => Forward(p, Mix(p, q, 0.1)),
-            "skew_kl_reverse" => Forward(q, Mix(p, q, 0.9)),
-            "alpha_beta" => AlphaBeta(p, q, 0.2, 0.7),
+            "jsd" => (0.3 * Forward(p, Mix(p, q, 0.3))) + (0.7 * Forward(q, Mix(p, q, 0.3))),
+            "skew_kl_forward" => Forward(p, Mix(p, q, 0.2)),
+            "skew_kl_reverse" => Forward(q, Mix(p, q, 0.8)),
+            "alpha_beta" => AlphaBeta(p, q, 0.4, 1.3),
             "total_variation" => 0.5 * p.Zip(q, (a, b) => Math.Abs(a - b)).Sum(),
             "adaptive_kl" => Adaptive(row),
-            "taid" => Forward(Between(row, 0.4), q),
+            "taid" => Forward(Between(row, 0.7), q),
             "listwise_ranking" => Ranking(row),
             "dkd" => Decoupled(row),
             "ntce_kd" => new[] { 0.25, 0.5, 0.75, 1 }.Average(factor => NonTarget(row, factor)),
@@ -57,7 +57,7 @@ static class ObjectiveFormulas
             mass = 0;
         foreach (var i in tokens)
         {
-            if (mass >= 0.5)
+            if (mass >= 0.6)
             {
                 break;
             }
@@ -99,7 +99,7 @@ static class ObjectiveFormulas
         double[] Others(double[] of) => Normalize([.. of.Where((_, i) => i != row.Drawn)]);
         double[] Two(double[] of) => [of[row.Drawn], of.Where((_, i) => i != row.Drawn).Sum()];
         var among = row.P.Length > 1 ? Forward(Others(floored), Others(row.Q)) : 0;
-        return Forward(Two(floored), Two(row.Q)) + (2 * among);
+        return (0.7 * Forward(Two(floored), Two(row.Q))) + (3 * among);
     }
 
     static double NonTarget(Row row, double factor)

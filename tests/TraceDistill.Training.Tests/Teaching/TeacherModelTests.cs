@@ -221,7 +221,7 @@ public sealed class TeacherModelTests : TrainStageCase
             RunAsync(Options with { Teacher = Folder.Out("other") }, "student")
         );
 
-        Assert.StartsWith($"teacher: {Folder.Out("other")} has another vocabulary than the student", error.Message);
+        Assert.StartsWith($"teacher: {Folder.Out("other")} does not have the student's vocabulary", error.Message);
         Assert.Contains("score", error.Message);
     }
 
@@ -247,40 +247,90 @@ public sealed class TeacherModelTests : TrainStageCase
     [Fact]
     public void Validate_SettingsThatDoNotGoTogether_AreRefusedByName()
     {
-        var taught = Options with { Teacher = "model" };
+        var (taught, top) = (Options with { Teacher = "model" }, Options with { Teacher = "model", KdTopK = 5 });
+        var drawn = taught with { KdSampling = SoftTargetSampling.RandomSampling };
+        TrainOptions With(TrainOptions options, Objective objective) => options with { Objectives = [KnownObjectives.Choice(objective)] };
         Assert.Empty(Refused(taught));
-        Assert.Empty(Refused(taught with { Objectives = [new ObjectiveChoice { LogitMse = new LogitMse() }] }));
-        Assert.Empty(
-            Refused(
-                taught with
-                {
-                    KdMissingMass = MissingMass.Renormalize,
-                    Objectives = [new ObjectiveChoice { KlReverse = new KlReverse() }],
-                }
-            )
-        );
-        Assert.Empty(Refused(taught with { KdSampling = SoftTargetSampling.RandomSampling }));
+        Assert.Empty(Refused(With(taught, new LogitMse())));
+        Assert.Empty(Refused(With(taught, new KlReverse())));
+        Assert.Empty(Refused(top with { KdMissingMass = MissingMass.UniformTail }));
+        Assert.Empty(Refused(drawn));
+        Assert.Empty(Refused(With(drawn, new KlForward())));
         Assert.Empty(Refused(Options with { KdSampling = SoftTargetSampling.SampledTopK }));
-        Assert.Equal(["Objectives"], Refused(taught with { KdTopK = 5, Objectives = [new ObjectiveChoice { LogitMse = new LogitMse() }] }));
+        Assert.Equal(["Objectives"], Refused(With(top, new LogitMse())));
         Assert.Equal(["KdSampling"], Refused(Options with { KdSampling = SoftTargetSampling.RandomSampling }));
         Assert.Equal(["KdSampling"], Refused(taught with { KdSampling = SoftTargetSampling.SampledTopK }));
-        Assert.Equal(["KdTopK"], Refused(taught with { KdSampling = SoftTargetSampling.RandomSampling, KdTopK = 5 }));
+        Assert.Equal(["KdTopK"], Refused(drawn with { KdTopK = 5 }));
+        Assert.Equal(["KdSampling"], Refused(With(drawn, new KlReverse())));
+        Assert.Equal(["KdSampling"], Refused(drawn with { KdTemperature = Schedule.Constant(2) }));
+        Assert.Equal(["KdSampling"], Refused(With(drawn, new KlForward { Temperature = Schedule.Constant(2) })));
+        Assert.Equal(["KdMissingMass"], Refused(taught with { KdMissingMass = MissingMass.Renormalize }));
+        Assert.Equal(["KdMissingMass"], Refused(drawn with { KdMissingMass = MissingMass.Renormalize }));
+        Assert.Equal(["KdDraws"], Refused(Options with { KdDraws = 5 }));
+        Assert.Equal(["Teacher"], Refused(taught with { KdAlpha = Schedule.Constant(0) }));
+        Assert.Equal(["Teacher"], Refused(With(taught, new CrossEntropy())));
+        Assert.Equal(["TeacherDtype"], Refused(Options with { TeacherDtype = MasterDtype.BFloat16 }));
+        Assert.Equal(["KdUldWeight"], Refused(taught with { KdUldWeight = 1 }));
+        Assert.Equal(["Objectives"], Refused(With(taught, new UniversalLogit())));
+        Assert.Equal(["KdMinAlignment"], Refused(taught with { KdMinAlignment = 0.5 }));
         Assert.Equal(
-            ["KdSampling"],
+            ["KdAlpha"],
             Refused(
-                taught with
+                Options with
                 {
-                    KdSampling = SoftTargetSampling.RandomSampling,
-                    Objectives = [new ObjectiveChoice { KlReverse = new KlReverse() }],
+                    KdAlpha = new Schedule { From = 0.9, To = 0.5 },
                 }
             )
         );
-        Assert.Equal(
-            ["KdTemperature"],
-            Refused(taught with { KdSampling = SoftTargetSampling.RandomSampling, KdTemperature = Schedule.Constant(2) })
-        );
-        Assert.Equal(["TeacherDtype"], Refused(Options with { TeacherDtype = MasterDtype.BFloat16 }));
-        Assert.Equal(["KdUldWeight"], Refused(taught with { KdUldWeight = 1 }));
+        Assert.Equal(["KdAlpha"], Refused(With(Options, new KlForward()) with { KdAlpha = Schedule.Constant(0.5) }));
+    }
+
+    /// <summary>Text without soft targets is evaluated on by the teacher's distributions, too.</summary>
+    [Fact]
+    public async Task RunAsync_HeldOutText_IsComparedWithTheTeacher()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        await RunAsync(Options with { MaxSteps = 40, KdAlpha = Schedule.Constant(0) }, "teacher");
+        using var bare = new TraceFolder();
+        await bare.WriteAsync(Enumerable.Range(1, 20).Select(index => bare.Create(index) with { Logprobs = null }), dataset: bare.Dataset);
+        var options = Options with
+        {
+            Traces = [bare.Path],
+            Student = Folder.Out("teacher"),
+            Architecture = null,
+            Teacher = Folder.Out("teacher"),
+            EvalTraces = bare.Path,
+            EvalSteps = 1,
+            MetricForBestModel = HeldOutMetric.Kl,
+            MaxSteps = 1,
+            LearningRate = 1e-9,
+        };
+        var observer = new RecordingObserver();
+
+        await TrainStage.RunAsync(options, Folder.Out("student"), observer, TestContext.Current.CancellationToken);
+
+        var scores = observer.Values.Single(values => values.ContainsKey("eval_kl"));
+        Assert.InRange(scores["eval_kl"], -1e-6, 1e-6);
+        Assert.Equal(1, scores["eval_top1"]);
+    }
+
+    /// <summary>Worked solutions and text have no soft targets: where nothing else is minimised, their tokens have no loss.</summary>
+    [Fact]
+    public void Accumulate_SoftObjectiveAloneAndNoSoftTargets_HasNoLossAndNoGradient()
+    {
+        using var student = SampleSequences.Parameters();
+        var weights = TrainedWeights.All(student);
+        TraceTokens[] batch = [.. SampleSequences.Create(4).Select(sequence => sequence with { Soft = null })];
+        var plan = new ObjectivePlan { Objectives = [new KlForward()] };
+
+        var (loss, norm) = TestDevice.With(weights, () =>
+        {
+            using var workers = new GradientWorkers(weights, 2, 60);
+            var totals = workers.Accumulate(batch, plan.At(TrainingPoint.First) with { Measures = true });
+            return (totals.Loss, workers.GradientNorm());
+        });
+
+        Assert.Equal((0, 0), (loss, norm));
     }
 
     static IEnumerable<string> Refused(TrainOptions options) =>
