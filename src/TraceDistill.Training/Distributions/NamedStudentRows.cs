@@ -58,19 +58,16 @@ sealed class NamedStudentRows : StudentRows
 
     internal override Tensor GradientOf(Tensor loss)
     {
-        Tensor[] leaves = [_outcomes, .. _named.Select(named => named.Logits)];
-        // Of a leaf that the loss does not go through there is none.
-        Tensor?[] slopes =
-        [
-            .. autograd.grad([loss], leaves, retain_graph: true, allow_unused: true).Select(slope => slope.IsInvalid ? null : slope),
-        ];
+        // All leaves are gone through, or there would be none of some.
+        var whole = _named.Aggregate(loss.Plus(Nothing(_outcomes)), (sum, named) => sum.Plus(Nothing(named.Logits)));
+        var slopes = autograd.grad([whole], [_outcomes, .. _named.Select(named => named.Logits)], retain_graph: true);
         Tensor exponentials;
         using (no_grad())
         {
             exponentials = _logits.Exponentials.clone();
         }
 
-        return Gradient(_logits with { Exponentials = exponentials }, slopes[0] ?? zeros_like(_outcomes), slopes[1..]);
+        return Gradient(_logits with { Exponentials = exponentials }, slopes[0], [.. slopes.Skip(1)]);
     }
 
     protected override Tensor BestLogits() => maximum(ReportedLogits().amax([1]), _logits.LargestOthers());
@@ -78,6 +75,9 @@ sealed class NamedStudentRows : StudentRows
     protected override Tensor DrawnLogits() => _drawnLogits.squeeze(1);
 
     protected override Tensor ReportedLogits() => _outcomes.narrow(1, 0, K);
+
+    /// <summary>0, with a gradient of 0; of filling, whose logits are −∞, too.</summary>
+    static Tensor Nothing(Tensor leaf) => leaf.narrow(1, 0, 0).sum();
 
     Tensor Gradient(NamedLogits logits, Tensor outcomes, Tensor?[] named)
     {

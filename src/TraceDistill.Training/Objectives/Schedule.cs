@@ -39,7 +39,8 @@ public enum ScheduleKind
 public sealed record Schedule : IParsable<Schedule>
 {
     [Description(
-        "Course of the value: constant, linear, cosine, exponential or step; of a temperature also teacher_entropy, of kd_alpha gradient_balance"
+        "Course of the value: constant, linear, cosine, exponential or step; of a temperature also teacher_entropy, "
+            + "of kd_alpha gradient_balance"
     )]
     [JsonPropertyName("schedule")]
     public ScheduleKind Kind { get; init; }

@@ -33,7 +33,7 @@ public sealed class TeacherModel : IDisposable
         }
     }
 
-    /// <summary>Bytes that it comes to take on a device: a copy of its matrices for products, and off the CPU the weights themselves.</summary>
+    /// <summary>Bytes that it comes to take on a device: a copy of its matrices for products; off the CPU the weights too.</summary>
     /// <param name="device">Where it is to run.</param>
     /// <param name="dtype">Precision of its products.</param>
     public long BytesOn(Device device, ComputeDtype dtype)

@@ -52,7 +52,7 @@ public class DrawnTargetsTests
 
     /// <summary>
     /// RS-KD (arXiv 2503.16870), section 4: for Zipf-like distributions whose first twelve of 50,304 words have 0.8 of the mass, and a
-    /// student that is some way to them (log q is off by a quarter of a nat), the gradient of the output matrix over 16,384 tokens is that
+    /// student that is some way to them (log q is off by a quarter of a nat), the gradient of the output matrix over 4,096 tokens is that
     /// of full distillation but for noise where twelve tokens are drawn, and another where the top twelve are kept and made to sum to 1.
     /// </summary>
     [Fact]
