@@ -142,7 +142,10 @@ sealed class GenerationWorker : IDisposable
                 return;
             }
 
-            var (logprob, found) = alternatives is { } k ? Report(logits, token, k) : (float.NaN, 0);
+            var (logprob, found) = alternatives is not { } k ? (float.NaN, 0)
+                : sequence.Request.DrawsAlternatives
+                    ? ReportDrawn(logits, token, k, sequence.AlternativesOf(inPrompt ? promptIndex + 1 : null))
+                : Report(logits, token, k);
             ReadOnlySpan<int> ids = _topIds.AsSpan(0, found);
             ReadOnlySpan<float> logprobs = _topLogprobs.AsSpan(0, found);
             if (inPrompt)
@@ -168,6 +171,19 @@ sealed class GenerationWorker : IDisposable
         foreach (ref var logprob in _topLogprobs.AsSpan(0, found))
         {
             logprob = (float)(logprob - normalizer);
+        }
+
+        return ((float)(logits[token] - normalizer), found);
+    }
+
+    /// <summary>Log-probability of the token, and log(count / draws) of tokens drawn from the same distribution.</summary>
+    (float Logprob, int Found) ReportDrawn(ReadOnlySpan<float> logits, int token, int draws, SampleStream random)
+    {
+        var normalizer = _sampler.LogNormalizer(logits);
+        var found = 0;
+        foreach (var (drawn, count) in _sampler.DrawMany(random, draws))
+        {
+            (_topIds[found], _topLogprobs[found++]) = (drawn, (float)Math.Log((double)count / draws));
         }
 
         return ((float)(logits[token] - normalizer), found);

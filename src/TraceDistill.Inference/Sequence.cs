@@ -73,6 +73,10 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     /// <summary>The random number of the next draw.</summary>
     public double NextUniform() => _random.Uniform(_generated.Count);
 
+    /// <summary>The random numbers that draw the alternatives of a token.</summary>
+    /// <param name="promptIndex">Index of a prompt token; null for the one that is generated next.</param>
+    public SampleStream AlternativesOf(int? promptIndex) => _random.AlternativesOf(promptIndex ?? request.Prompt.Length + _generated.Count);
+
     public void AddPromptToken(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs) =>
         _prompt!.Add(token, logprob, topIds, topLogprobs);
 

@@ -25,6 +25,45 @@ sealed class TokenSampler(int vocabulary)
         return max + Math.Log(Exponentiate(max));
     }
 
+    /// <summary>Draws tokens with replacement from the distribution of the last <see cref="LogNormalizer"/>.</summary>
+    /// <param name="random">Its first <paramref name="draws"/> numbers are used.</param>
+    /// <param name="draws">Number of draws.</param>
+    /// <returns>The distinct tokens with their counts, the more frequent first, of equally frequent ones the lower id.</returns>
+    public IEnumerable<(int Token, int Count)> DrawMany(SampleStream random, int draws)
+    {
+        var total = 0.0;
+        for (var start = 0; start < vocabulary; start += Block)
+        {
+            total += TensorPrimitives.Sum<float>(_weights.AsSpan(start, int.Min(Block, vocabulary - start)));
+        }
+
+        var targets = Enumerable.Range(0, draws).Select(i => random.Uniform(i) * total).Order().ToArray();
+        var drawn = new int[draws];
+        var (done, passed) = (0, 0.0);
+        for (var start = 0; done < draws && start < vocabulary; start += Block)
+        {
+            var block = _weights.AsSpan(start, int.Min(Block, vocabulary - start));
+            var end = passed + TensorPrimitives.Sum<float>(block);
+            if (end <= targets[done])
+            {
+                passed = end;
+                continue;
+            }
+
+            for (var i = 0; i < block.Length; i++)
+            {
+                passed += block[i];
+                while (done < draws && targets[done] < passed)
+                {
+                    drawn[done++] = start + i;
+                }
+            }
+        }
+
+        drawn.AsSpan(done).Fill(TensorPrimitives.IndexOfMax<float>(_weights)); // Rounding left a remainder past the last weight.
+        return drawn.CountBy(token => token).Select(pair => (pair.Key, pair.Value)).OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key);
+    }
+
     /// <summary>Draws one token: temperature first, then top-k, then top-p, as transformers and vLLM do.</summary>
     /// <param name="logits">[V]</param>
     /// <param name="uniform">A number in [0, 1).</param>

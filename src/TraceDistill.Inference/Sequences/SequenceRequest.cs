@@ -39,6 +39,16 @@ public sealed record SequenceRequest
     /// </summary>
     public int? PromptTopLogprobs { get; init; }
 
+    /// <summary>
+    /// True where the alternatives of a token are tokens drawn from the model's own distribution in place of the likeliest ones: as many
+    /// independent draws with replacement as alternatives are asked for, at temperature 1 and from the whole vocabulary. Each distinct
+    /// one is reported once, the more frequent first, with log(count / draws) as its log-probability: the mean of these p̂ over seeds is
+    /// the distribution (RS-KD, arXiv 2503.16870, section 4).
+    /// </summary>
+    /// <remarks>Draws depend on seed, sample index and the token's position in the text, prompt included, and on nothing else.</remarks>
+    /// <value>False.</value>
+    public bool DrawsAlternatives { get; init; }
+
     /// <summary>Index of the first prompt token that is scored: what stands before it is context alone, and costs no logits.</summary>
     /// <value>1: nothing predicts the very first token.</value>
     public int FirstScored { get; init; } = 1;

@@ -69,6 +69,7 @@ sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, Gene
                 StopTokens = fields.IgnoreEndOfSequence ? [] : model.EndTokens,
                 TopLogprobs = TopLogprobs,
                 PromptTopLogprobs = Echo ? TopLogprobs : null,
+                DrawsAlternatives = fields.SampledLogprobs is not null,
                 Sink = sink,
             },
             cancellationToken

@@ -27,13 +27,19 @@ sealed record ChatCompletionRequest
             throw fields.Bad("top_logprobs", "needs logprobs: true");
         }
 
+        var generation = GenerationFields.Read(fields);
+        if (generation.SampledLogprobs is not null && (!asked || top > 0))
+        {
+            throw fields.Bad("sampled_logprobs", "needs logprobs: true, and takes the place of top_logprobs");
+        }
+
         return new ChatCompletionRequest
         {
             Model = fields.Text("model"),
             Prompt = ChatPrompt.Read(fields),
-            Generation = GenerationFields.Read(fields),
+            Generation = generation,
             MaxTokens = fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? fields.Integer("max_tokens", 1, int.MaxValue),
-            TopLogprobs = asked ? top ?? 0 : null,
+            TopLogprobs = asked ? generation.SampledLogprobs ?? top ?? 0 : null,
         };
     }
 }

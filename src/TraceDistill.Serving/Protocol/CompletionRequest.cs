@@ -33,13 +33,20 @@ sealed record CompletionRequest
         fields.Refuse("best_of", value =>
             value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var best) && best == generation.Choices
         );
+        var top = fields.Integer("logprobs", 0, mostLogprobs);
+        if (generation is { SampledLogprobs: not null } && (top != 0 || !generation.TokensAsTokenIds))
+        {
+            // Tokens of the same text would be one member of top_logprobs.
+            throw fields.Bad("sampled_logprobs", "needs logprobs: 0, whose alternatives it replaces, and return_tokens_as_token_ids: true");
+        }
+
         return new CompletionRequest
         {
             Model = fields.Text("model"),
             Prompts = ReadPrompts(fields),
             Generation = generation,
             MaxTokens = fields.Integer("max_tokens", 0, int.MaxValue) ?? DefaultMaxTokens,
-            TopLogprobs = fields.Integer("logprobs", 0, mostLogprobs),
+            TopLogprobs = generation.SampledLogprobs ?? top,
             Echo = fields.Flag("echo"),
         };
     }

@@ -9,6 +9,7 @@ sealed record GenerationFields
 {
     const int MostChoices = 128;
     const int MostStops = 16;
+    const int MostDraws = 256;
 
     /// <value>1.0</value>
     public double Temperature { get; private init; }
@@ -35,6 +36,14 @@ sealed record GenerationFields
 
     /// <summary>True where token strings are <c>token_id:N</c>, which, unlike text, is unique (vLLM's field).</summary>
     public bool TokensAsTokenIds { get; private init; }
+
+    /// <summary>
+    /// N: the reported alternatives of each token, echoed ones included, are N independent draws with replacement from the model's own
+    /// distribution (raw: before temperature, top-p and top-k) in place of the likeliest ones. Each distinct token stands there once, with
+    /// its count, and its logprob is log p̂ with p̂ = count / N; the token itself keeps its own true logprob. The draws are reproducible
+    /// from <see cref="Seed"/>, the choice's index and the token's position. Null: the likeliest ones (a field of this server's own).
+    /// </summary>
+    public int? SampledLogprobs { get; private init; }
 
     public bool Stream { get; private init; }
 
@@ -70,6 +79,7 @@ sealed record GenerationFields
             IgnoreEndOfSequence = fields.Flag("ignore_eos"),
             ReturnTokenIds = fields.Flag("return_token_ids"),
             TokensAsTokenIds = fields.Flag("return_tokens_as_token_ids"),
+            SampledLogprobs = fields.Integer("sampled_logprobs", 1, MostDraws),
             Stream = fields.Flag("stream"),
             StreamUsage = fields.Object("stream_options")?.Flag("include_usage") ?? false,
         };

@@ -6,7 +6,7 @@ namespace TraceDistill.Serving.Responses;
 /// <summary>Content of a <c>chat.completion.chunk</c>: the new text as a delta, and the token's logprobs.</summary>
 sealed class ChatChunks(GenerationJob job, TokenFragments fragments)
 {
-    readonly LogprobsWriter _logprobs = new(fragments);
+    readonly LogprobsWriter _logprobs = new(fragments, job.Fields.SampledLogprobs);
     readonly bool[] _begun = new bool[job.ChoiceCount];
 
     public void Write(Utf8JsonWriter json, StreamedToken one)

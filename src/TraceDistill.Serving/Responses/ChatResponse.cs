@@ -38,7 +38,7 @@ static class ChatResponse
             json.WriteString("content", choice.Text);
             json.WriteNull("refusal");
             json.WriteEndObject();
-            await WriteLogprobsAsync(body, choice, fragments);
+            await WriteLogprobsAsync(body, choice, new LogprobsWriter(fragments, job.Fields.SampledLogprobs));
             json.WriteString("finish_reason", choice.FinishReason);
             if (job.Fields.ReturnTokenIds)
             {
@@ -53,7 +53,7 @@ static class ChatResponse
         json.WriteEndObject();
     }
 
-    static async Task WriteLogprobsAsync(JsonBody body, Choice choice, TokenFragments fragments)
+    static async Task WriteLogprobsAsync(JsonBody body, Choice choice, LogprobsWriter writer)
     {
         if (choice.Result.Logprobs is not { } logprobs)
         {
@@ -61,7 +61,6 @@ static class ChatResponse
             return;
         }
 
-        var writer = new LogprobsWriter(fragments);
         body.Json.WriteStartObject("logprobs");
         body.Json.WriteStartArray("content");
         for (var t = 0; t < logprobs.Count; t++)

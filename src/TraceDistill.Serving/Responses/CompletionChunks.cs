@@ -19,7 +19,7 @@ sealed class CompletionChunks(ServedModel model, GenerationJob job)
             return;
         }
 
-        var columns = new CompletionLogprobs(model, job.Fields.TokensAsTokenIds);
+        var columns = new CompletionLogprobs(model, job.Fields);
         if (one.IsPrompt)
         {
             columns.AddPrompt(job.PromptOf(one.Choice), one.Tokens);

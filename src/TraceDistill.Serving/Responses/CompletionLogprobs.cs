@@ -1,6 +1,7 @@
 using System.Text.Json;
 using TraceDistill.Data.Generation;
 using TraceDistill.Serving.Model;
+using TraceDistill.Serving.Protocol;
 
 namespace TraceDistill.Serving.Responses;
 
@@ -8,8 +9,9 @@ namespace TraceDistill.Serving.Responses;
 /// The logprobs of <c>/v1/completions</c>, in columns: <c>tokens</c>, <c>token_logprobs</c>, <c>top_logprobs</c> (an
 /// object from token to logprob that always holds the chosen one, as OpenAI has it: at most k + 1 entries) and
 /// <c>text_offset</c> (in characters). The very first token of an echoed prompt has no logprob, and null in its place.
+/// Where alternatives are drawn, the chosen one is not put among them, and <c>top_counts</c> has an object from token to count.
 /// </summary>
-sealed class CompletionLogprobs(ServedModel model, bool tokensAsTokenIds)
+sealed class CompletionLogprobs(ServedModel model, GenerationFields fields)
 {
     readonly List<int> _tokens = [];
     readonly List<(TokenLogprobs Log, int Row)?> _rows = [];
@@ -57,6 +59,13 @@ sealed class CompletionLogprobs(ServedModel model, bool tokensAsTokenIds)
         _rows.ForEach(row => WriteTop(json, row));
         json.WriteEndArray();
 
+        if (fields.SampledLogprobs is { } draws)
+        {
+            json.WriteStartArray("top_counts");
+            _rows.ForEach(row => WriteCounts(json, row, draws));
+            json.WriteEndArray();
+        }
+
         json.WriteStartArray("text_offset");
         var offset = firstOffset;
         foreach (var token in _tokens)
@@ -99,7 +108,11 @@ sealed class CompletionLogprobs(ServedModel model, bool tokensAsTokenIds)
             WriteOne(log.TopIds[j], log.TopLogprobs[j]);
         }
 
-        WriteOne(log.TokenIds[index], log.Logprobs[index]);
+        if (fields.SampledLogprobs is null)
+        {
+            WriteOne(log.TokenIds[index], log.Logprobs[index]);
+        }
+
         json.WriteEndObject();
 
         // Different tokens may be the same text (parts of characters are all U+FFFD): the likelier one stands.
@@ -112,5 +125,22 @@ sealed class CompletionLogprobs(ServedModel model, bool tokensAsTokenIds)
         }
     }
 
-    string Name(int token) => tokensAsTokenIds ? $"token_id:{token}" : model.TokenText(token);
+    void WriteCounts(Utf8JsonWriter json, (TokenLogprobs Log, int Row)? row, int draws)
+    {
+        if (row is not var (log, index))
+        {
+            json.WriteNullValue();
+            return;
+        }
+
+        json.WriteStartObject();
+        for (var j = index * log.K; j < (index + 1) * log.K && log.TopIds[j] >= 0; j++)
+        {
+            json.WriteNumber(Name(log.TopIds[j]), LogprobsWriter.CountOf(log.TopLogprobs[j], draws));
+        }
+
+        json.WriteEndObject();
+    }
+
+    string Name(int token) => fields.TokensAsTokenIds ? $"token_id:{token}" : model.TokenText(token);
 }

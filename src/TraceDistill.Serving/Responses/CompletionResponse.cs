@@ -46,7 +46,7 @@ static class CompletionResponse
 
     static CompletionLogprobs Columns(ServedModel model, GenerationJob job, Choice choice)
     {
-        var columns = new CompletionLogprobs(model, job.Fields.TokensAsTokenIds);
+        var columns = new CompletionLogprobs(model, job.Fields);
         if (job.Echo)
         {
             columns.AddPrompt(choice.Prompt, choice.Result.PromptLogprobs!);

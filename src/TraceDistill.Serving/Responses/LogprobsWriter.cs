@@ -8,7 +8,9 @@ namespace TraceDistill.Serving.Responses;
 /// <summary>
 /// Writes entries of <c>logprobs.content</c>: <c>{"id","token","bytes","logprob","top_logprobs":[{"id","token","bytes","logprob"}]}</c>.
 /// </summary>
-sealed class LogprobsWriter(TokenFragments fragments)
+/// <param name="fragments">The start of each token's entry.</param>
+/// <param name="draws">Number of draws that the alternatives come from, which then have a <c>count</c> each; null for the likeliest.</param>
+sealed class LogprobsWriter(TokenFragments fragments, int? draws)
 {
     /// <summary>JSON has no −∞; this floor is vLLM's.</summary>
     const float Floor = -9999;
@@ -33,6 +35,13 @@ sealed class LogprobsWriter(TokenFragments fragments)
             }
 
             Append(topIds[j], topLogprobs[j]);
+            if (draws is { } n)
+            {
+                Append(",\"count\":"u8);
+                Utf8Formatter.TryFormat(CountOf(topLogprobs[j], n), _entry.AsSpan(_length), out var written);
+                _length += written;
+            }
+
             Append("}"u8);
         }
 
@@ -52,6 +61,9 @@ sealed class LogprobsWriter(TokenFragments fragments)
 
     /// <summary>A log-probability that JSON can hold.</summary>
     public static float Finite(float logprob) => float.Max(logprob, Floor);
+
+    /// <summary>How often a token of log p̂ = log(count / draws) was drawn.</summary>
+    public static int CountOf(float logprob, int draws) => (int)Math.Round(draws * Math.Exp(logprob));
 
     void Append(int token, float logprob)
     {
