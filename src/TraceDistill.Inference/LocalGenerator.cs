@@ -99,5 +99,6 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
             Seed = sampling.Seed ?? 0,
             StopTokens = _ends,
             TopLogprobs = sampling.TopLogprobs > 0 ? sampling.TopLogprobs : null,
+            DrawsAlternatives = sampling.DrawsAlternatives,
         };
 }

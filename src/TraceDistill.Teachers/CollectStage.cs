@@ -227,7 +227,7 @@ public static class CollectStage
 
     static StoreOptions StoreOptionsOf(GenerateOptions options)
     {
-        var rows = options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.TopLogprobs, options.Layout);
+        var rows = options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.Alternatives, options.Layout);
         return new StoreOptions(BlockCut.Every(rows), options.Reask, options.Synchronous)
         {
             Identity = CollectionIdentity.Of(options),
@@ -242,7 +242,8 @@ public static class CollectStage
             Temperature = options.Temperature,
             TopP = options.TopP,
             MaxTokens = options.MaxTokens,
-            TopLogprobs = options.TopLogprobs,
+            TopLogprobs = options.Alternatives,
+            DrawsAlternatives = options.SampledLogprobs is not null,
             ExtraBody = ExtraBody.Canonical(options.ExtraBody),
         };
 
@@ -284,10 +285,12 @@ public static class CollectStage
                 TokenizerHash = tokenizer?.Hash,
                 VocabularySize = tokenizer?.VocabularySize,
                 ChatTemplateHash = tokenizer?.ChatTemplateSource is { } source ? ChatTemplate.Parse(source, "chat_template").Hash : null,
-                TopK = capabilities.SoftTargetProblem is null ? options.TopLogprobs : 0,
-                // Under neutral settings the two kinds are the same numbers.
+                TopK = capabilities.SoftTargetProblem is null ? options.Alternatives : 0,
+                SampledLogprobs = capabilities.SoftTargetProblem is null ? options.SampledLogprobs : null,
+                // Under neutral settings the two kinds are the same numbers; draws are of the raw ones.
                 Logprobs =
-                    options.Temperature == 1 && SamplingDistortions.Of(options.TopP, ExtraBody.Canonical(options.ExtraBody)).Count == 0
+                    options.SampledLogprobs is not null
+                    || (options.Temperature == 1 && SamplingDistortions.Of(options.TopP, ExtraBody.Canonical(options.ExtraBody)).Count == 0)
                         ? LogprobKind.Raw
                         : capabilities.Logprobs ?? LogprobKind.Raw,
                 Temperature = options.Temperature,

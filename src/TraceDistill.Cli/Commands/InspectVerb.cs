@@ -181,10 +181,11 @@ sealed class InspectVerb : Verb<InspectOptions>
                 + $"top-p {data.TopP}, tokens known by {data.TokenIdentity.ToString().ToLowerInvariant()}"
         );
         observer.Message(
-            statistics.CapturedMass is { } mass
-                ? $"top {statistics.TopK}: {mass:0.00%} of the probability, {statistics.Entropy:0.000} "
+            statistics.CapturedMass is not { } mass ? "no soft targets: text alone"
+            : data.SampledLogprobs is { } draws
+                ? $"soft targets are sampled: {draws} draws of each token from the teacher's whole distribution, log(count / {draws})"
+            : $"top {statistics.TopK}: {mass:0.00%} of the probability, {statistics.Entropy:0.000} "
                     + $"nats a token, {data.Logprobs.ToString().ToLowerInvariant()} logprobs"
-                : "no soft targets: text alone"
         );
         if (SamplingDistortions.Warning(data) is { } warning)
         {

@@ -19,6 +19,12 @@ public sealed record SamplingSettings
     public int TopLogprobs { get; init; }
 
     /// <summary>
+    /// True where the alternatives are draws from the model's own distribution in place of the likeliest tokens: as many as
+    /// <see cref="TopLogprobs"/> says, each distinct one with log(count / draws).
+    /// </summary>
+    public bool DrawsAlternatives { get; init; }
+
+    /// <summary>
     /// More fields of the request, which only the server understands: the text of a JSON object, its members in ordinal order.
     /// </summary>
     /// <value>Null: none. A model in this process knows <c>chat_template_kwargs</c> alone.</value>

@@ -3,13 +3,18 @@ namespace TraceDistill.Data.Generation;
 /// <summary>The probability that a row of logprobs leaves out.</summary>
 public static class TailMass
 {
+    const double Unit = 1.0 / (1 << 23);
+
     /// <summary>
-    /// log(1 − Σ eˡ) = log(−expm1(logsumexp l)) in float64; −∞ where rounding has the entries sum to one or more, 0 where there are none.
+    /// log(1 − Σ eˡ) = log(−expm1(logsumexp l)) in float64; −∞ where the entries sum to one or more, or to so little less that rounding
+    /// them to float32 makes that much: nothing is outside the counts of draws, or outside a whole vocabulary. 0 where there are none.
     /// </summary>
+    /// <remarks>Rounding moves an entry by |l|·2⁻²⁴ at most, and once more where entries were put together: Σ eˡ·|l|·2⁻²³ in all.</remarks>
     public static float Logprob(ReadOnlySpan<float> logprobs)
     {
         double maximum = double.NegativeInfinity,
-            sum = 0;
+            sum = 0,
+            rounding = 0;
         foreach (var logprob in logprobs)
         {
             maximum = Math.Max(maximum, logprob);
@@ -18,11 +23,12 @@ public static class TailMass
         foreach (var logprob in logprobs)
         {
             sum += Math.Exp(logprob - maximum);
+            rounding += float.IsNegativeInfinity(logprob) ? 0 : Math.Exp(logprob) * Math.Abs(logprob) * Unit;
         }
 
         var covered = maximum + Math.Log(sum);
-        return covered < 0 ? (float)Math.Log(-Expm1(covered))
-            : double.IsNaN(covered) ? 0
+        return double.IsNaN(covered) ? 0
+            : -Expm1(covered) is var tail && tail > rounding ? (float)Math.Log(tail)
             : float.NegativeInfinity;
     }
 

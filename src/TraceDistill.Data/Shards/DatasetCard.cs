@@ -77,7 +77,7 @@ static class DatasetCard
             | teacher | {OneLine(dataset.Teacher)} |{Scoring(manifest)}
             | prompt function | {OneLine(dataset.PromptFunction ?? "not known")} |
             | sampling | temperature {Number(dataset.Temperature)}, top-p {Number(dataset.TopP)} |
-            | logprobs | top {dataset.TopK}, {kind} temperature and top-p) |
+            | logprobs | {Alternatives(dataset)}, {kind} temperature and top-p) |
             | token identity | {dataset.TokenIdentity.ToString().ToLowerInvariant()} |
             | tokenizer | {dataset.TokenizerHash ?? "not known"} |
             | vocabulary | {dataset.VocabularySize?.ToString(CultureInfo.InvariantCulture) ?? "not known"} |
@@ -185,6 +185,12 @@ static class DatasetCard
 
 
             """;
+
+    static string Alternatives(DatasetDescription dataset) =>
+        dataset.SampledLogprobs is { } draws
+            ? $"soft targets are sampled: of each token {draws} draws from the teacher's distribution, each distinct one with "
+                + $"log(count / {draws}), and no probability outside them"
+            : $"top {dataset.TopK}";
 
     /// <summary>Lines of the table that scored data sets have besides.</summary>
     static string Scoring(ShardManifest manifest) =>

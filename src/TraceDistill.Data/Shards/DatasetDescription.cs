@@ -29,6 +29,13 @@ public sealed record DatasetDescription
     /// <summary>Alternatives kept for each token; 0 where there are no soft targets.</summary>
     public int TopK { get; init; }
 
+    /// <summary>
+    /// N where the soft targets are N draws from the teacher's own distribution (before temperature and top-p): the alternatives of a token
+    /// are the distinct ones, each with log(count / N), and nothing is outside them. Null where they are the likeliest tokens.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? SampledLogprobs { get; init; }
+
     /// <value><see cref="LogprobKind.Raw"/></value>
     public LogprobKind Logprobs { get; init; } = LogprobKind.Raw;
 

@@ -62,6 +62,11 @@ public static class TraceId
             Append(fields, extra);
         }
 
+        if (sampling.DrawsAlternatives)
+        {
+            Append(fields, nameof(sampling.DrawsAlternatives)); // no JSON object, as further fields are
+        }
+
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(fields.WrittenSpan, hash);
         return TraceKey.Read(hash);

@@ -31,6 +31,7 @@ static class OptionRoles
             [nameof(GenerateOptions.FewShot)] = OptionRole.Identity,
             [nameof(GenerateOptions.FewShotCount)] = OptionRole.Identity,
             [nameof(GenerateOptions.TopLogprobs)] = OptionRole.Identity,
+            [nameof(GenerateOptions.SampledLogprobs)] = OptionRole.Identity,
             [nameof(GenerateOptions.Temperature)] = OptionRole.Identity,
             [nameof(GenerateOptions.TopP)] = OptionRole.Identity,
             [nameof(GenerateOptions.MaxTokens)] = OptionRole.Identity,

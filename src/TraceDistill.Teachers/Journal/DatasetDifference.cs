@@ -22,17 +22,17 @@ static class DatasetDifference
         using var now = JsonSerializer.SerializeToDocument(wanted);
         var differences = there
             .RootElement.EnumerateObject()
-            .Select(setting =>
-                (
-                    setting.Name,
-                    There: setting.Value.GetRawText(),
-                    Now: now.RootElement.TryGetProperty(setting.Name, out var value) ? value.GetRawText() : "none"
-                )
-            )
+            .Concat(now.RootElement.EnumerateObject())
+            .Select(setting => setting.Name)
+            .Distinct()
+            .Select(name => (Name: name, There: ValueOf(there, name), Now: ValueOf(now, name)))
             .Where(setting => setting.There != setting.Now)
             .Select(setting => $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(setting.Name)} {setting.There} there, {setting.Now} now");
         throw new InvalidInputException(
             $"{path}: holds traces collected in another way ({string.Join("; ", differences)}); name another folder with --out"
         );
     }
+
+    static string ValueOf(JsonDocument dataset, string name) =>
+        dataset.RootElement.TryGetProperty(name, out var value) ? value.GetRawText() : "none";
 }

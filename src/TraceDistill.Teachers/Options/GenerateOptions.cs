@@ -75,6 +75,15 @@ public sealed record GenerateOptions : TeacherOptions, IValidatableObject
     [Description("Alternatives for each token: the soft targets; 0 asks for text alone")]
     public int TopLogprobs { get; init; } = 20;
 
+    /// <summary>
+    /// The mean of soft targets that are drawn is the teacher's whole distribution, where that of the likeliest alternatives is not (RS-KD).
+    /// Stored as log(count / N); known by <c>tracedistill serve</c>, and so with <see cref="TeacherOptions.Serve"/>.
+    /// </summary>
+    /// <value>None: the likeliest alternatives.</value>
+    [Range(1, 256, ErrorMessage = "must be from 1 to 256")]
+    [Description("Soft targets drawn at random from the teacher's whole distribution for each token, in place of top_logprobs")]
+    public int? SampledLogprobs { get; init; }
+
     /// <value>1.</value>
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
     [Description("Traces for each problem")]
@@ -162,6 +171,9 @@ public sealed record GenerateOptions : TeacherOptions, IValidatableObject
     [Description("Import the results of batches (output and error files) instead of calling the endpoint")]
     public IReadOnlyList<string> BatchIn { get; init; } = [];
 
+    /// <summary>Alternatives for each token, drawn or the likeliest.</summary>
+    internal int Alternatives => SampledLogprobs ?? TopLogprobs;
+
     bool IsBatch => BatchOut is not null || BatchIn.Count > 0;
 
     /// <summary>The prompt directories in use, by name or path.</summary>
@@ -187,6 +199,14 @@ public sealed record GenerateOptions : TeacherOptions, IValidatableObject
         foreach (var problem in ValidateTeacher())
         {
             yield return problem;
+        }
+
+        if (IsBatch && SampledLogprobs is not null)
+        {
+            yield return new ValidationResult(
+                "no batch service draws soft targets; take serve, or an endpoint of tracedistill serve",
+                [nameof(SampledLogprobs)]
+            );
         }
 
         if (BatchOut is not null && BatchIn.Count > 0)

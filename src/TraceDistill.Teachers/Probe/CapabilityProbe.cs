@@ -50,7 +50,10 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         var dialect = await _attempts.NeedAsync(token => client.DialectAsync(token).AsTask(), models: null, cancellationToken);
         var models = await _attempts.NeedAsync(client.ListModelsAsync, models: null, cancellationToken);
         var brief = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, ProbeTokens), Seed = Seed };
-        var (first, problem) = sampling.TopLogprobs == 0 ? (null, null) : await AskForLogprobsAsync(brief, models, cancellationToken);
+        var (first, problem) =
+            sampling.TopLogprobs == 0 ? (null, null)
+            : sampling.DrawsAlternatives ? await AskForDrawsAsync(brief, cancellationToken)
+            : await AskForLogprobsAsync(brief, models, cancellationToken);
         first ??= await _attempts.NeedAsync(
             token => traffic.CompleteAsync(Question, brief with { TopLogprobs = 0 }, token),
             models,
@@ -66,7 +69,10 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
                 { TokenBytes: not null } => TokenIdentity.Bytes,
                 _ => TokenIdentity.Ids,
             },
-            TopLogprobs = logprobs is null ? 0 : LogprobCheck.MostAlternatives(logprobs),
+            TopLogprobs =
+                logprobs is null ? 0
+                : sampling.DrawsAlternatives ? sampling.TopLogprobs
+                : LogprobCheck.MostAlternatives(logprobs),
             PromptTokenIds = first.PromptTokenIds is not null,
             SoftTargetProblem = problem,
         };
@@ -125,8 +131,12 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         var answer = await AnswerAsync(dialect, sampling, cancellationToken);
         found = found with
         {
-            Logprobs = found.TopLogprobs == 0 ? null : await KindAsync(sampling, cancellationToken),
-            TopLogprobsLimit = found.TopLogprobs == 0 ? null : await LimitAsync(dialect, shortest, found.TopLogprobs, cancellationToken),
+            Logprobs =
+                found.TopLogprobs == 0 ? null
+                : sampling.DrawsAlternatives ? LogprobKind.Raw
+                : await KindAsync(sampling, cancellationToken),
+            TopLogprobsLimit =
+                found.TopLogprobs == 0 || sampling.DrawsAlternatives ? null : await LimitAsync(dialect, shortest, found.TopLogprobs, cancellationToken),
             ReasoningLogprobs = answer?.ReasoningLogprobs,
             EndOfSequenceLogprobs = answer?.EndOfSequenceLogprobs,
             OpensThinking = answer?.OpensThinking ?? false,
@@ -145,6 +155,19 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
                     $"{Endpoint} gives no logprobs for the tokens of the reasoning; take a server that does (vLLM, "
                     + "SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0",
             };
+    }
+
+    /// <summary>The answer with soft targets that are drawn, or why there can be none: most servers do not know the field.</summary>
+    async Task<(GenerationResult? Result, string? Problem)> AskForDrawsAsync(SamplingSettings sampling, CancellationToken cancellationToken)
+    {
+        var result = await _attempts.TryAsync(token => traffic.CompleteAsync(Question, sampling, token), cancellationToken);
+        return result?.Logprobs is { } logprobs && LogprobCheck.Problem(logprobs, sampling) is null
+            ? (result, null)
+            : (
+                null,
+                $"{Endpoint} does not know sampled_logprobs (it gives no {sampling.TopLogprobs} draws for each token); "
+                    + "use tracedistill serve, or collect the likeliest alternatives with --top-logprobs"
+            );
     }
 
     /// <summary>The answer with logprobs, or why there can be none; both where the logprobs are no good.</summary>

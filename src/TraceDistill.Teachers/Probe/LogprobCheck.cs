@@ -40,6 +40,13 @@ static class LogprobCheck
             return "returned the logprob of each token but no alternatives";
         }
 
+        if (sampling.DrawsAlternatives)
+        {
+            return AreDraws(logprobs, sampling.TopLogprobs)
+                ? null
+                : $"returned alternatives that are no counts of {sampling.TopLogprobs} draws";
+        }
+
         var rows = Enumerable.Range(0, logprobs.Count).Select(t => new Row(logprobs, t)).ToArray();
         var over = rows.Where(row => row.Mass > 1 + Tolerance).ToList();
         if (over.Count > MostContradictory * rows.Length)
@@ -60,6 +67,17 @@ static class LogprobCheck
             : Repeats(logprobs) ? "returned the same alternatives for one token after the other"
             : drawsFromAll && sampling.Temperature <= 1 && Misses(rows) ? "returned alternatives that are not those of the tokens drawn"
             : null;
+    }
+
+    /// <summary>Returns whether the alternatives of each token have whole counts, and together as many as were drawn.</summary>
+    static bool AreDraws(TokenLogprobs logprobs, int draws)
+    {
+        // Of a count: far above float32's rounding, and far below what two counts differ by.
+        const double tolerance = 1e-3;
+        return logprobs
+            .TopLogprobs.Select(logprob => draws * Math.Exp(logprob))
+            .Chunk(logprobs.K)
+            .All(row => Math.Abs(row.Sum() - draws) < tolerance && row.All(count => Math.Abs(count - Math.Round(count)) < tolerance));
     }
 
     /// <summary>Returns whether nothing but the temperature stands between the model's distribution and the token drawn.</summary>

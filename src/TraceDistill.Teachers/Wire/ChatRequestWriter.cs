@@ -56,7 +56,7 @@ static class ChatRequestWriter
         if (sampling.TopLogprobs > 0)
         {
             json.WriteBoolean("logprobs", true);
-            json.WriteNumber("top_logprobs", sampling.TopLogprobs);
+            json.WriteNumber(sampling.DrawsAlternatives ? "sampled_logprobs" : "top_logprobs", sampling.TopLogprobs);
             if (dialect.AsksForTokenIds)
             {
                 json.WriteBoolean("return_token_ids", true);

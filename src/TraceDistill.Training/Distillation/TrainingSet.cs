@@ -1,8 +1,10 @@
 using TraceDistill.Data.Prompts;
+using TraceDistill.Data.Shards;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Objectives;
 
 namespace TraceDistill.Training.Distillation;
 
@@ -93,6 +95,7 @@ sealed class TrainingSet : IDisposable
         foreach (var path in options.Traces.Select(set => set.Path))
         {
             var shards = await TraceShards.OpenAsync(path, options.TeacherTokenizer, options.KdTopK, tokenizer, chat, cancellationToken);
+            EnsureUnbiased(path, shards.Dataset, options);
             traces.Add(await survey.AddAsync(shards, cancellationToken));
             task ??= TaskDescription.OfTraces(path, shards.Dataset);
             EnsureAligned(path, shards.Aligner.Survival, options);
@@ -132,6 +135,37 @@ sealed class TrainingSet : IDisposable
             Digest = survey.Digest(),
             BytesAhead = survey.BytesAhead,
         };
+    }
+
+    /// <summary>
+    /// Refuses what undoes the draws that soft targets are: only the gradient of forward KL at T = 1, linear in the teacher's probabilities,
+    /// has for its mean that of the whole distribution.
+    /// </summary>
+    /// <exception cref="InvalidInputException">A setting is such.</exception>
+    static void EnsureUnbiased(string path, DatasetDescription dataset, TrainOptions options)
+    {
+        if (dataset.SampledLogprobs is not { } draws || options.KdAlpha.Range.High == 0)
+        {
+            return;
+        }
+
+        var wrong = new (string Setting, bool IsWrong)[]
+        {
+            ("kd_temperature: 1", options.KdTemperature.Range is not (1, 1)),
+            ("kd_missing_mass: tail_bucket", options.KdMissingMass != MissingMass.TailBucket),
+            ("kd_uld_weight: 0", options.KdUldWeight > 0),
+            ("no kd_top_k", options.KdTopK < dataset.TopK),
+        }
+            .Where(one => one.IsWrong)
+            .Select(one => one.Setting)
+            .ToList();
+        if (wrong.Count > 0)
+        {
+            throw new InvalidInputException(
+                $"{path}: its soft targets are {draws} draws of each token (sampled_logprobs), which train without bias by forward KL "
+                    + $"alone and as they are: set {string.Join(", ", wrong)}"
+            );
+        }
     }
 
     /// <summary>Takes the traces of <see cref="TrainOptions.EvalTraces"/>, which are evaluated on and not learned from.</summary>

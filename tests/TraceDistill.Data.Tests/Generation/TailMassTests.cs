@@ -1,5 +1,6 @@
 using System.Numerics;
 using TraceDistill.Data.Generation;
+using TraceDistill.Tests.Support;
 using Xunit;
 
 namespace TraceDistill.Data.Tests.Generation;
@@ -37,6 +38,22 @@ public sealed class TailMassTests
     [InlineData(1e-3f)]
     public void Logprob_CertaintyOrRoundingPastIt_LeavesNothing(float logprob) =>
         Assert.Equal(float.NegativeInfinity, TailMass.Logprob([logprob, -20]));
+
+    /// <summary>In either layout: float32 rounds log(count / N), and the sum is one all the same.</summary>
+    [Fact]
+    public void Logprob_CountsOfDraws_LeavesNothing()
+    {
+        var random = new Random(5);
+        for (var i = 0; i < 2_000; i++)
+        {
+            Assert.Equal(float.NegativeInfinity, TailMass.Logprob(SampledCounts.Row(random, random.Next(1, 257)).Logprobs));
+        }
+    }
+
+    /// <summary>What float32 can tell from one stays: half of the last digit of a sum is far less than one of these.</summary>
+    [Fact]
+    public void Logprob_LittleMoreThanRoundingLeavesOut_IsKept() =>
+        Assert.Equal(Math.Log(1e-6), TailMass.Logprob([(float)Math.Log(0.5), (float)Math.Log(0.499999)]), 0.1);
 
     /// <summary>2²⁰⁰ eˣ for x ≤ 0, by the series of e^(x/1024) raised to the 1024th power.</summary>
     static BigInteger Exponential(float x)

@@ -1,3 +1,4 @@
+using TraceDistill.Data.Generation;
 using System.Text;
 using System.Text.Json;
 using FsCheck;
@@ -12,6 +13,47 @@ namespace TraceDistill.Data.Tests.Shards;
 
 public sealed class ShardRoundTripTests
 {
+    /// <summary>Counts come back to the documented half step, without a tail, and the data set says that they are counts.</summary>
+    [Theory]
+    [InlineData(SoftTargetLayout.Plain, 12)]
+    [InlineData(SoftTargetLayout.Compact, 12)]
+    [InlineData(SoftTargetLayout.Plain, 256)]
+    [InlineData(SoftTargetLayout.Compact, 256)]
+    public async Task SampledSoftTargets_WrittenAndRead_AreTheSameCountsWithoutTail(SoftTargetLayout layout, int draws)
+    {
+        using var directory = new TemporaryDirectory();
+        var written = SampledCounts.Of(new Random(3), tokens: 40, draws);
+        var manifest = await SampleTraces.WriteAsync(
+            directory.Path,
+            [SampleTraces.Create(1) with { Logprobs = written }],
+            new ShardWriterOptions { Layout = layout },
+            SampleTraces.Dataset(draws) with
+            {
+                SampledLogprobs = draws,
+            }
+        );
+        var read = Assert.Single(await SampleTraces.ReadAsync(directory.Path)).Logprobs!;
+
+        Assert.Equal(draws, manifest.Dataset.SampledLogprobs);
+        Assert.Equal(draws, (await SampleTraces.OpenAsync(Directory.GetFiles(directory.Path, "*.parquet")[0])).Dataset.SampledLogprobs);
+        Assert.Contains($"sampled: of each token {draws} draws", File.ReadAllText(directory.File("README.md")), StringComparison.Ordinal);
+        Assert.Equal(written.TopIds, read.TopIds);
+        for (var t = 0; t < read.Count; t++)
+        {
+            var (row, exact) = (read.TopLogprobs[(t * draws)..((t + 1) * draws)], written.TopLogprobs[(t * draws)..((t + 1) * draws)]);
+            Assert.Equal(float.NegativeInfinity, TailMass.Logprob(row));
+            foreach (var (logprob, expected) in row.Zip(exact).TakeWhile(one => float.IsFinite(one.Second)))
+            {
+                var halfStep = layout == SoftTargetLayout.Plain ? 0 : (Math.Exp(-expected / 2) + Math.Sqrt(draws + 1)) / 1000;
+                Assert.Equal(expected, logprob, halfStep);
+                if (draws == 12)
+                {
+                    Assert.Equal(Math.Round(12 * Math.Exp(expected)), Math.Round(12 * Math.Exp(logprob)));
+                }
+            }
+        }
+    }
+
     [Fact]
     public async Task Traces_WrittenInPlainLayout_AreReadBackExactly()
     {

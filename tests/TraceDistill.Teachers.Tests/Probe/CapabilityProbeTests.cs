@@ -76,6 +76,59 @@ public sealed class CapabilityProbeTests
         Assert.Equal((TokenIdentity.Text, 0), (capabilities.TokenIdentity, capabilities.TopLogprobs));
     }
 
+    /// <summary>Most servers pass over a field that they do not know; some refuse it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ProbeAsync_ServerThatDoesNotDraw_SaysSo(bool refuses)
+    {
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                refuses && request.Contains("sampled_logprobs", StringComparison.Ordinal)
+                    ? Replies.Error(400, "Unrecognized request argument supplied: sampled_logprobs")(context, request)
+                    : Replies.Completion("46")(context, request)
+        );
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        var capabilities = await teacher.ProbeAsync(
+            TestTeacher.Sampling with
+            {
+                TopLogprobs = 12,
+                DrawsAlternatives = true,
+            },
+            TestTeacher.Token
+        );
+
+        Assert.Contains("does not know sampled_logprobs", capabilities.SoftTargetProblem, StringComparison.Ordinal);
+        Assert.Equal((TokenIdentity.Text, 0), (capabilities.TokenIdentity, capabilities.TopLogprobs));
+    }
+
+    /// <summary>ln 3/4 and ln 1/4: three of four draws, and one.</summary>
+    [Fact]
+    public async Task ProbeAsync_ServerThatDraws_IsAskedForDrawsAlone()
+    {
+        const string counts = """{"id":1,"logprob":-0.2876821,"count":3},{"id":2,"logprob":-1.3862944,"count":1}""";
+        await using var server = await ProtocolServer.StartAsync(
+            Logprobs($$"""{"token":"a","id":7,"logprob":-4.5,"top_logprobs":[{{counts}}]}""")
+        );
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        var capabilities = await teacher.ProbeAsync(
+            TestTeacher.Sampling with
+            {
+                TopLogprobs = 4,
+                DrawsAlternatives = true,
+                Temperature = 0.5,
+            },
+            TestTeacher.Token
+        );
+
+        Assert.Null(capabilities.SoftTargetProblem);
+        Assert.Equal((4, LogprobKind.Raw), (capabilities.TopLogprobs, capabilities.Logprobs));
+        Assert.Contains("\"sampled_logprobs\":4", server.Requests.First(), StringComparison.Ordinal);
+        Assert.DoesNotContain("\"top_logprobs\"", server.Requests.First(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task ProbeAsync_NoLogprobs_SaysWhichServersHaveThem() =>
         Assert.Contains(

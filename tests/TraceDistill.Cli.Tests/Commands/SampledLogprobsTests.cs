@@ -1,0 +1,109 @@
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Commands;
+
+/// <summary>Soft targets drawn from the embedded teacher's distribution, from the server to a student.</summary>
+public sealed class SampledLogprobsTests : IDisposable
+{
+    const int Draws = 12;
+
+    static readonly string Teacher = Path.Combine(TestPaths.RepositoryRoot, "data", "teacher");
+
+    readonly CliHarness _cli = new()
+    {
+        Stages = [new ProblemsVerb(), new GenerateVerb(), new ScoreVerb(), new TrainVerb()],
+        Others = [new InspectVerb()],
+        Clock = TimeProvider.System,
+    };
+
+    public void Dispose() => _cli.Dispose();
+
+    [Theory]
+    [InlineData("plain")]
+    [InlineData("compact")]
+    public async Task Generate_WithDraws_TeachesAStudentAndIsToldByInspect(string layout)
+    {
+        var traces = await GenerateAsync("--layout", layout);
+
+        Assert.Equal(Draws, ShardManifest.Load(_cli.File("traces"))!.Dataset.SampledLogprobs);
+        Assert.All(traces, AssertCounts);
+        await RunAsync("inspect", _cli.File("traces"));
+        Assert.Contains($"soft targets are sampled: {Draws} draws", _cli.Out + _cli.Error, StringComparison.Ordinal);
+        await RunAsync(Training());
+        Assert.True(File.Exists(Path.Combine(_cli.File("student"), "model.safetensors")));
+    }
+
+    [Theory]
+    [InlineData("--kd-temperature", "2", "kd_temperature: 1")]
+    [InlineData("--kd-missing-mass", "renormalize", "kd_missing_mass: tail_bucket")]
+    [InlineData("--kd-top-k", "3", "no kd_top_k")]
+    public async Task Train_OnDrawsWithWhatUndoesThem_IsRefusedInALine(string option, string value, string expected)
+    {
+        await GenerateAsync();
+
+        Assert.Equal(2, await _cli.RunAsync([.. Training(), option, value]));
+        Assert.Contains($"soft targets are {Draws} draws of each token", _cli.Error, StringComparison.Ordinal);
+        Assert.Contains(expected, _cli.Error, StringComparison.Ordinal);
+    }
+
+    static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    static void AssertCounts(Trace trace)
+    {
+        var logprobs = trace.Logprobs!;
+        foreach (var row in logprobs.TopLogprobs.Chunk(Draws))
+        {
+            Assert.Equal(float.NegativeInfinity, TailMass.Logprob(row));
+            Assert.Equal(Draws, row.Sum(logprob => Math.Round(Draws * Math.Exp(logprob))));
+        }
+    }
+
+    string[] Training() =>
+        [
+            "train",
+            "--traces",
+            _cli.File("traces"),
+            "--architecture",
+            "{hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64}",
+            "--max-steps",
+            "3",
+            "--batch-tokens",
+            "256",
+            "--out",
+            _cli.File("student"),
+        ];
+
+    async Task<List<Trace>> GenerateAsync(params string[] more)
+    {
+        await RunAsync("problems", "--family", "all", "--count", "6", "--seed", "5", "--out", _cli.File("problems.jsonl"));
+        await RunAsync([
+            "generate",
+            "--problems",
+            _cli.File("problems.jsonl"),
+            "--serve",
+            Teacher,
+            "--sampled-logprobs",
+            $"{Draws}",
+            "--max-tokens",
+            "90",
+            "--out",
+            _cli.File("traces"),
+            .. more,
+        ]);
+        return await ReadAsync("traces");
+    }
+
+    async Task RunAsync(params string[] arguments) => Assert.True(await _cli.RunAsync(arguments) == 0, _cli.Error);
+
+    async Task<List<Trace>> ReadAsync(string name)
+    {
+        var reader = await ShardReader.OpenAsync(_cli.File(name), cancellationToken: Token);
+        return await reader.ReadAsync(Token).ToListAsync(Token);
+    }
+}
