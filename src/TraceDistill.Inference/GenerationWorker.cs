@@ -142,7 +142,8 @@ sealed class GenerationWorker : IDisposable
                 return;
             }
 
-            var (logprob, found) = alternatives is not { } k ? (float.NaN, 0)
+            var (logprob, found) =
+                alternatives is not { } k ? (float.NaN, 0)
                 : sequence.Request.DrawsAlternatives
                     ? ReportDrawn(logits, token, k, sequence.AlternativesOf(inPrompt ? promptIndex + 1 : null))
                 : Report(logits, token, k);

@@ -49,6 +49,8 @@ public sealed class LocalScorer(GenerationEngine engine) : ITokenScorer, IDispos
                     Prompt = request.Tokens,
                     FirstScored = request.First,
                     PromptTopLogprobs = request.TopLogprobs,
+                    DrawsAlternatives = request.DrawSeed is not null,
+                    Seed = request.DrawSeed ?? 0,
                     MaxTokens = 0,
                     StopTokens = [],
                 },

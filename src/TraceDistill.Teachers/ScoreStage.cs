@@ -96,6 +96,7 @@ public static class ScoreStage
                 scorer,
                 encoder,
                 dataset,
+                options.Seed,
                 observer,
                 time,
                 account?.AtATime ?? TeacherAccount.AtATimeFor(options.Concurrency),
@@ -197,12 +198,15 @@ public static class ScoreStage
     )
     {
         var (ids, first) = teacher.Write(ProbeQuestion, ReasoningSplitter.Join("12 + 34 = 46", "46"));
-        var request = new ScoringRequest("of the probe", ids, first, options.TopLogprobs);
+        var request = new ScoringRequest("of the probe", ids, first, options.Alternatives)
+        {
+            DrawSeed = options.SampledLogprobs is null ? null : options.Seed,
+        };
         var capabilities = await pool.ProbeAsync(request, teacher.Tokenizer, cancellationToken);
         observer.Message($"{pool}: {capabilities}");
-        if (capabilities.TopLogprobs < options.TopLogprobs)
+        if (capabilities.TopLogprobs < options.Alternatives)
         {
-            observer.Message($"{pool} returns {capabilities.TopLogprobs} alternatives per token, not {options.TopLogprobs}");
+            observer.Message($"{pool} returns {capabilities.TopLogprobs} alternatives per token, not {options.Alternatives}");
         }
 
         return (new ScoreGuard(pool), capabilities);
@@ -221,7 +225,8 @@ public static class ScoreStage
             TokenizerHash = teacher.Tokenizer.Hash,
             VocabularySize = teacher.Tokenizer.VocabularySize,
             ChatTemplateHash = teacher.TemplateHash,
-            TopK = options.TopLogprobs,
+            TopK = options.Alternatives,
+            SampledLogprobs = options.SampledLogprobs,
             Logprobs = LogprobKind.Raw,
             Temperature = written?.Temperature ?? 1,
             TopP = written?.TopP ?? 1,

@@ -50,12 +50,13 @@ public sealed class SampledLogprobsTests(RunningServer running) : IClassFixture<
         Assert.Equal(all, counts.Sum());
 
         // Rare tokens together, where a normal distribution is no bound.
-        var outcomes = counts.Zip(expected, (count, logprob) => (Count: (double)count, P: Math.Exp(logprob))).ToLookup(one => one.P * all >= 25);
+        var outcomes = counts
+            .Zip(expected, (count, logprob) => (Count: (double)count, P: Math.Exp(logprob)))
+            .ToLookup(one => one.P * all >= 25);
         var rare = (Count: outcomes[false].Sum(one => one.Count), P: outcomes[false].Sum(one => one.P));
         Assert.True(outcomes[true].Count() >= 10);
-        Assert.All(
-            outcomes[true].Append(rare),
-            one => Assert.InRange(one.Count - (all * one.P), -5 * Deviation(one.P), 5 * Deviation(one.P))
+        Assert.All(outcomes[true].Append(rare), one =>
+            Assert.InRange(one.Count - (all * one.P), -5 * Deviation(one.P), 5 * Deviation(one.P))
         );
 
         static double Deviation(double p) => Math.Sqrt(all * p * (1 - p));
@@ -75,9 +76,8 @@ public sealed class SampledLogprobsTests(RunningServer running) : IClassFixture<
             Assert.Equal(draws, counts.Sum());
             Assert.Equal(counts.OrderDescending(), counts);
             Assert.Equal(top.Count, top.Select(one => one.GetProperty("id").GetInt32()).Distinct().Count());
-            Assert.All(
-                top,
-                one => Assert.Equal((float)Math.Log(one.GetProperty("count").GetInt32() / (double)draws), one.GetProperty("logprob").GetSingle())
+            Assert.All(top, one =>
+                Assert.Equal((float)Math.Log(one.GetProperty("count").GetInt32() / (double)draws), one.GetProperty("logprob").GetSingle())
             );
         }
 
@@ -109,8 +109,7 @@ public sealed class SampledLogprobsTests(RunningServer running) : IClassFixture<
     [Fact]
     public async Task Tokens_AskedForWithDraws_AreTheSameAsWithout()
     {
-        static JsonObject Body(string field, int value) =>
-            RunningServer.Chat(40, body => (body["logprobs"], body[field]) = (true, value));
+        static JsonObject Body(string field, int value) => RunningServer.Chat(40, body => (body["logprobs"], body[field]) = (true, value));
         var plain = await running.PostAsync(Chats, Body("top_logprobs", 5));
         var drawn = await running.PostAsync(Chats, Body("sampled_logprobs", 5));
 

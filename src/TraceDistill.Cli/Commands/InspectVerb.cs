@@ -185,7 +185,7 @@ sealed class InspectVerb : Verb<InspectOptions>
             : data.SampledLogprobs is { } draws
                 ? $"soft targets are sampled: {draws} draws of each token from the teacher's whole distribution, log(count / {draws})"
             : $"top {statistics.TopK}: {mass:0.00%} of the probability, {statistics.Entropy:0.000} "
-                    + $"nats a token, {data.Logprobs.ToString().ToLowerInvariant()} logprobs"
+                + $"nats a token, {data.Logprobs.ToString().ToLowerInvariant()} logprobs"
         );
         if (SamplingDistortions.Warning(data) is { } warning)
         {

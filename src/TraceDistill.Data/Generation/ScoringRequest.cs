@@ -11,6 +11,13 @@ public sealed record ScoringRequest(string Id, int[] Tokens, int First, int TopL
     /// <value>Null: such a server cannot be asked.</value>
     public string? Text { get; init; }
 
+    /// <summary>
+    /// Seed with which the alternatives are drawn from the model's own distribution, as many as <see cref="TopLogprobs"/> says and each
+    /// distinct one with log(count / draws).
+    /// </summary>
+    /// <value>Null: they are the likeliest tokens.</value>
+    public long? DrawSeed { get; init; }
+
     /// <summary>The tokens that are scored.</summary>
     public ReadOnlySpan<int> Scored => Tokens.AsSpan(First);
 }

@@ -61,7 +61,11 @@ sealed class TokenSampler(int vocabulary)
         }
 
         drawn.AsSpan(done).Fill(TensorPrimitives.IndexOfMax<float>(_weights)); // Rounding left a remainder past the last weight.
-        return drawn.CountBy(token => token).Select(pair => (pair.Key, pair.Value)).OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key);
+        return drawn
+            .CountBy(token => token)
+            .Select(pair => (pair.Key, pair.Value))
+            .OrderByDescending(pair => pair.Value)
+            .ThenBy(pair => pair.Key);
     }
 
     /// <summary>Draws one token: temperature first, then top-k, then top-p, as transformers and vLLM do.</summary>

@@ -55,7 +55,13 @@ sealed class CollectionIdentity
             ["tokenizer"] = Short(tokenizer.Hash),
             ["chat_template"] = Short(templateHash),
             ["top_logprobs"] = JsonSerializer.Serialize(options.TopLogprobs),
+            ["sampled_logprobs"] = options.SampledLogprobs is { } draws ? JsonSerializer.Serialize(draws) : "none",
         };
+        if (options.SampledLogprobs is not null)
+        {
+            values["seed"] = JsonSerializer.Serialize(options.Seed);
+        }
+
         if ((options.Serve ?? options.Teacher) is { } directory)
         {
             values["teacher"] = Files(directory, FilesOf(directory));

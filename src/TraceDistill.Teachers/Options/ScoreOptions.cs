@@ -29,6 +29,22 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
     [Description("Alternatives for each token: the soft targets")]
     public int TopLogprobs { get; init; } = 20;
 
+    /// <summary>
+    /// The mean of soft targets that are drawn is the teacher's whole distribution, where that of the likeliest alternatives is not (RS-KD).
+    /// Stored as log(count / N); known by a model directory and by <c>tracedistill serve</c>.
+    /// </summary>
+    /// <value>None: the likeliest alternatives.</value>
+    [Range(1, 256, ErrorMessage = "must be from 1 to 256")]
+    [Description("Soft targets drawn at random from the teacher's whole distribution for each token, in place of top_logprobs")]
+    public int? SampledLogprobs { get; init; }
+
+    /// <value>0.</value>
+    [Description("Base seed of sampled_logprobs; per-trace seeds are derived from it, the problem and the sample's index")]
+    public long Seed { get; init; }
+
+    /// <summary>Alternatives for each token, drawn or the likeliest.</summary>
+    internal int Alternatives => SampledLogprobs ?? TopLogprobs;
+
     /// <inheritdoc/>
     protected override bool ComputesHere => Serve is not null || Teacher is not null;
 

@@ -136,7 +136,9 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
                 : sampling.DrawsAlternatives ? LogprobKind.Raw
                 : await KindAsync(sampling, cancellationToken),
             TopLogprobsLimit =
-                found.TopLogprobs == 0 || sampling.DrawsAlternatives ? null : await LimitAsync(dialect, shortest, found.TopLogprobs, cancellationToken),
+                found.TopLogprobs == 0 || sampling.DrawsAlternatives
+                    ? null
+                    : await LimitAsync(dialect, shortest, found.TopLogprobs, cancellationToken),
             ReasoningLogprobs = answer?.ReasoningLogprobs,
             EndOfSequenceLogprobs = answer?.EndOfSequenceLogprobs,
             OpensThinking = answer?.OpensThinking ?? false,
@@ -163,11 +165,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         var result = await _attempts.TryAsync(token => traffic.CompleteAsync(Question, sampling, token), cancellationToken);
         return result?.Logprobs is { } logprobs && LogprobCheck.Problem(logprobs, sampling) is null
             ? (result, null)
-            : (
-                null,
-                $"{Endpoint} does not know sampled_logprobs (it gives no {sampling.TopLogprobs} draws for each token); "
-                    + "use tracedistill serve, or collect the likeliest alternatives with --top-logprobs"
-            );
+            : (null, $"{Endpoint} {LogprobCheck.DrawsNotKnown(sampling.TopLogprobs)}");
     }
 
     /// <summary>The answer with logprobs, or why there can be none; both where the logprobs are no good.</summary>

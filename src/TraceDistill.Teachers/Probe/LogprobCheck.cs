@@ -24,6 +24,26 @@ static class LogprobCheck
     /// <summary>Standard deviations that chance does not reach over any number of answers.</summary>
     const double MostDeviation = 6;
 
+    /// <summary>Looks at the logprobs of a text that was scored, of which no token was drawn.</summary>
+    /// <inheritdoc cref="Problem(TokenLogprobs, SamplingSettings)"/>
+    /// <param name="request">What was asked for.</param>
+    public static string? Problem(TokenLogprobs logprobs, ScoringRequest request) =>
+        // Probability is a temperature's and a filter's only where tokens are drawn.
+        Problem(
+            logprobs,
+            new SamplingSettings
+            {
+                Temperature = 0,
+                TopLogprobs = request.TopLogprobs,
+                DrawsAlternatives = request.DrawSeed is not null,
+            }
+        );
+
+    /// <summary>What is wrong with a server that gives no draws, as the rest of a sentence that its name begins.</summary>
+    public static string DrawsNotKnown(int draws) =>
+        $"does not know sampled_logprobs (it gives no {draws} draws for each token); "
+        + "use tracedistill serve, or take the likeliest alternatives with --top-logprobs";
+
     /// <summary>Looks at an answer's logprobs with statistics that cost little beside reading them.</summary>
     /// <param name="logprobs">Of one answer.</param>
     /// <param name="sampling">Sampling settings of the request.</param>

@@ -12,9 +12,6 @@ namespace TraceDistill.Teachers.Probe;
 /// </summary>
 sealed class ScoringProbe(TeacherClient client, ProbeTraffic traffic, TimeProvider time, Func<double> random)
 {
-    /// <summary>Probability is a temperature's and a filter's only where tokens are drawn: here none is.</summary>
-    static readonly SamplingSettings NotDrawn = new() { Temperature = 0 };
-
     readonly ProbeAttempts _attempts = new(client.Endpoint, time, random);
 
     /// <param name="request">A short text, with as many alternatives as the run asks for.</param>
@@ -42,9 +39,13 @@ sealed class ScoringProbe(TeacherClient client, ProbeTraffic traffic, TimeProvid
                     break;
                 }
 
-                if (LogprobCheck.Problem(scored.Logprobs, NotDrawn) is { } problem)
+                if (LogprobCheck.Problem(scored.Logprobs, request) is { } problem)
                 {
-                    throw new TeacherUnavailableException($"{client.Endpoint} {problem}; use a server that returns real logprobs");
+                    throw new TeacherUnavailableException(
+                        request.DrawSeed is null
+                            ? $"{client.Endpoint} {problem}; use a server that returns real logprobs"
+                            : $"{client.Endpoint} {LogprobCheck.DrawsNotKnown(request.TopLogprobs)}"
+                    );
                 }
 
                 client.Scoring = way;
@@ -52,7 +53,7 @@ sealed class ScoringProbe(TeacherClient client, ProbeTraffic traffic, TimeProvid
                 {
                     Dialect = dialect.Name,
                     TokenIdentity = scored.Identity,
-                    TopLogprobs = LogprobCheck.MostAlternatives(scored.Logprobs),
+                    TopLogprobs = request.DrawSeed is null ? LogprobCheck.MostAlternatives(scored.Logprobs) : request.TopLogprobs,
                     Logprobs = LogprobKind.Raw,
                     PromptScoring = way.Name,
                     AddsFirstToken = way.LeavesOutFirst,
@@ -60,7 +61,9 @@ sealed class ScoringProbe(TeacherClient client, ProbeTraffic traffic, TimeProvid
             }
         }
 
-        throw Describe(refusals);
+        throw request.DrawSeed is not null && refusals.Find(refusal => refusal.Failure.IsAboutLogprobs).Failure is { } unknown
+            ? new TeacherUnavailableException($"{client.Endpoint} {LogprobCheck.DrawsNotKnown(request.TopLogprobs)}", unknown)
+            : Describe(refusals);
     }
 
     /// <summary>

@@ -25,7 +25,13 @@ sealed class EchoForm : IScoringForm
         json.WriteStartObject();
         CompletionFields.Write(json, call);
         json.WriteBoolean("echo", true);
-        json.WriteNumber("logprobs", call.TopLogprobs);
+        json.WriteNumber("logprobs", call.DrawSeed is null ? call.TopLogprobs : 0);
+        if (call.DrawSeed is { } seed)
+        {
+            json.WriteNumber("sampled_logprobs", call.TopLogprobs);
+            json.WriteNumber("seed", seed);
+        }
+
         if (call.Dialect.AsksForTokenIds)
         {
             json.WriteBoolean("return_tokens_as_token_ids", true);

@@ -45,7 +45,17 @@ sealed record ScoringWay(IScoringForm Form)
 /// <param name="First">Index in <paramref name="Ids"/> of the first token whose logprobs are wanted.</param>
 /// <param name="TopLogprobs">Alternatives for each token.</param>
 /// <param name="NewTokens">Tokens to generate behind them.</param>
-sealed record ScoringCall(string Model, Dialect Dialect, int[] Ids, string? Text, int First, int TopLogprobs, int NewTokens);
+/// <param name="DrawSeed">Seed with which alternatives are drawn; null for the likeliest. Echo alone has fields for it.</param>
+sealed record ScoringCall(
+    string Model,
+    Dialect Dialect,
+    int[] Ids,
+    string? Text,
+    int First,
+    int TopLogprobs,
+    int NewTokens,
+    long? DrawSeed = null
+);
 
 /// <summary>A form in which logprobs of a text are asked for and come back.</summary>
 interface IScoringForm

@@ -12,8 +12,6 @@ sealed class ScoreGuard(ITokenScorer inner) : ITokenScorer
 {
     const int Recent = 40;
 
-    static readonly SamplingSettings NotDrawn = new() { Temperature = 0 };
-
     readonly Lock _lock = new();
     readonly Queue<bool> _answers = new();
 
@@ -22,7 +20,7 @@ sealed class ScoreGuard(ITokenScorer inner) : ITokenScorer
         try
         {
             var logprobs = await inner.ScoreAsync(request, cancellationToken);
-            if (LogprobCheck.Problem(logprobs, NotDrawn) is { } problem)
+            if (LogprobCheck.Problem(logprobs, request) is { } problem)
             {
                 throw new UnscorableTextException("with logprobs that are none", $"text {request.Id}: the teacher {problem}");
             }

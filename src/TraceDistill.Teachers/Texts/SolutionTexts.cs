@@ -30,7 +30,7 @@ sealed class SolutionTexts : ITextSource
     {
         _problems = new ProblemSource(options.Problems!, Limit: null, Partition.Whole) { Options = options };
         _verifier = verifier;
-        Cut = BlockCut.Every(StoreOptions.RowsFor(LongSolution, options.TopLogprobs, options.Layout));
+        Cut = BlockCut.Every(StoreOptions.RowsFor(LongSolution, options.Alternatives, options.Layout));
     }
 
     public string Path => _problems.Path;

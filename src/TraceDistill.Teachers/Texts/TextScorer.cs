@@ -14,6 +14,7 @@ namespace TraceDistill.Teachers.Texts;
 /// Has a teacher score the rows of a plan that are not there yet, a bounded number at a time, and puts each into the journal before it
 /// counts. Rows that cannot be scored are kept without soft targets, once all others are there.
 /// </summary>
+/// <param name="seed">Base seed of alternatives that are drawn.</param>
 /// <param name="allowedMissing">Rows that may be kept without soft targets because the teacher kept failing.</param>
 /// <param name="retryFor">How long texts that failed are asked for again while none of them succeeds.</param>
 /// <param name="asking">As for <see cref="CollectionLoop{T}"/>.</param>
@@ -21,6 +22,7 @@ sealed class TextScorer(
     ITokenScorer teacher,
     TextEncoder encoder,
     DatasetDescription dataset,
+    long seed,
     IRunObserver observer,
     TimeProvider time,
     int concurrency,
@@ -140,7 +142,11 @@ sealed class TextScorer(
         var trace = text.Trace;
         try
         {
-            var request = encoder.Encode(trace, dataset.TopK);
+            var request = encoder.Encode(trace, dataset.TopK) with
+            {
+                // As the trace itself was drawn with: then the draws are those of its generation.
+                DrawSeed = dataset.SampledLogprobs is null ? null : SampleSeed.Of(seed, trace.ProblemId, trace.SampleIndex),
+            };
             var logprobs = await teacher.ScoreAsync(request, cancellationToken);
             if (!request.Scored.SequenceEqual(logprobs.TokenIds))
             {

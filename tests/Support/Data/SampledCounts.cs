@@ -27,7 +27,10 @@ static class SampledCounts
             TokenIds = [.. rows.Select(row => row.Ids[0])],
             Logprobs = [.. rows.Select(row => row.Logprobs[0])],
             TopIds = [.. rows.SelectMany(row => row.Ids.Concat(Enumerable.Repeat(-1, draws - row.Ids.Length)))],
-            TopLogprobs = [.. rows.SelectMany(row => row.Logprobs.Concat(Enumerable.Repeat(float.NegativeInfinity, draws - row.Ids.Length)))],
+            TopLogprobs =
+            [
+                .. rows.SelectMany(row => row.Logprobs.Concat(Enumerable.Repeat(float.NegativeInfinity, draws - row.Ids.Length))),
+            ],
         };
     }
 }

@@ -1,8 +1,8 @@
-using TraceDistill.Data.Generation;
 using System.Text;
 using System.Text.Json;
 using FsCheck;
 using FsCheck.Xunit;
+using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Tests.Support;

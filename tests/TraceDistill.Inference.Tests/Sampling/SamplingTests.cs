@@ -31,6 +31,43 @@ public class SamplingTests
         Assert.Equal(10_001 + Math.Log(1 + Math.Exp(-1)), new TokenSampler(3).LogNormalizer(logits), 1e-6);
     }
 
+    /// <summary>Zipf's law over a vocabulary of many blocks, the last one short, with a stretch of tokens that cannot be.</summary>
+    [Fact]
+    public void DrawMany_ZipfLikeVocabulary_CountsAsItsProbabilities()
+    {
+        const int vocabulary = 5_000,
+            draws = 64,
+            rows = 2_000;
+        float[] logits =
+        [
+            .. Enumerable.Range(0, vocabulary).Select(id => id is >= 200 and < 900 ? float.NegativeInfinity : -(float)Math.Log(1 + id)),
+        ];
+        var sampler = new TokenSampler(vocabulary);
+        var normalizer = sampler.LogNormalizer(logits);
+        var counts = new double[vocabulary];
+        for (var row = 0; row < rows; row++)
+        {
+            var drawn = sampler.DrawMany(new SampleStream(7, row % 3).AlternativesOf(row), draws).ToArray();
+            Assert.Equal(drawn.OrderByDescending(one => one.Count).ThenBy(one => one.Token), drawn);
+            Assert.Equal(drawn.Length, drawn.DistinctBy(one => one.Token).Count());
+            Assert.Equal(draws, drawn.Sum(one => one.Count));
+            foreach (var (token, count) in drawn)
+            {
+                counts[token] += count;
+            }
+        }
+
+        const double all = (double)draws * rows;
+        Assert.All(Enumerable.Range(0, vocabulary), id =>
+        {
+            // Five standard deviations of a binomial; where few are expected, of Poisson's law, which has the longer tail.
+            var p = Math.Exp(logits[id] - normalizer);
+            var bound = 5 * Math.Sqrt(all * p * (1 - p));
+            Assert.InRange(counts[id] - (all * p), -bound, p * all >= 25 ? bound : bound + 5);
+            Assert.True(p > 0 || counts[id] == 0);
+        });
+    }
+
     [Theory]
     [InlineData(1, 1, 0)]
     [InlineData(0.5, 1, 0)]

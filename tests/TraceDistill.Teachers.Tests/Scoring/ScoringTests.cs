@@ -300,6 +300,29 @@ public sealed class ScoringTests
         Assert.Contains("made-up logprobs", refusal.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>What they return in place of draws, or nothing, is no soft target of this kind.</summary>
+    [Theory]
+    [InlineData("vllm", false)]
+    [InlineData("sglang", false)]
+    [InlineData("compatible", false)]
+    [InlineData("compatible", true)]
+    public async Task ProbeAsync_ServerThatDoesNotDraw_IsRefusedForDraws(string form, bool refuses)
+    {
+        await using var server = await ScoringServer.StartAsync(form);
+        for (var i = 0; refuses && i < 5; i++)
+        {
+            server.First.Enqueue(Replies.Error(400, "Unrecognized request argument supplied: sampled_logprobs"));
+        }
+
+        using var teacher = Teacher(server);
+
+        var refusal = await Assert.ThrowsAsync<TeacherUnavailableException>(() =>
+            teacher.ProbeAsync(Request(Sentence, first: 10) with { DrawSeed = 1 }, ScoringServer.Vocabulary, TestTeacher.Token)
+        );
+
+        Assert.Contains("does not know sampled_logprobs", refusal.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>JSON has no −∞: servers write −9999, or words of Python's.</summary>
     [Fact]
     public async Task ScoreAsync_LogprobThatIsNoNumber_CostsTheTextAndSaysWhy()
