@@ -9,7 +9,7 @@ namespace TraceDistill.Serving.Responses;
 /// Writes entries of <c>logprobs.content</c>: <c>{"id","token","bytes","logprob","top_logprobs":[{"id","token","bytes","logprob"}]}</c>.
 /// </summary>
 /// <param name="fragments">The start of each token's entry.</param>
-/// <param name="draws">Number of draws that the alternatives come from, which then have a <c>count</c> each; null for the likeliest.</param>
+/// <param name="draws">Number of draws that alternatives come from, which then have a <c>count</c> each; null for the likeliest.</param>
 sealed class LogprobsWriter(TokenFragments fragments, int? draws)
 {
     /// <summary>JSON has no −∞; this floor is vLLM's.</summary>

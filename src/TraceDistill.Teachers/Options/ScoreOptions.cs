@@ -30,7 +30,7 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
     public int TopLogprobs { get; init; } = 20;
 
     /// <summary>
-    /// The mean of soft targets that are drawn is the teacher's whole distribution, where that of the likeliest alternatives is not (RS-KD).
+    /// The mean of soft targets that are drawn is the teacher's whole distribution; that of the likeliest alternatives is not (RS-KD).
     /// Stored as log(count / N); known by a model directory and by <c>tracedistill serve</c>.
     /// </summary>
     /// <value>None: the likeliest alternatives.</value>

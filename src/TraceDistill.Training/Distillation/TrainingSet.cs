@@ -4,6 +4,7 @@ using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Distributions;
 using TraceDistill.Training.Objectives;
 
 namespace TraceDistill.Training.Distillation;
@@ -138,33 +139,39 @@ sealed class TrainingSet : IDisposable
     }
 
     /// <summary>
-    /// Refuses what undoes the draws that soft targets are: only the gradient of forward KL at T = 1, linear in the teacher's probabilities,
-    /// has for its mean that of the whole distribution.
+    /// Refuses what undoes the draws that soft targets are: only the gradient of forward KL at T = 1, linear in the teacher's
+    /// probabilities, has for its mean that of the whole distribution.
     /// </summary>
     /// <exception cref="InvalidInputException">A setting is such.</exception>
     static void EnsureUnbiased(string path, DatasetDescription dataset, TrainOptions options)
     {
-        if (dataset.SampledLogprobs is not { } draws || options.KdAlpha.Range.High == 0)
+        var soft = options.ResolveObjectives().Objectives.Where(objective => objective.NeedsSoftTargets).ToList();
+        if (dataset.SampledLogprobs is not { } draws || soft.Count == 0 || options.Teacher is not null)
         {
-            return;
+            return; // a teacher on disk says itself what the stored draws would
         }
 
-        var wrong = new (string Setting, bool IsWrong)[]
-        {
-            ("kd_temperature: 1", options.KdTemperature.Range is not (1, 1)),
-            ("kd_missing_mass: tail_bucket", options.KdMissingMass != MissingMass.TailBucket),
-            ("kd_uld_weight: 0", options.KdUldWeight > 0),
-            ("no kd_top_k", options.KdTopK < dataset.TopK),
-        }
-            .Where(one => one.IsWrong)
-            .Select(one => one.Setting)
+        var wrong = soft.Where(objective => objective is not KlForward)
+            .Select(objective => $"leave out {(options.Objectives.Count > 0 ? $"the objective {objective.Name}" : "kd_uld_weight")}")
             .ToList();
+        Add(soft.OfType<KlForward>().Any(objective => objective.Temperature?.Range is not (1, 1)), "set the temperature to 1");
+        Add(options.KdMissingMass != MissingMass.TailBucket, "set kd_missing_mass: tail_bucket");
+        Add(options.KdSampling != SoftTargetSampling.None, "leave out kd_sampling");
+        Add(options.KdTopK < dataset.TopK, "leave out kd_top_k");
         if (wrong.Count > 0)
         {
             throw new InvalidInputException(
-                $"{path}: its soft targets are {draws} draws of each token (sampled_logprobs), which train without bias by forward KL "
-                    + $"alone and as they are: set {string.Join(", ", wrong)}"
+                $"{path}: its soft targets are {draws} draws of each token (sampled_logprobs), which train without bias by kl_forward "
+                    + $"alone, as they are: {string.Join(", ", wrong)}"
             );
+        }
+
+        void Add(bool isWrong, string advice)
+        {
+            if (isWrong)
+            {
+                wrong.Add(advice);
+            }
         }
     }
 

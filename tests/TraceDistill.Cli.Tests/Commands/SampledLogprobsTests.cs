@@ -81,9 +81,15 @@ public sealed class SampledLogprobsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--kd-temperature", "2", "kd_temperature: 1")]
-    [InlineData("--kd-missing-mass", "renormalize", "kd_missing_mass: tail_bucket")]
-    [InlineData("--kd-top-k", "3", "no kd_top_k")]
+    [InlineData("--kd-temperature", "2", "set the temperature to 1")]
+    [InlineData("--kd-missing-mass", "renormalize", "set kd_missing_mass: tail_bucket")]
+    [InlineData("--kd-missing-mass", "uniform_tail", "set kd_missing_mass: tail_bucket")]
+    [InlineData("--kd-missing-mass", "residual_to_label", "set kd_missing_mass: tail_bucket")]
+    [InlineData("--kd-sampling", "sampled_top_k", "leave out kd_sampling")]
+    [InlineData("--kd-uld-weight", "0.1", "leave out kd_uld_weight")]
+    [InlineData("--objectives", "{jeffreys: 1}", "leave out the objective jeffreys")]
+    [InlineData("--objectives", "{kl_forward: {temperature: 2}}", "set the temperature to 1")]
+    [InlineData("--kd-top-k", "3", "leave out kd_top_k")]
     public async Task Train_OnDrawsWithWhatUndoesThem_IsRefusedInALine(string option, string value, string expected)
     {
         await GenerateAsync();
