@@ -555,6 +555,14 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
                 [nameof(KdSampling)]
             );
         }
+
+        if (
+            KdSampling != SoftTargetSampling.None
+            && objectives.OfType<Divergence>().Any(divergence => divergence.TokenWeight != TokenWeight.Uniform)
+        )
+        {
+            yield return new ValidationResult("token_weight goes by the draws themselves; leave one of the two out", [nameof(KdSampling)]);
+        }
     }
 
     static IEnumerable<string> ProblemsOf(Objective objective)

@@ -155,6 +155,7 @@ sealed class TrainingSet : IDisposable
             .Select(objective => $"leave out {(options.Objectives.Count > 0 ? $"the objective {objective.Name}" : "kd_uld_weight")}")
             .ToList();
         Add(soft.OfType<KlForward>().Any(objective => objective.Temperature?.Range is not (1, 1)), "set the temperature to 1");
+        Add(soft.OfType<KlForward>().Any(objective => objective.TokenWeight != TokenWeight.Uniform), "leave out token_weight");
         Add(options.KdMissingMass != MissingMass.TailBucket, "set kd_missing_mass: tail_bucket");
         Add(options.KdSampling != SoftTargetSampling.None, "leave out kd_sampling");
         Add(options.KdTopK < dataset.TopK, "leave out kd_top_k");

@@ -264,6 +264,7 @@ public sealed class TeacherModelTests : TrainStageCase
         Assert.Equal(["KdSampling"], Refused(With(drawn, new KlReverse())));
         Assert.Equal(["KdSampling"], Refused(drawn with { KdTemperature = Schedule.Constant(2) }));
         Assert.Equal(["KdSampling"], Refused(With(drawn, new KlForward { Temperature = Schedule.Constant(2) })));
+        Assert.Equal(["KdSampling"], Refused(With(drawn, new KlForward { TokenWeight = TokenWeight.Gap })));
         Assert.Equal(["KdMissingMass"], Refused(taught with { KdMissingMass = MissingMass.Renormalize }));
         Assert.Equal(["KdMissingMass"], Refused(drawn with { KdMissingMass = MissingMass.Renormalize }));
         Assert.Equal(["KdDraws"], Refused(Options with { KdDraws = 5 }));
