@@ -10,7 +10,9 @@ public static class TailMass
     /// them to float32 makes that much: nothing is outside the counts of draws, or outside a whole vocabulary. 0 where there are none.
     /// </summary>
     /// <remarks>Rounding moves an entry by |l|·2⁻²⁴ at most, and once more where entries were put together: Σ eˡ·|l|·2⁻²³ in all.</remarks>
-    public static float Logprob(ReadOnlySpan<float> logprobs)
+    /// <param name="logprobs">Natural-log probabilities of the entries.</param>
+    /// <param name="keepsLeast">True where even what rounding explains is a tail: for who raises it to a power below one.</param>
+    public static float Logprob(ReadOnlySpan<float> logprobs, bool keepsLeast = false)
     {
         double maximum = double.NegativeInfinity,
             sum = 0,
@@ -28,7 +30,7 @@ public static class TailMass
 
         var covered = maximum + Math.Log(sum);
         return double.IsNaN(covered) ? 0
-            : -Expm1(covered) is var tail && tail > rounding ? (float)Math.Log(tail)
+            : -Expm1(covered) is var tail && tail > (keepsLeast ? 0 : rounding) ? (float)Math.Log(tail)
             : float.NegativeInfinity;
     }
 

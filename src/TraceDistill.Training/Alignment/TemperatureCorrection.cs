@@ -105,7 +105,7 @@ public sealed class TemperatureCorrection
         }
 
         // In logarithms: at a low temperature q_n itself is below the smallest number that is not zero.
-        double mass = TailMass.Logprob(row);
+        double mass = TailMass.Logprob(row, keepsLeast: true);
         var ranks = _vocabularySize - row.Length;
         if (!double.IsNegativeInfinity(drawn))
         {
