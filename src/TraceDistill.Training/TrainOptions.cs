@@ -677,6 +677,11 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             );
         }
 
+        if (QuantizationAware == QuantizationAware.None && QuantizationStart != new OptimizationOptions().QuantizationStart)
+        {
+            yield return new ValidationResult("goes with quantization_aware", [nameof(QuantizationStart)]);
+        }
+
         if (LoraR is not null && QuantizationAware != QuantizationAware.None)
         {
             yield return new ValidationResult(

@@ -34,6 +34,11 @@ public sealed record PretrainOptions : OptimizationOptions, IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
+        if (QuantizationAware == QuantizationAware.None && QuantizationStart != new OptimizationOptions().QuantizationStart)
+        {
+            yield return new ValidationResult("goes with quantization_aware", [nameof(QuantizationStart)]);
+        }
+
         if (QuantizationAware != QuantizationAware.None && Dtype != TensorDtype.Float32)
         {
             yield return new ValidationResult(

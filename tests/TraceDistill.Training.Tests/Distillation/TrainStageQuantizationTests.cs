@@ -1,9 +1,11 @@
+using System.ComponentModel.DataAnnotations;
 using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Export.Gguf;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Optimization;
 using Xunit;
@@ -140,4 +142,34 @@ public sealed class TrainStageQuantizationTests : TrainStageCase
             blocks.Round(name, model.Values(name), model.ShapeOf(name));
         }
     }
+
+    [Fact]
+    public async Task RunAsync_RecurrentStudent_IsRefusedByName()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        var options = ForQ4 with
+        {
+            Architecture = new ModelArchitecture
+            {
+                ModelType = "mingru",
+                HiddenSize = 32,
+                NumHiddenLayers = 2,
+                MaxPositionEmbeddings = 64,
+            },
+        };
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options, "recurrent"));
+
+        Assert.StartsWith("a mingru model cannot have the values of a GGUF file", error.Message);
+        Assert.Contains("quantization_aware", error.Message);
+    }
+
+    [Fact]
+    public void Validate_AStartWithoutBlocks_IsRefused() =>
+        Assert.Equal(
+            [nameof(TrainOptions.QuantizationStart)],
+            (Options with { QuantizationStart = 0.5 })
+                .Validate(new ValidationContext(Options))
+                .Select(problem => problem.MemberNames.Single())
+        );
 }

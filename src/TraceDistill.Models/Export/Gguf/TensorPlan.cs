@@ -1,6 +1,7 @@
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Models.Export.Gguf;
 
@@ -48,25 +49,36 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
     }
 
     /// <summary>How the file that a model is trained for stores each of its matrices; null for none.</summary>
+    /// <exception cref="InvalidInputException">No GGUF file has such a model.</exception>
     public static BlockPlan? BlocksOf(ModelConfiguration configuration, QuantizationAware type) =>
         FileOf(type) is not { } quantization
             ? null
             : new BlockPlan(
                 type,
-                new TensorPlan(configuration, quantization)
+                Known(configuration, quantization)
                     .Sources()
                     .Where(weight => weight.Tensor.Type != GgmlType.F32)
                     .ToDictionary(weight => weight.Name, weight => new BlockRounding(weight.Tensor.Type, weight.Tensor.Factor))
             );
 
     /// <summary>The weights of a model as its file has them.</summary>
+    /// <exception cref="InvalidInputException">No GGUF file has such a model.</exception>
     public static QuantizedWeights WeightsOf(ModelConfiguration configuration, GgufQuantization quantization) =>
         new(
             quantization.ToString(),
-            new TensorPlan(configuration, quantization)
+            Known(configuration, quantization)
                 .Sources()
                 .ToDictionary(weight => weight.Name, weight => (weight.Tensor.Type, weight.Tensor.Factor))
         );
+
+    /// <exception cref="InvalidInputException">No GGUF file has such a model.</exception>
+    static TensorPlan Known(ModelConfiguration configuration, GgufQuantization quantization) =>
+        configuration.Recurrence is null
+            ? new TensorPlan(configuration, quantization)
+            : throw new InvalidInputException(
+                $"a {configuration.Family.ModelType()} model cannot have the values of a GGUF file: llama.cpp has no such architecture; "
+                    + "leave quantization_aware (or quantization of an export) out"
+            );
 
     /// <summary>The file that a model is trained for; null for none.</summary>
     public static GgufQuantization? FileOf(QuantizationAware type) =>
