@@ -123,7 +123,8 @@ public class CachedRowsTests
         Assert.Equal([count, 32], attended.shape);
         if (isOnCpu)
         {
-            Assert.InRange(peak.Bytes - before, 0, 300L << 20);
+            // Scores and probabilities of the whole prompt would be 512 MiB; what the process freed before comes and goes.
+            Assert.InRange(peak.Bytes - before, 0, 448L << 20);
         }
     }
 }
