@@ -183,7 +183,7 @@ public sealed class Decoder : nn.Module
             ? new SelfAttention(_tensors, layer, _attention[_shape.AttentionOf(layer)])
             : new Recurrence(_tensors, layer);
 
-    /// <summary>What layers need to know of sequences. It outlives a pass: the way back needs it again.</summary>
+    /// <summary>The layout of sequences that layers need. It outlives a pass: the way back needs it again.</summary>
     PassContext WithSequences(PassContext pass, Tensor x)
     {
         var takesKernels = CustomGradient.TakesKernels(x);

@@ -295,6 +295,9 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     internal bool LooksAtWholeDistributions =>
         Teacher is not null || KdMissingMass == MissingMass.UniformTail || Objectives.Any(choice => choice.Chosen.NeedsAllLogits);
 
+    /// <summary>True where the teacher's whole distributions are compared.</summary>
+    internal bool IsDense => Teacher is not null && KdTopK is null && KdSampling == SoftTargetSampling.None;
+
     TargetPolicy Policy =>
         new()
         {
@@ -351,7 +354,9 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return new ValidationResult("goes with architecture, and with the tokenizer of its own folder", [nameof(InitFrom)]);
         }
 
-        foreach (var problem in ValidateTraces().Concat(ValidateAdapters()).Concat(ValidateEvaluation()).Concat(ValidateObjectives()))
+        foreach (
+            var problem in ValidateTraces().Concat(ValidateAdapters()).Concat(ValidateEvaluation()).Concat(ObjectiveRules.Problems(this))
+        )
         {
             yield return problem;
         }
@@ -368,216 +373,6 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         {
             yield return new ValidationResult("holds out of traces, and there are none", [nameof(EvalFraction)]);
         }
-    }
-
-    IEnumerable<ValidationResult> ValidateObjectives()
-    {
-        (string Name, bool IsGiven)[] shortKeys =
-        [
-            (nameof(KdAlpha), KdAlpha is not null),
-            (nameof(KdUldWeight), KdUldWeight > 0),
-            (nameof(ZLossWeight), ZLossWeight > 0),
-        ];
-        if (Objectives.Count > 0)
-        {
-            foreach (var (name, _) in shortKeys.Where(key => key.IsGiven))
-            {
-                yield return new ValidationResult("objectives have weights of their own; leave one of the two out", [name]);
-            }
-        }
-
-        // With kd_alpha: 0 soft targets count for nothing, and what does not go together is a mistake still.
-        var objectives = (KdAlpha is null ? this : this with { KdAlpha = Schedule.Constant(1) }).ResolveObjectives().Objectives;
-        foreach (var twice in objectives.GroupBy(objective => objective.Name).Where(same => same.Count() > 1))
-        {
-            yield return new ValidationResult($"{twice.Key} is listed twice", [nameof(Objectives)]);
-        }
-
-        foreach (var objective in objectives)
-        {
-            foreach (var problem in ProblemsOf(objective))
-            {
-                yield return new ValidationResult($"{objective.Name}: {problem}", [nameof(Objectives)]);
-            }
-
-            if (objective.Refuses(KdMissingMass) is { } reason && !IsDense)
-            {
-                var others = Enum.GetValues<MissingMass>().Where(policy => objectives.All(all => all.Refuses(policy) is null)).ToList();
-                yield return new ValidationResult(
-                    $"{NameOf(KdMissingMass)} does not go with the objective {objective.Name}: {reason}; "
-                        + (
-                            others.Count > 0
-                                ? $"take {string.Join(" or ", others.Select(policy => NameOf(policy)))}"
-                                : "leave one of the objectives out"
-                        ),
-                    [nameof(KdMissingMass)]
-                );
-            }
-
-            if (objective.NeedsDenseTeacher && !IsDense)
-            {
-                yield return new ValidationResult(
-                    Teacher is null
-                        ? $"{objective.Name} compares all logits, which stored soft targets do not have; name a model with teacher"
-                        : $"{objective.Name} compares all logits; leave kd_top_k and kd_sampling out",
-                    [nameof(Objectives)]
-                );
-            }
-
-            if (KdSampling != SoftTargetSampling.None && objective is { NeedsSoftTargets: true } and not KlForward)
-            {
-                yield return new ValidationResult(
-                    $"goes with kl_forward alone, whose gradient is linear in the teacher's probabilities; {objective.Name} is not",
-                    [nameof(KdSampling)]
-                );
-            }
-        }
-
-        foreach (var problem in ValidateTeacher())
-        {
-            yield return problem;
-        }
-
-        foreach (var (name, schedule) in new[] { (nameof(KdAlpha), KdAlpha), (nameof(KdTemperature), KdTemperature) })
-        {
-            if (schedule?.Problem is { } problem)
-            {
-                yield return new ValidationResult(problem, [name]);
-            }
-        }
-
-        if (KdAlpha is { Kind: ScheduleKind.TeacherEntropy })
-        {
-            yield return new ValidationResult("teacher_entropy is a course of temperatures", [nameof(KdAlpha)]);
-        }
-
-        if (KdTemperature is { Kind: ScheduleKind.GradientBalance })
-        {
-            yield return new ValidationResult("gradient_balance is a course of kd_alpha", [nameof(KdTemperature)]);
-        }
-
-        if (KdAlpha?.Range is { Low: < 0 } or { High: > 1 })
-        {
-            yield return new ValidationResult("must be from 0 to 1", [nameof(KdAlpha)]);
-        }
-
-        if (KdTemperature.Range.Low <= 0)
-        {
-            yield return new ValidationResult("must be above 0", [nameof(KdTemperature)]);
-        }
-    }
-
-    /// <summary>True where the teacher's whole distributions are compared.</summary>
-    bool IsDense => Teacher is not null && KdTopK is null && KdSampling == SoftTargetSampling.None;
-
-    IEnumerable<ValidationResult> ValidateTeacher()
-    {
-        if (Teacher is null && (TeacherDevice != DeviceChoice.Auto || TeacherDtype is not null))
-        {
-            yield return new ValidationResult(
-                "goes with teacher, a model directory",
-                [TeacherDtype is not null ? nameof(TeacherDtype) : nameof(TeacherDevice)]
-            );
-        }
-
-        var objectives = ResolveObjectives().Objectives;
-        var takesSoft = objectives.Any(objective => objective.NeedsSoftTargets);
-        if (Teacher is not null && !takesSoft)
-        {
-            yield return new ValidationResult("no objective takes its distributions; raise kd_alpha, or leave it out", [nameof(Teacher)]);
-        }
-
-        if (Teacher is not null && objectives.Any(objective => objective is UniversalLogit))
-        {
-            yield return new ValidationResult(
-                "uld is for stored soft targets of another vocabulary; a teacher on disk has the student's",
-                [Objectives.Count > 0 ? nameof(Objectives) : nameof(KdUldWeight)]
-            );
-        }
-
-        if (Teacher is not null && KdMinAlignment > 0)
-        {
-            yield return new ValidationResult(
-                "is of stored soft targets, which a teacher on disk takes the place of",
-                [nameof(KdMinAlignment)]
-            );
-        }
-
-        if (KdMissingMass != MissingMass.TailBucket && (IsDense || KdSampling != SoftTargetSampling.None))
-        {
-            yield return new ValidationResult(
-                IsDense
-                    ? "a teacher's whole distributions leave nothing out; leave it out, or give kd_top_k"
-                    : "drawn tokens leave nothing out; leave it out",
-                [nameof(KdMissingMass)]
-            );
-        }
-
-        if (KdSampling == SoftTargetSampling.None && KdDraws != new TrainOptions().KdDraws)
-        {
-            yield return new ValidationResult("goes with kd_sampling", [nameof(KdDraws)]);
-        }
-
-        if (KdSampling != SoftTargetSampling.None && !takesSoft)
-        {
-            yield return new ValidationResult("no objective takes soft targets; raise kd_alpha, or leave it out", [nameof(KdSampling)]);
-        }
-
-        if (KdSampling == SoftTargetSampling.RandomSampling && Teacher is null)
-        {
-            yield return new ValidationResult(
-                "random_sampling draws from whole distributions, of a model directory that teacher names; of the traces' top k it is "
-                    + "sampled_top_k, and biased",
-                [nameof(KdSampling)]
-            );
-        }
-
-        if (KdSampling == SoftTargetSampling.SampledTopK && Teacher is not null)
-        {
-            yield return new ValidationResult(
-                "sampled_top_k draws from the traces' top k; of a teacher's whole distributions take random_sampling",
-                [nameof(KdSampling)]
-            );
-        }
-
-        if (KdSampling != SoftTargetSampling.None && Teacher is not null && KdTopK is not null)
-        {
-            yield return new ValidationResult("draws are of the whole distribution; leave kd_top_k or kd_sampling out", [nameof(KdTopK)]);
-        }
-
-        if (
-            KdSampling != SoftTargetSampling.None
-            && objectives.OfType<Divergence>().Any(divergence => divergence.Temperature != Schedule.Constant(1))
-        )
-        {
-            yield return new ValidationResult(
-                "draws are at a temperature of 1; leave temperatures or kd_sampling out",
-                [nameof(KdSampling)]
-            );
-        }
-
-        if (
-            KdSampling != SoftTargetSampling.None
-            && objectives.OfType<Divergence>().Any(divergence => divergence.TokenWeight != TokenWeight.Uniform)
-        )
-        {
-            yield return new ValidationResult("token_weight goes by the draws themselves; leave one of the two out", [nameof(KdSampling)]);
-        }
-    }
-
-    static IEnumerable<string> ProblemsOf(Objective objective)
-    {
-        string?[] problems =
-        [
-            objective.Problem,
-            objective.Weight.Problem,
-            objective.Weight.IsOverSteps ? null : "its weight is a number or a course over steps",
-            objective is Divergence { Temperature.Kind: ScheduleKind.GradientBalance } ? "gradient_balance is a course of kd_alpha" : null,
-            objective.Weight.Range.Low < 0 ? "its weight must not be negative" : null,
-            (objective as Divergence)?.Temperature?.Problem,
-            objective is Divergence { Temperature.Range.Low: <= 0 } ? "its temperature must be above 0" : null,
-        ];
-        return problems.OfType<string>();
     }
 
     IEnumerable<ValidationResult> ValidateEvaluation()
@@ -717,5 +512,5 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         }
     }
 
-    static string NameOf(Enum value) => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
+    internal static string NameOf(Enum value) => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 }

@@ -6,7 +6,7 @@ namespace TraceDistill.Cli.Commands;
 /// <summary>Traces that a stage made before something changed, taken over into its new folder.</summary>
 static class EarlierTraces
 {
-    /// <summary>What those traces took counts against the budget still.</summary>
+    /// <summary>The tokens of those traces count against the budget still.</summary>
     public static void CopyUsage(string from, string to)
     {
         Directory.CreateDirectory(to);

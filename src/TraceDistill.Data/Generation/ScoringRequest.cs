@@ -7,10 +7,6 @@ namespace TraceDistill.Data.Generation;
 /// <param name="TopLogprobs">Alternatives to report for each scored token.</param>
 public sealed record ScoringRequest(string Id, int[] Tokens, int First, int TopLogprobs)
 {
-    /// <summary>The same as text, for servers that take no ids.</summary>
-    /// <value>Null: such a server cannot be asked.</value>
-    public string? Text { get; init; }
-
     /// <summary>
     /// Seed with which the alternatives are drawn from the model's own distribution, as many as <see cref="TopLogprobs"/> says and each
     /// distinct one with log(count / draws).

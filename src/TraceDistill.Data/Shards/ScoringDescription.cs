@@ -6,13 +6,13 @@ namespace TraceDistill.Data.Shards;
 /// </summary>
 public sealed record ScoringDescription
 {
-    /// <summary>Who wrote the text: a model's name, or <c>human</c>.</summary>
+    /// <summary>Author of the text: a model's name, or <c>human</c>.</summary>
     public required string Writer { get; init; }
 
     /// <summary>Temperature at which the logprobs were asked for; where it is 1, raw and processed ones are the same numbers.</summary>
     public double Temperature { get; init; } = 1.0;
 
-    /// <summary>What the teacher's texts begin with.</summary>
+    /// <summary>The beginning of the teacher's texts.</summary>
     public BeginOfSequence BeginOfSequence { get; init; }
 }
 

@@ -46,7 +46,7 @@ sealed class DecoderLayer : IDisposable
     /// <summary>[D] of what attention adds; null in a family without.</summary>
     public NativeBuffer? AfterMixer { get; }
 
-    /// <summary>What attention or the recurrence gives → hidden.</summary>
+    /// <summary>Output of attention or the recurrence → hidden.</summary>
     public PackedMatrix MixerOutput { get; }
 
     /// <summary>[D]; null in a family without.</summary>

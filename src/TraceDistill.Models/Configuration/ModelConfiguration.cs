@@ -32,7 +32,7 @@ public sealed record ModelConfiguration
     /// <value>0, which a recurrent model has.</value>
     public int HeadDim { get; init; }
 
-    /// <summary>What layers have in place of attention; null where they have attention.</summary>
+    /// <summary>The recurrence in place of attention; null where layers have attention.</summary>
     public RecurrenceSettings? Recurrence { get; init; }
 
     /// <value>1e-6, which transformers takes when config.json is silent.</value>
@@ -113,7 +113,7 @@ public sealed record ModelConfiguration
     [JsonIgnore]
     public FamilyTraits Traits => Family.Traits();
 
-    /// <summary>What a layer has for tokens to learn of each other, in words.</summary>
+    /// <summary>The token mixer of a layer, in words.</summary>
     [JsonIgnore]
     public string MixerText =>
         Recurrence is { } recurrence

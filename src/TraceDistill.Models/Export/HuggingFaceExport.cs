@@ -103,7 +103,7 @@ public sealed record HuggingFaceSummary
 
     public required long Bytes { get; init; }
 
-    /// <summary>What programs that know the layout do not know of the model, each a line.</summary>
+    /// <summary>Differences from the layout that programs know, each a line.</summary>
     public required IReadOnlyList<string> Differences { get; init; }
 
     /// <summary>

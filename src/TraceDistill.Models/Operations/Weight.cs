@@ -16,7 +16,7 @@ namespace TraceDistill.Models.Operations;
 /// </param>
 sealed record Weight(Tensor Stored, Tensor? Gradient, Tensor? Rounded = null)
 {
-    /// <summary>What is computed with.</summary>
+    /// <summary>The values that are computed with.</summary>
     public Tensor Values => Rounded ?? Stored;
 
     /// <summary>

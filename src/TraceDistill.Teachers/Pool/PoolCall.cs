@@ -120,7 +120,7 @@ sealed class PoolCall
 /// <param name="FinishReason">Why it ended.</param>
 sealed record PoolAnswer(int PromptTokens, int CompletionTokens, string FinishReason)
 {
-    /// <summary>What was generated; null where a text was scored.</summary>
+    /// <summary>The generation; null where a text was scored.</summary>
     public GenerationResult? Generation { get; init; }
 
     /// <summary>The scores of a text; null where one was generated.</summary>

@@ -39,7 +39,7 @@ static class LogprobCheck
             }
         );
 
-    /// <summary>What is wrong with a server that gives no draws, as the rest of a sentence that its name begins.</summary>
+    /// <summary>The fault of a server that gives no draws, as the rest of a sentence that its name begins.</summary>
     public static string DrawsNotKnown(int draws) =>
         $"does not know sampled_logprobs (it gives no {draws} draws for each token); "
         + "use tracedistill serve, or take the likeliest alternatives with --top-logprobs";

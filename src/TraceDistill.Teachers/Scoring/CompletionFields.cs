@@ -3,7 +3,7 @@ using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Scoring;
 
-/// <summary>What requests to <c>/v1/completions</c> that score a text have in common, and what comes back with it.</summary>
+/// <summary>Fields that requests to <c>/v1/completions</c> that score a text have in common, and their replies.</summary>
 static class CompletionFields
 {
     /// <param name="json">Within the object that takes them.</param>
@@ -44,27 +44,8 @@ static class CompletionFields
     /// <summary>Reads the member <c>usage</c> at the reader.</summary>
     public static void ReadUsage(ref Utf8JsonReader reader, ScoredTokens tokens)
     {
-        reader.Read();
-        if (reader.TokenType != JsonTokenType.StartObject)
-        {
-            reader.Skip();
-            return;
-        }
-
-        while (reader.NextMember())
-        {
-            if (reader.ValueTextEquals("prompt_tokens"u8))
-            {
-                tokens.PromptTokens = reader.CountValue() ?? tokens.PromptTokens;
-            }
-            else if (reader.ValueTextEquals("completion_tokens"u8))
-            {
-                tokens.CompletionTokens = reader.CountValue() ?? tokens.CompletionTokens;
-            }
-            else
-            {
-                reader.SkipValue();
-            }
-        }
+        var usage = TokenUsage.Read(ref reader);
+        tokens.PromptTokens = usage.PromptTokens ?? tokens.PromptTokens;
+        tokens.CompletionTokens = usage.CompletionTokens ?? tokens.CompletionTokens;
     }
 }

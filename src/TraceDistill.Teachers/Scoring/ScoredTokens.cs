@@ -79,7 +79,7 @@ sealed class ScoredTokens(int k)
         _problems[index] = problem ?? (logprob is null ? NoLogprob : null);
     }
 
-    /// <summary>What is wrong with rows of these tokens; null where nothing is.</summary>
+    /// <summary>The fault of rows of these tokens; null where there is none.</summary>
     public string? Problem(int first, int count) => _problems.Skip(first).Take(count).FirstOrDefault(problem => problem is not null);
 
     /// <summary>A token by its name in a list of <c>/v1/completions</c>.</summary>

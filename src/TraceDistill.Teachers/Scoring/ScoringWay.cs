@@ -37,7 +37,7 @@ sealed record ScoringWay(IScoringForm Form)
         };
 }
 
-/// <summary>What a server is sent to have a text scored.</summary>
+/// <summary>Ways in which a server is asked to score a text.</summary>
 /// <param name="Model">The model's name as the endpoint knows it.</param>
 /// <param name="Dialect">The server's.</param>
 /// <param name="Ids">The tokens.</param>

@@ -201,28 +201,9 @@ ref struct CompletionReader
 
     void ReadUsage(ref Utf8JsonReader reader)
     {
-        reader.Read();
-        if (reader.TokenType != JsonTokenType.StartObject)
-        {
-            reader.Skip();
-            return;
-        }
-
-        while (reader.NextMember())
-        {
-            if (reader.ValueTextEquals("prompt_tokens"u8))
-            {
-                _parts.PromptTokens = reader.CountValue() ?? _parts.PromptTokens;
-            }
-            else if (reader.ValueTextEquals("completion_tokens"u8))
-            {
-                _parts.CompletionTokens = reader.CountValue() ?? _parts.CompletionTokens;
-            }
-            else
-            {
-                reader.SkipValue();
-            }
-        }
+        var usage = TokenUsage.Read(ref reader);
+        _parts.PromptTokens = usage.PromptTokens ?? _parts.PromptTokens;
+        _parts.CompletionTokens = usage.CompletionTokens ?? _parts.CompletionTokens;
     }
 
     /// <summary>An error is one wherever it stands, with a choice beside it or within one; an empty one is none.</summary>

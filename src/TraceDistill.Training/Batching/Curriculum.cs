@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace TraceDistill.Training.Batching;
 
-/// <summary>What makes a sequence difficult.</summary>
+/// <summary>Measures of a sequence's difficulty.</summary>
 public enum Difficulty
 {
     /// <summary>Its tokens, prompt included.</summary>

@@ -126,7 +126,7 @@ public sealed class Outcomes
         );
     }
 
-    /// <summary>What is kept has its gradient, whoever asks for it first.</summary>
+    /// <summary>Records the gradient of a kept tensor, whoever asks for it first.</summary>
     Tensor Recorded(Func<Tensor> make)
     {
         using var recorded = enable_grad(LogStudent.requires_grad);

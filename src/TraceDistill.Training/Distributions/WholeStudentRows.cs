@@ -38,7 +38,7 @@ sealed class WholeStudentRows(Tensor logits, TargetRows targets) : StudentRows
 
     protected override Tensor ReportedLogits() => Wide(_logits.gather(1, targets.Ids));
 
-    /// <summary>What is kept has its gradient, whoever asks for it first.</summary>
+    /// <summary>Records the gradient of a kept tensor, whoever asks for it first.</summary>
     static Tensor Recorded(Func<Tensor> make)
     {
         using var recorded = enable_grad();

@@ -7,7 +7,7 @@ namespace TraceDistill.Training.Head;
 /// <param name="SoftTokens">Those of them that have soft targets, where an objective takes them.</param>
 public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, long Tokens, long SoftTokens)
 {
-    /// <summary>What else is told of the step; null where it was not asked for.</summary>
+    /// <summary>Further figures of the step; null where they were not asked for.</summary>
     public StepDiagnostics? Measured { get; init; }
 
     /// <summary>Both together.</summary>

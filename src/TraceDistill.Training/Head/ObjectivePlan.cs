@@ -6,7 +6,7 @@ namespace TraceDistill.Training.Head;
 /// <summary>The objectives of a training, and their weights at each step.</summary>
 public sealed record ObjectivePlan
 {
-    /// <summary>What is minimised; no two of a name.</summary>
+    /// <summary>The objectives, no two of a name.</summary>
     public required IReadOnlyList<Objective> Objectives { get; init; }
 
     /// <summary>

@@ -5,7 +5,7 @@ namespace TraceDistill.Training.Head;
 
 // R = tokens of a chunk, V = vocabulary, N = objectives
 
-/// <summary>What is told of a step beside its losses: sums over tokens, of the objectives in their order.</summary>
+/// <summary>Figures of a step beside its losses: sums over tokens, of the objectives in their order.</summary>
 /// <param name="Products">
 /// [N × N] Σ over tokens of the products of two objectives' gradients by a token's logits, each without its weight.
 /// </param>

@@ -31,9 +31,7 @@ public sealed record AlphaBeta : Divergence
     public override string? Problem => Alpha + Beta <= 0 ? "alpha and beta cannot both be 0" : null;
 
     public override string? Refuses(MissingMass policy) =>
-        policy == MissingMass.Renormalize ? "it weighs by the student's probability, which escapes outside of the top k"
-        : policy == MissingMass.ResidualToLabel && Alpha == 0 ? KlReverse.ReverseReason(policy)
-        : null;
+        policy == MissingMass.Renormalize || Alpha == 0 ? KlReverse.ReverseReason(policy) : null;
 
     protected override Tensor Between(Outcomes outcomes, TrainingPoint at)
     {

@@ -22,9 +22,11 @@ public abstract record Divergence : Objective
 
     public override Tensor Loss(StudentRows student, TargetRows targets, TrainingPoint at)
     {
-        var temperature = TemperatureOf(student, targets, at);
-        var loss = temperature.Rescale(Between(Outcomes.Of(student, targets, temperature), at));
-        return TokenWeight == TokenWeight.Uniform ? loss : loss * WeightOf(Outcomes.Of(student, targets, Distributions.Temperature.One));
+        var plain = new Lazy<Outcomes>(() => Outcomes.Of(student, targets, Distributions.Temperature.One));
+        var temperature = TemperatureAt(plain, at);
+        var outcomes = temperature.IsOne ? plain.Value : Outcomes.Of(student, targets, temperature);
+        var loss = temperature.Rescale(Between(outcomes, at));
+        return TokenWeight == TokenWeight.Uniform ? loss : loss * WeightOf(plain.Value);
     }
 
     /// <param name="outcomes">Both at their temperature.</param>
@@ -32,15 +34,17 @@ public abstract record Divergence : Objective
     /// <returns>[R] in nats.</returns>
     protected abstract Tensor Between(Outcomes outcomes, TrainingPoint at);
 
-    Temperature TemperatureOf(StudentRows student, TargetRows targets, TrainingPoint at)
+    /// <param name="plain">Both at T = 1, by which a token may have a temperature of its own.</param>
+    Temperature TemperatureAt(Lazy<Outcomes> plain, TrainingPoint at)
     {
         if (Temperature is not { Kind: ScheduleKind.TeacherEntropy } rule)
         {
             return Temperature is { } schedule ? new Temperature(schedule.ValueAt(at)) : Distributions.Temperature.One;
         }
 
+        var outcomes = plain.Value;
         using var noGrad = no_grad();
-        var doubt = Outcomes.Of(student, targets, Distributions.Temperature.One).TeacherEntropy().neg().exp().Times(-1).Plus(1); // [R]
+        var doubt = outcomes.TeacherEntropy().neg().exp().Times(-1).Plus(1); // [R]
         return new Temperature(doubt.Times(rule.To - rule.From).Plus(rule.From).unsqueeze(1));
     }
 

@@ -19,8 +19,7 @@ public sealed record JensenShannon : Divergence
 
     public override string Name => "jsd";
 
-    public override string? Refuses(MissingMass policy) =>
-        policy == MissingMass.Renormalize ? "it weighs by the student's probability, which escapes outside of the top k" : null;
+    public override string? Refuses(MissingMass policy) => policy == MissingMass.Renormalize ? KlReverse.ReverseReason(policy) : null;
 
     protected override Tensor Between(Outcomes outcomes, TrainingPoint at)
     {

@@ -42,7 +42,7 @@ public abstract record Objective
     /// <returns>The reason, such as "it compares …"; null where it goes with it, or looks at no soft targets.</returns>
     public virtual string? Refuses(MissingMass policy) => null;
 
-    /// <summary>What is wrong with its settings; null where nothing is.</summary>
+    /// <summary>The fault of its settings; null where there is none.</summary>
     public virtual string? Problem => null;
 
     /// <param name="student">Its logits are leaves, or functions of leaves.</param>

@@ -79,7 +79,7 @@ public sealed record Schedule : IParsable<Schedule>
     /// <summary>The value at a point of a training.</summary>
     public double ValueAt(TrainingPoint at) => ValueAt(at.Step, at.Steps);
 
-    /// <summary>What is wrong with its settings; null where nothing is.</summary>
+    /// <summary>The fault of its settings; null where there is none.</summary>
     internal string? Problem =>
         Kind == ScheduleKind.Exponential && !(From > 0 && To > 0) ? "an exponential schedule goes between numbers above 0"
         : Kind == ScheduleKind.Constant && From != To ? "needs schedule beside from and to: linear, cosine, exponential or step"

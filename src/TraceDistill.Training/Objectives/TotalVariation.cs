@@ -9,8 +9,7 @@ public sealed record TotalVariation : Divergence
 {
     public override string Name => "total_variation";
 
-    public override string? Refuses(MissingMass policy) =>
-        policy == MissingMass.Renormalize ? "it weighs by the student's probability, which escapes outside of the top k" : null;
+    public override string? Refuses(MissingMass policy) => policy == MissingMass.Renormalize ? KlReverse.ReverseReason(policy) : null;
 
     protected override Tensor Between(Outcomes outcomes, TrainingPoint at) => (outcomes.Teacher - outcomes.Student).abs().sum(1).Times(0.5);
 }

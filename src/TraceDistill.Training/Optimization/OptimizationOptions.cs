@@ -222,7 +222,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     )]
     public QuantizationAware QuantizationAware { get; init; }
 
-    /// <summary>What is evaluated and kept has the file's values before it as well.</summary>
+    /// <summary>Evaluations and kept models have the file's values before it as well.</summary>
     /// <value>0.8.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
     [Description("Fraction of steps before passes read matrices as the file of quantization_aware has them; until then as they are")]

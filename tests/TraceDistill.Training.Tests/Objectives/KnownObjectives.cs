@@ -25,13 +25,5 @@ static class KnownObjectives
         return choice;
     }
 
-    public static ObjectiveChoice Choice(string key)
-    {
-        var choice = new ObjectiveChoice();
-        var property = typeof(ObjectiveChoice)
-            .GetProperties()
-            .Single(property => JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name) == key);
-        property.SetValue(choice, All[key]);
-        return choice;
-    }
+    public static ObjectiveChoice Choice(string key) => Choice(All[key]);
 }

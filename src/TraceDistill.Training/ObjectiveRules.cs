@@ -1,0 +1,238 @@
+using System.ComponentModel.DataAnnotations;
+using TraceDistill.Data.Options;
+using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Objectives;
+
+namespace TraceDistill.Training;
+
+/// <summary>Which objectives, policies and teachers of a training go together.</summary>
+static class ObjectiveRules
+{
+    /// <returns>What is wrong, each with the setting's name.</returns>
+    public static IEnumerable<ValidationResult> Problems(TrainOptions options)
+    {
+        (string Name, bool IsGiven)[] shortKeys =
+        [
+            (nameof(TrainOptions.KdAlpha), options.KdAlpha is not null),
+            (nameof(TrainOptions.KdUldWeight), options.KdUldWeight > 0),
+            (nameof(TrainOptions.ZLossWeight), options.ZLossWeight > 0),
+        ];
+        if (options.Objectives.Count > 0)
+        {
+            foreach (var (name, _) in shortKeys.Where(key => key.IsGiven))
+            {
+                yield return new ValidationResult("objectives have weights of their own; leave one of the two out", [name]);
+            }
+        }
+
+        // With kd_alpha: 0 soft targets count for nothing, and what does not go together is a mistake still.
+        var objectives = (options.KdAlpha is null ? options : options with { KdAlpha = Schedule.Constant(1) })
+            .ResolveObjectives()
+            .Objectives;
+        foreach (var twice in objectives.GroupBy(objective => objective.Name).Where(same => same.Count() > 1))
+        {
+            yield return new ValidationResult($"{twice.Key} is listed twice", [nameof(TrainOptions.Objectives)]);
+        }
+
+        foreach (var objective in objectives)
+        {
+            foreach (var problem in ProblemsOf(objective))
+            {
+                yield return new ValidationResult($"{objective.Name}: {problem}", [nameof(TrainOptions.Objectives)]);
+            }
+
+            if (objective.Refuses(options.KdMissingMass) is { } reason && !options.IsDense)
+            {
+                var others = Enum.GetValues<MissingMass>().Where(policy => objectives.All(all => all.Refuses(policy) is null)).ToList();
+                yield return new ValidationResult(
+                    $"{TrainOptions.NameOf(options.KdMissingMass)} does not go with the objective {objective.Name}: {reason}; "
+                        + (
+                            others.Count > 0
+                                ? $"take {string.Join(" or ", others.Select(policy => TrainOptions.NameOf(policy)))}"
+                                : "leave one of the objectives out"
+                        ),
+                    [nameof(TrainOptions.KdMissingMass)]
+                );
+            }
+
+            if (objective.NeedsDenseTeacher && !options.IsDense)
+            {
+                yield return new ValidationResult(
+                    options.Teacher is null
+                        ? $"{objective.Name} compares all logits, which stored soft targets do not have; name a model with teacher"
+                        : $"{objective.Name} compares all logits; leave kd_top_k and kd_sampling out",
+                    [nameof(TrainOptions.Objectives)]
+                );
+            }
+
+            if (options.KdSampling != SoftTargetSampling.None && objective is { NeedsSoftTargets: true } and not KlForward)
+            {
+                yield return new ValidationResult(
+                    $"goes with kl_forward alone, whose gradient is linear in the teacher's probabilities; {objective.Name} is not",
+                    [nameof(TrainOptions.KdSampling)]
+                );
+            }
+        }
+
+        foreach (var problem in TeacherProblems(options))
+        {
+            yield return problem;
+        }
+
+        foreach (
+            var (name, schedule) in new[]
+            {
+                (nameof(TrainOptions.KdAlpha), options.KdAlpha),
+                (nameof(TrainOptions.KdTemperature), options.KdTemperature),
+            }
+        )
+        {
+            if (schedule?.Problem is { } problem)
+            {
+                yield return new ValidationResult(problem, [name]);
+            }
+        }
+
+        if (options.KdAlpha is { Kind: ScheduleKind.TeacherEntropy })
+        {
+            yield return new ValidationResult("teacher_entropy is a course of temperatures", [nameof(TrainOptions.KdAlpha)]);
+        }
+
+        if (options.KdTemperature is { Kind: ScheduleKind.GradientBalance })
+        {
+            yield return new ValidationResult("gradient_balance is a course of kd_alpha", [nameof(TrainOptions.KdTemperature)]);
+        }
+
+        if (options.KdAlpha?.Range is { Low: < 0 } or { High: > 1 })
+        {
+            yield return new ValidationResult("must be from 0 to 1", [nameof(TrainOptions.KdAlpha)]);
+        }
+
+        if (options.KdTemperature.Range.Low <= 0)
+        {
+            yield return new ValidationResult("must be above 0", [nameof(TrainOptions.KdTemperature)]);
+        }
+    }
+
+    static IEnumerable<ValidationResult> TeacherProblems(TrainOptions options)
+    {
+        if (options.Teacher is null && (options.TeacherDevice != DeviceChoice.Auto || options.TeacherDtype is not null))
+        {
+            yield return new ValidationResult(
+                "goes with teacher, a model directory",
+                [options.TeacherDtype is not null ? nameof(TrainOptions.TeacherDtype) : nameof(TrainOptions.TeacherDevice)]
+            );
+        }
+
+        var objectives = options.ResolveObjectives().Objectives;
+        var takesSoft = objectives.Any(objective => objective.NeedsSoftTargets);
+        if (options.Teacher is not null && !takesSoft)
+        {
+            yield return new ValidationResult(
+                "no objective takes its distributions; raise kd_alpha, or leave it out",
+                [nameof(TrainOptions.Teacher)]
+            );
+        }
+
+        if (options.Teacher is not null && objectives.Any(objective => objective is UniversalLogit))
+        {
+            yield return new ValidationResult(
+                "uld is for stored soft targets of another vocabulary; a teacher on disk has the student's",
+                [options.Objectives.Count > 0 ? nameof(TrainOptions.Objectives) : nameof(TrainOptions.KdUldWeight)]
+            );
+        }
+
+        if (options.Teacher is not null && options.KdMinAlignment > 0)
+        {
+            yield return new ValidationResult(
+                "is of stored soft targets, which a teacher on disk takes the place of",
+                [nameof(TrainOptions.KdMinAlignment)]
+            );
+        }
+
+        if (options.KdMissingMass != MissingMass.TailBucket && (options.IsDense || options.KdSampling != SoftTargetSampling.None))
+        {
+            yield return new ValidationResult(
+                options.IsDense
+                    ? "a teacher's whole distributions leave nothing out; leave it out, or give kd_top_k"
+                    : "drawn tokens leave nothing out; leave it out",
+                [nameof(TrainOptions.KdMissingMass)]
+            );
+        }
+
+        if (options.KdSampling == SoftTargetSampling.None && options.KdDraws != new TrainOptions().KdDraws)
+        {
+            yield return new ValidationResult("goes with kd_sampling", [nameof(TrainOptions.KdDraws)]);
+        }
+
+        if (options.KdSampling != SoftTargetSampling.None && !takesSoft)
+        {
+            yield return new ValidationResult(
+                "no objective takes soft targets; raise kd_alpha, or leave it out",
+                [nameof(TrainOptions.KdSampling)]
+            );
+        }
+
+        if (options.KdSampling == SoftTargetSampling.RandomSampling && options.Teacher is null)
+        {
+            yield return new ValidationResult(
+                "random_sampling draws from whole distributions, of a model directory that teacher names; of the traces' top k it is "
+                    + "sampled_top_k, and biased",
+                [nameof(TrainOptions.KdSampling)]
+            );
+        }
+
+        if (options.KdSampling == SoftTargetSampling.SampledTopK && options.Teacher is not null)
+        {
+            yield return new ValidationResult(
+                "sampled_top_k draws from the traces' top k; of a teacher's whole distributions take random_sampling",
+                [nameof(TrainOptions.KdSampling)]
+            );
+        }
+
+        if (options.KdSampling != SoftTargetSampling.None && options.Teacher is not null && options.KdTopK is not null)
+        {
+            yield return new ValidationResult(
+                "draws are of the whole distribution; leave kd_top_k or kd_sampling out",
+                [nameof(TrainOptions.KdTopK)]
+            );
+        }
+
+        if (
+            options.KdSampling != SoftTargetSampling.None
+            && objectives.OfType<Divergence>().Any(divergence => divergence.Temperature != Schedule.Constant(1))
+        )
+        {
+            yield return new ValidationResult(
+                "draws are at a temperature of 1; leave temperatures or kd_sampling out",
+                [nameof(TrainOptions.KdSampling)]
+            );
+        }
+
+        if (
+            options.KdSampling != SoftTargetSampling.None
+            && objectives.OfType<Divergence>().Any(divergence => divergence.TokenWeight != TokenWeight.Uniform)
+        )
+        {
+            yield return new ValidationResult(
+                "token_weight goes by the draws themselves; leave one of the two out",
+                [nameof(TrainOptions.KdSampling)]
+            );
+        }
+    }
+
+    static IEnumerable<string> ProblemsOf(Objective objective)
+    {
+        string?[] problems =
+        [
+            objective.Problem,
+            objective.Weight.Problem,
+            objective.Weight.IsOverSteps ? null : "its weight is a number or a course over steps",
+            objective is Divergence { Temperature.Kind: ScheduleKind.GradientBalance } ? "gradient_balance is a course of kd_alpha" : null,
+            objective.Weight.Range.Low < 0 ? "its weight must not be negative" : null,
+            (objective as Divergence)?.Temperature?.Problem,
+            objective is Divergence { Temperature.Range.Low: <= 0 } ? "its temperature must be above 0" : null,
+        ];
+        return problems.OfType<string>();
+    }
+}
