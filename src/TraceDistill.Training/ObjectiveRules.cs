@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using TraceDistill.Data.Options;
 using TraceDistill.Training.Distributions;
 using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Objectives.States;
 
 namespace TraceDistill.Training;
 
@@ -27,23 +28,33 @@ static class ObjectiveRules
 
         // With kd_alpha: 0 soft targets count for nothing, and what does not go together is a mistake still.
         var objectives = (options.KdAlpha is null ? options : options with { KdAlpha = Schedule.Constant(1) })
-            .ResolveObjectives()
-            .Objectives;
-        foreach (var twice in objectives.GroupBy(objective => objective.Name).Where(same => same.Count() > 1))
+            .ResolveObjectives();
+        foreach (var twice in objectives.Objectives.GroupBy(objective => objective.Name).Where(same => same.Count() > 1))
         {
             yield return new ValidationResult($"{twice.Key} is listed twice", [nameof(TrainOptions.Objectives)]);
         }
 
-        foreach (var objective in objectives)
+        foreach (var objective in objectives.Objectives)
         {
             foreach (var problem in ProblemsOf(objective))
             {
                 yield return new ValidationResult($"{objective.Name}: {problem}", [nameof(TrainOptions.Objectives)]);
             }
 
+            if (objective is StateObjective && options.Teacher is null)
+            {
+                yield return new ValidationResult(
+                    $"{objective.Name} compares states inside of both models; name the teacher's model directory with teacher",
+                    [nameof(TrainOptions.Objectives)]
+                );
+            }
+        }
+
+        foreach (var objective in objectives.OfTokens)
+        {
             if (objective.Refuses(options.KdMissingMass) is { } reason && !options.IsDense)
             {
-                var others = Enum.GetValues<MissingMass>().Where(policy => objectives.All(all => all.Refuses(policy) is null)).ToList();
+                var others = Enum.GetValues<MissingMass>().Where(policy => objectives.OfTokens.All(all => all.Refuses(policy) is null)).ToList();
                 yield return new ValidationResult(
                     $"{TrainOptions.NameOf(options.KdMissingMass)} does not go with the objective {objective.Name}: {reason}; "
                         + (
@@ -124,12 +135,13 @@ static class ObjectiveRules
             );
         }
 
-        var objectives = options.ResolveObjectives().Objectives;
+        var plan = options.ResolveObjectives();
+        TokenObjective[] objectives = [.. plan.OfTokens];
         var takesSoft = objectives.Any(objective => objective.NeedsSoftTargets);
-        if (options.Teacher is not null && !takesSoft)
+        if (options.Teacher is not null && !takesSoft && !plan.Objectives.OfType<StateObjective>().Any())
         {
             yield return new ValidationResult(
-                "no objective takes its distributions; raise kd_alpha, or leave it out",
+                "no objective takes its distributions or states; raise kd_alpha, or leave it out",
                 [nameof(TrainOptions.Teacher)]
             );
         }

@@ -24,6 +24,7 @@ namespace TraceDistill.Training;
 /// Writes the model as it is now into a folder: for checkpoints that are kept, and for answers; null where there are neither.
 /// </param>
 /// <param name="teacher">A model that teaches; null for the soft targets of batches alone. Owned by the caller.</param>
+/// <param name="auxiliary">Weights of objectives that compare states; null where there are none. Owned by the caller.</param>
 /// <remarks>
 /// Everything a step does, its noise included, is a function of the weights, the moments, the step's number and the
 /// batch, so a run that was killed and goes on from its last checkpoint ends with the bits of an uninterrupted one.
@@ -34,7 +35,8 @@ public sealed class Trainer(
     IRunObserver observer,
     EvaluationPlan? evaluation = null,
     Action<string>? saveModel = null,
-    TeacherModel? teacher = null
+    TeacherModel? teacher = null,
+    AuxiliaryWeights? auxiliary = null
 ) : IDisposable
 {
     /// <summary>Folder beside the result with a folder for each evaluation of generated answers.</summary>
@@ -58,7 +60,8 @@ public sealed class Trainer(
         options.ComputeDtype.On(weights.Model.Device),
         options.GradientCheckpointing,
         options.Blocks(weights.Model.Configuration),
-        teacher
+        teacher,
+        auxiliary
     );
     readonly WeightOptimizer _optimizer = new(options, weights);
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
@@ -159,6 +162,7 @@ public sealed class Trainer(
         _optimizer.Visit(visit);
         _average?.Visit(visit);
         _adaptive.Visit(visit);
+        auxiliary?.Visit(visit);
     }
 
     StepMetrics Update(IReadOnlyList<TraceTokens> batch, ObjectivePlan plan, TrainingState checkpoints)
@@ -188,6 +192,7 @@ public sealed class Trainer(
 
         var clip = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / norm) : 1;
         _optimizer.Step(_workers.Gradient, clip / totals.Tokens, learningRate, _progress.Step);
+        auxiliary?.Step(options, _workers.AuxiliaryGradient!, clip / totals.Tokens, learningRate, _progress.Step);
         _average?.Add(_progress.Step);
         _progress.MeanLoss = _progress.Losses == 0 ? metrics.Loss : (LossDecay * _progress.MeanLoss) + ((1 - LossDecay) * metrics.Loss);
         _progress.Losses++;

@@ -959,7 +959,7 @@ public class TrainerTests
     }
 
     /// <summary>A loss that is nothing but at some steps.</summary>
-    sealed record SpikedZ(Func<long, double> FactorAt) : Objective
+    sealed record SpikedZ(Func<long, double> FactorAt) : TokenObjective
     {
         public override string Name => "z";
 

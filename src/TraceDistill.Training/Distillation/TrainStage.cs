@@ -86,6 +86,8 @@ public static class TrainStage
         using var teacher = TeacherLoading.Load(options, tokenizer, trained);
         teacher?.EnsureFits(data.LongestFitting);
         var shape = parameters.Configuration;
+        var objectives = options.ResolveObjectives();
+        using var auxiliary = AuxiliaryWeights.Of(objectives.Objectives, shape, teacher?.Weights.Configuration, options.Seed);
         if (shape.Remark is { } remark)
         {
             observer.Message(remark);
@@ -206,6 +208,7 @@ public static class TrainStage
         {
             trained.Weights.HoldAs(options.MasterDtype.ToScalarType());
             trained.MoveTo(device);
+            auxiliary.MoveTo(device);
             teacher?.MoveTo(TeacherLoading.DeviceOf(options, device), options.ComputeDtype);
             var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
             using var trainer = new Trainer(
@@ -214,9 +217,10 @@ public static class TrainStage
                 observer,
                 PlanOf(options, shape, heldOut, answers, teacher),
                 WriteModel,
-                teacher
+                teacher,
+                auxiliary
             );
-            return trainer.Run(batches, options.ResolveObjectives(), state, cancellationToken);
+            return trainer.Run(batches, objectives, state, cancellationToken);
         }
 
         void Write(string folder, PeftAdapter? merged = null, BlockPlan? blocks = null)

@@ -145,7 +145,7 @@ sealed class TrainingSet : IDisposable
     /// <exception cref="InvalidInputException">A setting is such.</exception>
     static void EnsureUnbiased(string path, DatasetDescription dataset, TrainOptions options)
     {
-        var soft = options.ResolveObjectives().Objectives.Where(objective => objective.NeedsSoftTargets).ToList();
+        var soft = options.ResolveObjectives().OfTokens.Where(objective => objective.NeedsSoftTargets).ToList();
         if (dataset.SampledLogprobs is not { } draws || soft.Count == 0 || options.Teacher is not null)
         {
             return; // a teacher on disk says itself what the stored draws would

@@ -1,5 +1,6 @@
 using TraceDistill.Training.Distributions;
 using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Objectives.States;
 
 namespace TraceDistill.Training.Head;
 
@@ -14,6 +15,9 @@ public sealed record ObjectivePlan
     /// entropy, which counts whole at a token without them. Null where each objective's own weight is all.
     /// </summary>
     public Schedule? KdAlpha { get; init; }
+
+    /// <summary>Those of distributions.</summary>
+    public IEnumerable<TokenObjective> OfTokens => Objectives.OfType<TokenObjective>();
 
     /// <summary>How soft targets are made of what the teacher says.</summary>
     public TargetPolicy Policy { get; init; } = new();
@@ -109,18 +113,26 @@ public sealed record ObjectivePlan
     /// <summary>The loss of a step; what has no weight at it is left out.</summary>
     public StepObjectives At(TrainingPoint at)
     {
-        var weights = Objectives.ToDictionary(objective => objective, objective => objective.Weight.ValueAt(at));
         // A token without soft targets counts as much as the others: the hard loss takes what the soft ones have.
-        var soft = KdAlpha is null ? Objectives.Where(objective => objective.NeedsSoftTargets).Sum(objective => weights[objective]) : 0;
+        var soft = KdAlpha is null ? OfTokens.Where(objective => objective.NeedsSoftTargets).Sum(Weight) : 0;
         var alpha = AlphaAt(at);
-        return new StepObjectives([.. Objectives.Select(Term).Where(term => term.Weight != 0 || term.SoftWeight != 0)], Policy, at)
+        return new StepObjectives([.. OfTokens.Select(Term).Where(term => term.Weight != 0 || term.SoftWeight != 0)], Policy, at)
         {
             Alpha = alpha,
+            States =
+            [
+                .. Objectives
+                    .OfType<StateObjective>()
+                    .Select(objective => new StateTerm(objective, Weight(objective)))
+                    .Where(term => term.Weight != 0),
+            ],
         };
 
-        ObjectiveTerm Term(Objective objective)
+        double Weight(Objective objective) => objective.Weight.ValueAt(at);
+
+        ObjectiveTerm Term(TokenObjective objective)
         {
-            var weight = weights[objective];
+            var weight = Weight(objective);
             return objective switch
             {
                 CrossEntropy => new ObjectiveTerm(objective, weight + soft, weight * (1 - (alpha ?? 0))),
@@ -138,7 +150,7 @@ public sealed record ObjectivePlan
             return alpha;
         }
 
-        double Sum(Func<Objective, bool> counts) => Objectives.Where(counts).Sum(objective => objective.Weight.ValueAt(at));
+        double Sum(Func<TokenObjective, bool> counts) => OfTokens.Where(counts).Sum(objective => objective.Weight.ValueAt(at));
         var (soft, hard) = (Sum(objective => objective.NeedsSoftTargets), Sum(objective => objective is CrossEntropy));
         return soft + hard > 0 ? soft / (soft + hard) : 0;
     }

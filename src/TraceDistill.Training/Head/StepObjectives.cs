@@ -12,11 +12,17 @@ public sealed record StepObjectives(IReadOnlyList<ObjectiveTerm> Terms, TargetPo
     /// <summary>True where an objective looks at all of the student's logits.</summary>
     public bool NeedsAllLogits { get; } = Terms.Any(term => term.Objective.NeedsAllLogits);
 
+    /// <summary>Objectives of states with a weight.</summary>
+    public IReadOnlyList<StateTerm> States { get; init; } = [];
+
     /// <summary>α, where one weighs soft against hard loss.</summary>
     public double? Alpha { get; init; }
 
     /// <summary>True where <see cref="StepDiagnostics"/> are wanted, which changes no bit of the gradient.</summary>
     public bool Measures { get; init; }
+
+    /// <summary>True where a teacher that is a model is run.</summary>
+    public bool RunsTeacher => NeedsSoftTargets || States.Count > 0;
 
     /// <summary>True where an objective takes soft targets.</summary>
     public bool NeedsSoftTargets { get; } = Terms.Any(term => term.Objective.NeedsSoftTargets);

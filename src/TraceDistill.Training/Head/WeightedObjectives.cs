@@ -1,5 +1,6 @@
 using TraceDistill.Models.Tensors;
 using TraceDistill.Training.Distributions;
+using TraceDistill.Training.Objectives;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Head;
@@ -59,7 +60,7 @@ sealed class WeightedObjectives(StepObjectives objectives)
         _softTokens += objectives.NeedsSoftTargets ? targets.SoftTokens : 0;
         return loss;
 
-        Tensor Each(Objectives.Objective objective) => objective.Loss(student, targets, objectives.At).to(ScalarType.Float64);
+        Tensor Each(TokenObjective objective) => objective.Loss(student, targets, objectives.At).to(ScalarType.Float64);
     }
 
     /// <summary>The sums over all chunks; to be called once.</summary>

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Objectives;
 
 /// <summary>The hard loss: −log q of the drawn token.</summary>
-public sealed record CrossEntropy : Objective
+public sealed record CrossEntropy : TokenObjective
 {
     public override string Name => "cross_entropy";
 

@@ -8,7 +8,7 @@ namespace TraceDistill.Training.Objectives;
 // R = tokens of a chunk, O = outcomes, p = teacher, q = student, T = temperature
 
 /// <summary>A distance of the student's distribution from the teacher's, both tempered by T; multiplied by T².</summary>
-public abstract record Divergence : Objective
+public abstract record Divergence : TokenObjective
 {
     /// <value>Null: kd_temperature.</value>
     [Description("Temperature of teacher and student in this objective; kd_temperature unless given")]

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Objectives;
 
 /// <summary>Σ q log q, the student's entropy below zero: training makes it unsure (Pereyra et al., arXiv 1701.06548).</summary>
-public sealed record EntropyBonus : Objective
+public sealed record EntropyBonus : TokenObjective
 {
     public override string Name => "entropy_bonus";
 

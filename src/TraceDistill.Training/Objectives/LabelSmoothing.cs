@@ -7,7 +7,7 @@ namespace TraceDistill.Training.Objectives;
 /// −1/V · Σ log q: cross entropy of the even distribution. With a weight of ε beside <c>cross_entropy: 1 − ε</c> it is label smoothing
 /// (Szegedy et al., arXiv 1512.00567, section 7).
 /// </summary>
-public sealed record LabelSmoothing : Objective
+public sealed record LabelSmoothing : TokenObjective
 {
     public override string Name => "label_smoothing";
 

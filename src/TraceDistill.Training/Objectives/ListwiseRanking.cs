@@ -13,7 +13,7 @@ namespace TraceDistill.Training.Objectives;
 /// tokens in their order, where j goes over those that come after i, and all other tokens behind them: the likelihood of the teacher's
 /// order under the student, its probabilities left aside.
 /// </summary>
-public sealed record ListwiseRanking : Objective
+public sealed record ListwiseRanking : TokenObjective
 {
     /// <value>20.</value>
     [Range(1, 1_000, ErrorMessage = "must be from 1 to 1000")]

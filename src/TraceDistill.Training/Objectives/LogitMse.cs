@@ -10,7 +10,7 @@ namespace TraceDistill.Training.Objectives;
 /// 1/(2V) · Σ (z − mean z − (v − mean v))² of the student's logits z and the teacher's v (Ba and Caruana, arXiv 1312.6184): what
 /// T² · KL(p ‖ q) comes to for a large T (Hinton et al., arXiv 1503.02531, section 2.1).
 /// </summary>
-public sealed record LogitMse : Objective
+public sealed record LogitMse : TokenObjective
 {
     public override string Name => "logit_mse";
 

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using System.Text.Json;
 using TraceDistill.Text.Errors;
+using TraceDistill.Training.Objectives.States;
 
 namespace TraceDistill.Training.Objectives;
 
@@ -70,6 +71,27 @@ public sealed record ObjectiveChoice : IParsable<ObjectiveChoice>, IValidatableO
 
     [Description("Universal logit distillation (ULD) of alternatives that the student has no tokens for")]
     public UniversalLogit? Uld { get; init; }
+
+    [Description("Distance of hidden states: mse, cosine or cka; for a teacher that is a model on disk, as all that follow")]
+    public HiddenStates? HiddenStates { get; init; }
+
+    [Description("Distance of attention maps")]
+    public AttentionMaps? AttentionMaps { get; init; }
+
+    [Description("Distance of the relations among values (MiniLM)")]
+    public ValueRelations? ValueRelations { get; init; }
+
+    [Description("Distances and angles between samples (RKD)")]
+    public Relations? Rkd { get; init; }
+
+    [Description("Relations of each layer to the next (FSP)")]
+    public FlowOfSolution? Fsp { get; init; }
+
+    [Description("Contrast between sequences (CRD)")]
+    public Contrastive? Crd { get; init; }
+
+    [Description("A discriminator that tells the teacher's hidden states from the student's")]
+    public Adversarial? Adversarial { get; init; }
 
     /// <summary>The objective.</summary>
     /// <exception cref="InvalidOperationException">There is none, or more than one.</exception>

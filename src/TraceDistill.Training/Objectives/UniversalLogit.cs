@@ -9,7 +9,7 @@ namespace TraceDistill.Training.Objectives;
 /// distribution that the student's vocabulary cannot say: Σᵣ |pᵣ − q₍ᵣ₎| over the teacher's unmatched
 /// alternatives and as many of the student's most probable tokens outside the soft targets, both sorted.
 /// </summary>
-public sealed record UniversalLogit : Objective
+public sealed record UniversalLogit : TokenObjective
 {
     public override string Name => "uld";
 

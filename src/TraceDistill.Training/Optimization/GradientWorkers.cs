@@ -32,6 +32,7 @@ public sealed class GradientWorkers : IDisposable
     readonly TrainedWeights _weights;
     readonly RoundedMatrices? _rounded;
     readonly TeacherModel? _teacher;
+    readonly AuxiliaryWeights? _auxiliary;
     readonly int _microBatchTokens,
         _mostLanes;
     readonly bool _gradientCheckpointing;
@@ -46,6 +47,7 @@ public sealed class GradientWorkers : IDisposable
     /// <param name="gradientCheckpointing">As <see cref="Decoder"/> has it.</param>
     /// <param name="blocks">The file that the model is trained for; null for none. Adapters are trained for none.</param>
     /// <param name="teacher">A model that teaches; null for the soft targets of batches alone. Owned by the caller.</param>
+    /// <param name="auxiliary">Weights of objectives that compare states; null where there are none. Owned by the caller.</param>
     public GradientWorkers(
         TrainedWeights weights,
         int workers,
@@ -53,10 +55,11 @@ public sealed class GradientWorkers : IDisposable
         ComputeDtype dtype = ComputeDtype.Float32,
         bool gradientCheckpointing = false,
         BlockPlan? blocks = null,
-        TeacherModel? teacher = null
+        TeacherModel? teacher = null,
+        AuxiliaryWeights? auxiliary = null
     )
     {
-        _teacher = teacher;
+        (_teacher, _auxiliary) = (teacher, auxiliary);
         (_weights, _cores, _microBatchTokens) = (weights, new Cores(workers), microBatchTokens);
         _gradientCheckpointing = gradientCheckpointing;
         var isBFloat16 = dtype == ComputeDtype.BFloat16;
@@ -76,6 +79,9 @@ public sealed class GradientWorkers : IDisposable
 
     /// <summary>[trained weights] gradient of the summed loss after <see cref="Accumulate"/>.</summary>
     public FloatBuffer Gradient => _lanes[0].Gradient;
+
+    /// <summary>That of the weights of objectives; null where there are none.</summary>
+    internal FloatBuffer? AuxiliaryGradient => _lanes[0].AuxiliaryGradient;
 
     /// <summary>Sums loss and gradient over <paramref name="batch"/>, starting from zero.</summary>
     /// <param name="batch">The sequences of one optimizer step.</param>
@@ -111,6 +117,7 @@ public sealed class GradientWorkers : IDisposable
         foreach (var lane in _lanes.Take(used).Skip(1))
         {
             Gradient.Add(lane.Gradient);
+            AuxiliaryGradient?.Add(lane.AuxiliaryGradient!);
             totals = totals.Plus(lane.Totals);
         }
 
@@ -132,12 +139,14 @@ public sealed class GradientWorkers : IDisposable
 
     static int MostLanesOf(long trained) => (int)Math.Clamp(LaneWeights / Math.Max(1, trained), 2, MostLanes);
 
-    Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing, _activations, _teacher);
+    Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing, _activations, _teacher, _auxiliary);
 
     sealed class Lane : IDisposable
     {
         readonly Decoder _decoder;
         readonly Decoder? _teacher;
+        readonly ModelConfiguration? _teacherShape;
+        readonly AuxiliaryWeights? _auxiliary;
         readonly ChunkedHead _head;
         readonly bool _takesTensorFloat32;
         readonly ModelConfiguration _configuration;
@@ -147,19 +156,23 @@ public sealed class GradientWorkers : IDisposable
             RoundedMatrices? rounded,
             bool gradientCheckpointing,
             ScalarType activations,
-            TeacherModel? teacher
+            TeacherModel? teacher,
+            AuxiliaryWeights? auxiliary
         )
         {
             Gradient = new FloatBuffer(weights.Count, weights.Model.Device);
+            AuxiliaryGradient = auxiliary is null ? null : new FloatBuffer(auxiliary.Count, weights.Model.Device);
             // Logits are made of float32, in products of 10 bits where the layers' have 7.
             _takesTensorFloat32 = activations == ScalarType.BFloat16;
             _decoder = new Decoder(weights, Gradient, rounded, gradientCheckpointing, activations);
             _head = new ChunkedHead(_decoder);
-            _teacher = teacher?.NewDecoder();
+            (_teacher, _teacherShape, _auxiliary) = (teacher?.NewDecoder(), teacher?.Weights.Configuration, auxiliary);
             _configuration = weights.Model.Configuration;
         }
 
         public FloatBuffer Gradient { get; }
+
+        public FloatBuffer? AuxiliaryGradient { get; }
 
         public LossTotals Totals { get; private set; } = new(0, [], 0, 0);
 
@@ -174,6 +187,7 @@ public sealed class GradientWorkers : IDisposable
         {
             using var recorded = enable_grad(); // a lane may run on its caller's thread
             Gradient.Clear();
+            AuxiliaryGradient?.Clear();
             LossTotals? sums = null;
             foreach (var piece in pieces)
             {
@@ -182,15 +196,23 @@ public sealed class GradientWorkers : IDisposable
                 var passNoise = noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null;
                 var tokens = new TokenBatch(batch.Ids, batch.Lengths, batch.Rows);
                 var balance = RouterBalance.Of(_configuration, tokens);
-                var taught = Taught(tokens, objectives);
-                var hidden = _decoder.Forward(tokens, passNoise, balance: balance);
+                using var states =
+                    objectives.States.Count == 0
+                        ? null
+                        : new PassStates(objectives.States, _configuration, _teacherShape!, _auxiliary!);
+                var taught = Taught(tokens, objectives, states?.OfTeacher);
+                var hidden = _decoder.Forward(tokens, passNoise, states?.OfStudent, balance);
                 var (gradient, totals) = Head(hidden, batch, objectives, taught, Draws(objectives, piece, batch));
                 totals = balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Rows.Length));
-                sums = sums?.Plus(totals) ?? totals;
-                if (hidden.requires_grad)
+                var compared = states?.Evaluate(tokens, hidden.device, objectives.At);
+                foreach (var (term, total) in objectives.States.Zip(compared?.Totals ?? []))
                 {
-                    Backward(hidden, gradient);
+                    totals = totals.With(total, term.Weight);
                 }
+
+                sums = sums?.Plus(totals) ?? totals;
+                Backward(hidden, gradient, compared?.Loss);
+                states?.AddGradients(AuxiliaryGradient!);
             }
 
             Totals = sums!;
@@ -201,6 +223,7 @@ public sealed class GradientWorkers : IDisposable
             _decoder.Dispose();
             _teacher?.Dispose();
             Gradient.Dispose();
+            AuxiliaryGradient?.Dispose();
         }
 
         (Tensor Gradient, LossTotals Totals) Head(
@@ -216,15 +239,16 @@ public sealed class GradientWorkers : IDisposable
         }
 
         /// <summary>The teacher's states, without a graph; null where none teaches.</summary>
-        TeacherStates? Taught(TokenBatch tokens, StepObjectives objectives)
+        /// <param name="kept">Takes what objectives of states compare; null for nothing.</param>
+        TeacherStates? Taught(TokenBatch tokens, StepObjectives objectives, Captured? kept)
         {
-            if (_teacher is null || !objectives.NeedsSoftTargets)
+            if (_teacher is null || !objectives.RunsTeacher)
             {
                 return null;
             }
 
             using var noGrad = no_grad();
-            return new TeacherStates(_teacher, _teacher.Forward(tokens));
+            return new TeacherStates(_teacher, _teacher.Forward(tokens, noise: null, kept));
         }
 
         static PassNoise? Draws(StepObjectives objectives, IReadOnlyList<int> piece, PackedBatch batch)
@@ -235,11 +259,30 @@ public sealed class GradientWorkers : IDisposable
                 : PassNoise.Create(new UpdateNoise(policy.Seed, objectives.At.Step, 0), piece, batch.Lengths);
         }
 
-        static void Backward(Tensor hidden, Tensor gradient)
+        /// <param name="gradient">[M, D] of the hidden states.</param>
+        /// <param name="stateLoss">Scalar; null where no states are compared.</param>
+        static void Backward(Tensor hidden, Tensor gradient, Tensor? stateLoss)
         {
+            var roots = new List<(Tensor Value, Tensor Gradient)>();
+            if (hidden.requires_grad)
+            {
+                roots.Add((hidden, gradient));
+            }
+
+            if (stateLoss is { requires_grad: true })
+            {
+                roots.Add((stateLoss, ones_like(stateLoss)));
+            }
+
+            if (roots.Count == 0)
+            {
+                return;
+            }
+
             try
             {
-                hidden.backward([gradient]);
+                // Together: what they share is walked once.
+                autograd.backward([.. roots.Select(root => root.Value)], [.. roots.Select(root => root.Gradient)]);
             }
             finally
             {

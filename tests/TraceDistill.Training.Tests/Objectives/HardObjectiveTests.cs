@@ -93,7 +93,7 @@ public class HardObjectiveTests
         using var scope = NewDisposeScope();
         double[] z = [.. Logits(8)],
             v = [.. Logits(9)];
-        double Loss(Objective objective)
+        double Loss(TokenObjective objective)
         {
             var targets = Targets().With(Wide(v), V, new TargetPolicy(), []);
             return objective.Loss(StudentRows.Of(Wide(z), targets), targets, TrainingPoint.First).item<double>();
@@ -150,7 +150,7 @@ public class HardObjectiveTests
         using var scope = NewDisposeScope();
         double[] z = [.. Logits(8)],
             v = [.. Logits(9)];
-        double Loss(Objective objective)
+        double Loss(TokenObjective objective)
         {
             var targets = Targets().With(Wide(v), V, new TargetPolicy(), []);
             return objective.Loss(StudentRows.Of(Wide(z), targets), targets, TrainingPoint.First).item<double>();

@@ -6,13 +6,13 @@ namespace TraceDistill.Training.Tests.Objectives;
 /// <summary>Every objective of a recipe, by its key, at its defaults.</summary>
 static class KnownObjectives
 {
-    public static IReadOnlyDictionary<string, Objective> All { get; } =
+    public static IReadOnlyDictionary<string, TokenObjective> All { get; } =
         typeof(ObjectiveChoice)
             .GetProperties()
-            .Where(property => property.PropertyType.IsAssignableTo(typeof(Objective)))
+            .Where(property => property.PropertyType.IsAssignableTo(typeof(TokenObjective)))
             .ToDictionary(
                 property => JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name),
-                property => (Objective)Activator.CreateInstance(property.PropertyType)!
+                property => (TokenObjective)Activator.CreateInstance(property.PropertyType)!
             );
 
     public static ObjectiveChoice Choice(Objective objective)

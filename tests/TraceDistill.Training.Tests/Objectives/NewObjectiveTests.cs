@@ -108,7 +108,7 @@ public class NewObjectiveTests
     /// <summary>
     /// KL(student ‖ teacher) over the reported tokens and the tail (Gu et al., arXiv 2306.08543, equation 1, for all tokens).
     /// </summary>
-    sealed record ReverseDivergence : Objective
+    sealed record ReverseDivergence : TokenObjective
     {
         public override string Name => "reverse";
 

@@ -22,7 +22,7 @@ public class ObjectiveFormulaTests
     const string Dense = "dense";
 
     /// <summary>Other settings than the defaults, which may hide what is the wrong way round.</summary>
-    static readonly Dictionary<string, Objective> Settings = new()
+    static readonly Dictionary<string, TokenObjective> Settings = new()
     {
         ["jsd"] = new JensenShannon { Beta = 0.3 },
         ["skew_kl_forward"] = new SkewKlForward { Alpha = 0.2 },

@@ -1,0 +1,259 @@
+using TraceDistill.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Head;
+using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Objectives.States;
+using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Teaching;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Tests.Objectives.States;
+
+/// <summary>
+/// Loss and slopes of the objectives that compare states, by the student's weights and by their own, are those of the formula and of its
+/// central differences over two decoders that are written in float64 as well.
+/// </summary>
+[Trait("Category", "Numeric")]
+public class StateObjectiveTests
+{
+    static readonly ModelConfiguration TeacherShape = SampleSequences.Shape with
+    {
+        HiddenSize = 48,
+        NumHiddenLayers = 3,
+        NumAttentionHeads = 4,
+        NumKeyValueHeads = 2,
+    };
+
+    static readonly (int, int)[] Even = [(0, 1), (1, 2)],
+        Last = [(1, 2)];
+
+    static readonly Dictionary<string, (StateObjective Objective, StateFormulas.Formula Formula)> Cases = new()
+    {
+        ["mse"] = (new HiddenStates(), StateFormulas.Hidden(Even, StateFormulas.Mse)),
+        ["mse of a pair"] = (
+            new HiddenStates { Layers = LayerMap.Parse("1:0", null) },
+            StateFormulas.Hidden([(1, 0)], StateFormulas.Mse)
+        ),
+        ["cosine"] = (
+            new HiddenStates { Distance = StateDistance.Cosine, Layers = LayerMap.Parse("last:2", null) },
+            StateFormulas.Hidden(Even, StateFormulas.Cosine)
+        ),
+        ["cka"] = (new HiddenStates { Distance = StateDistance.Cka }, StateFormulas.Alignment(Even)),
+        ["maps, kl"] = (new AttentionMaps(), StateFormulas.Maps(Even, isKl: true)),
+        ["maps, mse"] = (
+            new AttentionMaps { Distance = MapDistance.Mse, Layers = LayerMap.Last },
+            StateFormulas.Maps(Last, isKl: false)
+        ),
+        ["maps, learned"] = (new AttentionMaps { HeadWeights = HeadWeights.Learned }, StateFormulas.Maps(Even, isKl: true)),
+        ["values"] = (new ValueRelations(), StateFormulas.Values(Last, heads: 1)),
+        ["values, two heads"] = (
+            new ValueRelations { RelationHeads = 2, Layers = LayerMap.Even },
+            StateFormulas.Values(Even, heads: 2)
+        ),
+        ["rkd"] = (new Relations(), StateFormulas.Relations(Last, 1, 2)),
+        ["rkd, distances"] = (new Relations { AngleWeight = 0, Layers = LayerMap.Even }, StateFormulas.Relations(Even, 1, 0)),
+        ["fsp"] = (new FlowOfSolution(), StateFormulas.Flow(Even)),
+        ["crd"] = (new Contrastive { Size = 7, Temperature = 0.3 }, StateFormulas.Contrast(Last, 0.3)),
+        ["adversarial"] = (new Adversarial { Size = 6 }, StateFormulas.Discriminator(Last)),
+    };
+
+    public static TheoryData<string, bool> Names() =>
+        [.. Cases.Keys.SelectMany(name => new[] { new TheoryDataRow<string, bool>(name, false), new TheoryDataRow<string, bool>(name, true) })];
+
+    /// <summary>With a teacher of another shape, and of the student's.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Accumulate_ObjectiveOfStates_HasLossAndSlopesOfItsFormula(string name, bool isOfOneSize)
+    {
+        var (objective, formula) = Cases[name];
+        Check(objective, isOfOneSize, (_, _) => formula);
+    }
+
+    /// <summary>Weights by gradients are constants of a step.</summary>
+    [Theory]
+    [InlineData(MapDistance.Kl)]
+    [InlineData(MapDistance.Mse)]
+    public void Accumulate_HeadsWeighedByGradient_HasLossAndSlopesOfItsFormula(MapDistance distance)
+    {
+        var isKl = distance == MapDistance.Kl;
+        Check(
+            new AttentionMaps { HeadWeights = HeadWeights.Gradient, Distance = distance },
+            isOfOneSize: false,
+            (student, teacher) =>
+            {
+                double[][] weights = [.. Even.Select(pair => StateFormulas.Balance(student, teacher, pair, isKl))];
+                return StateFormulas.Maps(Even, isKl, (pair, head) => weights[pair][head]);
+            }
+        );
+    }
+
+    /// <param name="formula">From the states before the first change.</param>
+    static void Check(
+        StateObjective objective,
+        bool isOfOneSize,
+        Func<SampleStates[], SampleStates[], StateFormulas.Formula> formula
+    )
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        const double Weight = 0.8;
+        using var student = SampleSequences.Parameters();
+        using var teacher = new ModelParameters(isOfOneSize ? TeacherShape with { HiddenSize = 32 } : TeacherShape);
+        teacher.Initialize(9);
+        var batch = SampleSequences.Create(4);
+        objective = objective with { Weight = Schedule.Constant(Weight) };
+        using var auxiliary = AuxiliaryWeights.Of([objective], student.Configuration, teacher.Configuration, 5);
+        var own = Fill(objective, auxiliary);
+
+        var (totals, gradient, ownGradient) = Accumulate(student, teacher, auxiliary, objective, batch);
+
+        var (reference, taught) = (new ReferenceLlama(student), new ReferenceLlama(teacher));
+        SampleStates[] teacherStates = [.. batch.Select(sequence => StatesOf(taught, sequence))];
+        var of = formula([.. batch.Select(sequence => StatesOf(reference, sequence))], teacherStates);
+        var tolerance = Rounding.OfBackward(TeacherShape, 30);
+        Assert.Equal(Value(), totals.Of(objective.Name), tolerance * Math.Abs(totals.Of(objective.Name)));
+        Assert.Equal(Weight * totals.Of(objective.Name), totals.Loss, 1e-12 * Math.Abs(totals.Loss));
+
+        // What is learned against the discriminator has its slope with the sign turned.
+        double Sign(string name) => objective is Adversarial && (name.Length == 0 || name.StartsWith("projection")) ? -1 : 1;
+        var length = Math.Sqrt(gradient.Sum(slope => (double)slope * slope));
+        Assert.True(length > 0);
+        double[] along = [.. gradient.Select(slope => slope / length)];
+        Assert.Equal(length, Sign("") * Difference(step => Move(along, step)), tolerance * length);
+        foreach (var seed in Enumerable.Range(0, 4))
+        {
+            var random = new Random(seed);
+            double[] direction = [.. gradient.Select(_ => random.Next(2) * 2 - 1.0)];
+            var slope = direction.Zip(gradient, (sign, value) => sign * value).Sum();
+            Assert.Equal(
+                slope,
+                Sign("") * Difference(step => Move(direction, step)),
+                tolerance * length * Math.Sqrt(direction.Length)
+            );
+        }
+
+        foreach (var (name, values) in own)
+        {
+            var slopes = ownGradient[name];
+            var size = Math.Sqrt(slopes.Sum(slope => slope * slope));
+            Assert.True(size > 0, name);
+            double[] direction = [.. slopes.Select(slope => slope / size)];
+            var difference = Difference(step =>
+            {
+                foreach (var (row, first) in values.Select((row, index) => (row, index * values[0].Length)))
+                {
+                    for (var i = 0; i < row.Length; i++)
+                    {
+                        row[i] += step * direction[first + i];
+                    }
+                }
+            });
+            Assert.Equal(size, Sign(name) * difference, tolerance * size);
+        }
+
+        double Value() => of([.. batch.Select(sequence => StatesOf(reference, sequence))], teacherStates, own);
+
+        double Difference(Action<double> move)
+        {
+            const double Step = 1e-5;
+            move(Step);
+            var up = Value();
+            move(-2 * Step);
+            var down = Value();
+            move(Step);
+            return Weight * (up - down) / (2 * Step);
+        }
+
+        void Move(double[] direction, double step)
+        {
+            foreach (var name in student.Names)
+            {
+                using var inner = NewDisposeScope();
+                var first = (int)student.OffsetOf(name);
+                double[] mine = [.. direction[first..(first + student.Values(name).Length)].Select(value => step * value)];
+                reference.Weight(name).add_(tensor(mine, student.ShapeOf(name)));
+            }
+        }
+    }
+
+    /// <summary>Gives those that begin at zero numbers as well, by which their slopes are not those of zero.</summary>
+    /// <returns>All, row by row.</returns>
+    static Dictionary<string, double[][]> Fill(StateObjective objective, AuxiliaryWeights auxiliary)
+    {
+        var own = new Dictionary<string, double[][]>();
+        using var generator = new Generator(7);
+        foreach (var (name, leaf) in auxiliary.Leaves(objective.Name))
+        {
+            using var values = leaf.detach();
+            values.add_(randn(values.shape, generator: generator) * 0.2);
+            own.Add(name, [.. values.to(ScalarType.Float64).data<double>().ToArray().Chunk((int)values.shape[^1])]);
+        }
+
+        return own;
+    }
+
+    static (LossTotals Totals, float[] Gradient, Dictionary<string, double[]> Own) Accumulate(
+        ModelParameters student,
+        ModelParameters teacher,
+        AuxiliaryWeights auxiliary,
+        StateObjective objective,
+        IReadOnlyList<TraceTokens> batch
+    )
+    {
+        var weights = TrainedWeights.All(student);
+        using var model = new TeacherModel(teacher, isOwned: false);
+        return TestDevice.With(weights, () =>
+        {
+            model.MoveTo(weights.Model.Device, ComputeDtype.Float32);
+            auxiliary.MoveTo(weights.Model.Device);
+            using var all = new GradientWorkers(weights, 2, 1_000, teacher: model, auxiliary: auxiliary);
+            var plan = new ObjectivePlan { Objectives = [objective] };
+            var totals = all.Accumulate(batch, plan.At(TrainingPoint.First));
+            var (slopes, own) = (new float[weights.Count], new float[auxiliary.Count]);
+            all.Gradient.Read(0, slopes);
+            all.AuxiliaryGradient!.Read(0, own);
+            var (byName, first) = (new Dictionary<string, double[]>(), 0);
+            foreach (var weight in objective.Weights(student.Configuration, teacher.Configuration))
+            {
+                var count = (int)weight.Shape.Aggregate((a, b) => a * b);
+                byName.Add(weight.Name, [.. own[first..(first + count)].Select(value => (double)value)]);
+                first += count;
+            }
+
+            return (totals, slopes, byName);
+        });
+    }
+
+    static SampleStates StatesOf(ReferenceLlama reference, TraceTokens sequence)
+    {
+        using var scope = NewDisposeScope();
+        reference.Forward(sequence.Ids);
+        int[] rows = [.. Enumerable.Range(sequence.FirstTrained - 1, sequence.Trained)];
+        return new SampleStates(
+            [.. reference.Streams.Skip(1).Select(stream => Rows(stream, rows))],
+            [
+                .. reference.Maps.Select(map =>
+                    Enumerable.Range(0, (int)map.shape[0]).Select(head => Rows(map[head], rows)).ToArray()
+                ),
+            ],
+            [
+                .. reference.Values.Select(values =>
+                    Rows(values.transpose(0, 1).flatten(1), [.. Enumerable.Range(0, sequence.Ids.Length)])
+                ),
+            ],
+            rows
+        );
+
+        static double[][] Rows(Tensor all, int[] rows)
+        {
+            var width = (int)all.shape[1];
+            var values = all.contiguous().data<double>().ToArray();
+            return [.. rows.Select(row => values[(row * width)..((row + 1) * width)])];
+        }
+    }
+}
