@@ -9,6 +9,7 @@ using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Head;
+using TraceDistill.Training.Objectives.States;
 using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
 
@@ -168,8 +169,24 @@ public static class TrainingMemory
         var kept = options.GradientCheckpointing
             ? (number * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
-        return atWork * (kept + layer + Head(shape, device, options is TrainOptions { LooksAtWholeDistributions: true }));
+        var states = options is TrainOptions { Objectives.Count: > 0 } compared ? States(compared, shape, tokens, longest) : 0;
+        return atWork * (kept + layer + states + Head(shape, device, options is TrainOptions { LooksAtWholeDistributions: true }));
     }
+
+    /// <summary>
+    /// Bytes of what objectives compare, at most, were the teacher of the student's shape: states of both sides and their difference; of
+    /// maps and relations what a softmax and its logarithm keep, too.
+    /// </summary>
+    static long States(TrainOptions options, ModelConfiguration shape, long tokens, int longest) =>
+        options
+            .ResolveObjectives()
+            .Objectives.OfType<StateObjective>()
+            .Sum(objective =>
+                sizeof(float)
+                * shape.NumHiddenLayers
+                * tokens
+                * (objective.Kind == StateKind.Hidden ? 4L * shape.HiddenSize : 6L * shape.NumAttentionHeads * longest)
+            );
 
     /// <summary>
     /// Bytes that attention or a recurrence keeps of a token: queries, keys, values, what attention gives and a sum for each head; or

@@ -1,6 +1,7 @@
 using TorchSharp;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
@@ -12,8 +13,7 @@ namespace TraceDistill.Tests.Support;
 /// </summary>
 sealed class ReferenceLlama
 {
-    static readonly Scalar NegativeInfinity = double.NegativeInfinity, // an implicit one may be collected during the call
-        Nothing = 0.0;
+    static readonly Scalar Nothing = 0.0; // an implicit one may be collected during the call
 
     readonly ModelConfiguration _shape;
     readonly Dictionary<string, Tensor> _weights = [];
@@ -65,30 +65,30 @@ sealed class ReferenceLlama
         Maps.Clear();
         Values.Clear();
         var x = _weights["model.embed_tokens.weight"].index_select(0, tensor(ids.Select(id => (long)id).ToArray()));
-        x = IsGemma ? x * Math.Sqrt(_shape.HiddenSize) : x;
+        x = IsGemma ? x.Times(Math.Sqrt(_shape.HiddenSize)) : x;
         Streams.Add(x);
         for (var i = 0; i < _shape.NumHiddenLayers; i++)
         {
             var layer = $"model.layers.{i}.";
             if (IsGemma)
             {
-                x = x + Norm(Attend(Norm(x, layer + "input_layernorm.weight"), i), layer + "post_attention_layernorm.weight");
-                x =
-                    x
-                    + Norm(
+                x = x.Plus(Norm(Attend(Norm(x, layer + "input_layernorm.weight"), i), layer + "post_attention_layernorm.weight"));
+                x = x.Plus(
+                    Norm(
                         FeedForward(Norm(x, layer + "pre_feedforward_layernorm.weight"), i),
                         layer + "post_feedforward_layernorm.weight"
-                    );
+                    )
+                );
             }
             else if (_shape.Family == ModelFamily.Olmo2)
             {
-                x = x + Norm(Attend(x, i), layer + "post_attention_layernorm.weight");
-                x = x + Norm(FeedForward(x, i), layer + "post_feedforward_layernorm.weight");
+                x = x.Plus(Norm(Attend(x, i), layer + "post_attention_layernorm.weight"));
+                x = x.Plus(Norm(FeedForward(x, i), layer + "post_feedforward_layernorm.weight"));
             }
             else
             {
-                x = x + Attend(Norm(x, layer + "input_layernorm.weight"), i);
-                x = x + FeedForward(Norm(x, layer + "post_attention_layernorm.weight"), i);
+                x = x.Plus(Attend(Norm(x, layer + "input_layernorm.weight"), i));
+                x = x.Plus(FeedForward(Norm(x, layer + "post_attention_layernorm.weight"), i));
             }
 
             Streams.Add(x);
@@ -101,7 +101,7 @@ sealed class ReferenceLlama
     public Tensor Logits(int[] ids)
     {
         var logits = Forward(ids).matmul(_weights[_shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"].t());
-        return _shape.Family == ModelFamily.Gemma2 ? (logits / 30).tanh() * 30 : logits;
+        return _shape.Family == ModelFamily.Gemma2 ? logits.Times(1.0 / 30).tanh().Times(30) : logits;
     }
 
     /// <summary>E · Σ f·P of each pass so far, a sequence, times its tokens; summed, and the mean over the layers.</summary>
@@ -110,7 +110,7 @@ sealed class ReferenceLlama
                 .. _routed.Values.Select(passes =>
                     stack([
                             .. passes.Select(pass =>
-                                pass.Probabilities.numel() * (pass.Chosen.mean([0]) * pass.Probabilities.mean([0])).sum()
+                                (pass.Chosen.mean([0]) * pass.Probabilities.mean([0])).sum().Times(pass.Probabilities.numel())
                             ),
                         ])
                         .sum()
@@ -172,8 +172,8 @@ sealed class ReferenceLlama
 
         var group = _shape.NumAttentionHeads / _shape.NumKeyValueHeads;
         (keys, values) = (keys.repeat_interleave(group, 0), values.repeat_interleave(group, 0));
-        var scores = queries.matmul(keys.transpose(1, 2)) / Math.Sqrt(IsGemma ? _shape.QueryPreAttnScalar!.Value : _shape.HeadDim);
-        scores = _shape.Family == ModelFamily.Gemma2 ? (scores / 50).tanh() * 50 : scores;
+        var scores = queries.matmul(keys.transpose(1, 2)).Times(1 / Math.Sqrt(IsGemma ? _shape.QueryPreAttnScalar!.Value : _shape.HeadDim));
+        scores = _shape.Family == ModelFamily.Gemma2 ? scores.Times(1.0 / 50).tanh().Times(50) : scores;
         var tokens = (int)h.shape[0];
         var hidden = new bool[tokens * tokens];
         for (var query = 0; query < tokens; query++)
@@ -184,7 +184,7 @@ sealed class ReferenceLlama
             }
         }
 
-        var map = scores.masked_fill(tensor(hidden).reshape(tokens, tokens), NegativeInfinity).softmax(-1);
+        var map = scores.NegativeInfinityWhere(tensor(hidden).reshape(tokens, tokens)).softmax(-1);
         Maps.Add(map);
         return Linear(map.matmul(values).transpose(0, 1).reshape(tokens, _shape.QuerySize), attention + "o_proj");
     }
@@ -199,16 +199,16 @@ sealed class ReferenceLlama
         {
             var (channels, kernel) = (taps.shape[0], taps.shape[2]);
             var padded = cat([zeros(kernel - 1, channels, dtype: ScalarType.Float64), h], 0).t().unsqueeze(0);
-            h = h + nn.functional.conv1d(padded, taps, groups: channels).squeeze(0).t();
+            h = h.Plus(nn.functional.conv1d(padded, taps, groups: channels).squeeze(0).t());
         }
 
         var (z, candidate) = (Linear(h, mixer + "z_proj").sigmoid(), Linear(h, mixer + "h_proj"));
-        var g = where(candidate.ge(Nothing), candidate + 0.5, candidate.sigmoid());
+        var g = where(candidate.ge(Nothing), candidate.Plus(0.5), candidate.sigmoid());
         var state = zeros(1, z.shape[1], dtype: ScalarType.Float64);
         var states = new List<Tensor>();
         for (var t = 0; t < h.shape[0]; t++)
         {
-            state = (1 - z.narrow(0, t, 1)) * state + z.narrow(0, t, 1) * g.narrow(0, t, 1);
+            state = (z.narrow(0, t, 1).neg().Plus(1) * state).Plus(z.narrow(0, t, 1) * g.narrow(0, t, 1));
             states.Add(state);
         }
 
@@ -244,7 +244,7 @@ sealed class ReferenceLlama
     Tensor Mlp(Tensor h, string prefix, string gateName, string up, string down)
     {
         var gate = Linear(h, prefix + gateName);
-        var active = IsGemma ? 0.5 * gate * (1 + (Math.Sqrt(2 / Math.PI) * (gate + 0.044715 * gate.pow(3))).tanh()) : gate * gate.sigmoid();
+        var active = IsGemma ? gate.Times(0.5) * gate.Plus((gate * gate * gate).Times(0.044715)).Times(Math.Sqrt(2 / Math.PI)).tanh().Plus(1) : gate * gate.sigmoid();
         return Linear(active * Linear(h, prefix + up), prefix + down);
     }
 
@@ -266,7 +266,7 @@ sealed class ReferenceLlama
         var sum = zeros_like(h);
         for (var expert = 0; expert < settings.NumExperts; expert++)
         {
-            sum = sum + weights.narrow(1, expert, 1) * Mlp(h, $"{block}experts.{expert}.", gate, up, down);
+            sum = sum.Plus(weights.narrow(1, expert, 1) * Mlp(h, $"{block}experts.{expert}.", gate, up, down));
         }
 
         return sum;
@@ -281,7 +281,7 @@ sealed class ReferenceLlama
     }
 
     Tensor Norm(Tensor x, string weight) =>
-        x * (x.square().mean([-1], keepdim: true) + _shape.RmsNormEps).rsqrt() * (IsGemma ? 1 + _weights[weight] : _weights[weight]);
+        x * x.square().mean([-1], keepdim: true).Plus(_shape.RmsNormEps).rsqrt() * (IsGemma ? _weights[weight].Plus(1) : _weights[weight]);
 
     Tensor HeadNorm(Tensor heads, string weight) => _weights.ContainsKey(weight) ? Norm(heads, weight) : heads;
 
@@ -291,14 +291,14 @@ sealed class ReferenceLlama
         if (_weights.TryGetValue(layer + ".lora_A.weight", out var a))
         {
             var b = _weights[layer + ".lora_B.weight"];
-            product = product + _scale * Drop(layer, h).matmul(a.t()).matmul(b.t());
+            product = product.Plus(Drop(layer, h).matmul(a.t()).matmul(b.t()).Times(_scale));
             if (_weights.TryGetValue(layer + ".lora_magnitude_vector", out var magnitude))
             {
-                product = product * (magnitude / (_weights[layer + ".weight"] + _scale * b.matmul(a)).detach().square().sum([1]).sqrt());
+                product = product * (magnitude / _weights[layer + ".weight"].Plus(b.matmul(a).Times(_scale)).detach().square().sum([1]).sqrt());
             }
         }
 
-        return _weights.TryGetValue(layer + ".bias", out var bias) ? product + bias : product;
+        return _weights.TryGetValue(layer + ".bias", out var bias) ? product.Plus(bias) : product;
     }
 
     Tensor Heads(Tensor all, int heads) => all.reshape(all.shape[0], heads, _shape.HeadDim).transpose(0, 1);
@@ -308,10 +308,10 @@ sealed class ReferenceLlama
         var rotated = (int)(_shape.PartialRotaryFactor * _shape.HeadDim);
         var half = rotated / 2;
         var angles =
-            arange(x.shape[1], dtype: ScalarType.Float64).unsqueeze(1)
-            * (Frequencies ?? pow(theta, arange(half, dtype: ScalarType.Float64) * (-2.0 / rotated))).unsqueeze(0);
+            tensor([.. Enumerable.Range(0, (int)x.shape[1]).Select(position => (double)position)]).unsqueeze(1)
+            * (Frequencies ?? tensor([.. Enumerable.Range(0, half).Select(i => Math.Pow(theta, -2.0 * i / rotated))])).unsqueeze(0);
         var (low, high) = (x.narrow(2, 0, half), x.narrow(2, half, half));
-        var turned = cat([low * angles.cos() - high * angles.sin(), high * angles.cos() + low * angles.sin()], 2) * Magnitude;
+        var turned = cat([(low * angles.cos()) - (high * angles.sin()), (high * angles.cos()).Plus(low * angles.sin())], 2).Times(Magnitude);
         return rotated == _shape.HeadDim ? turned : cat([turned, x.narrow(2, rotated, _shape.HeadDim - rotated)], 2);
     }
 }

@@ -66,8 +66,8 @@ public sealed record Adversarial : StateObjective
         // The value of the states, and their gradient with its sign reversed.
         var reversed = own.detach().Times(2) - own;
         var (real, taken) = (Score(Scaled(states.Teacher(teacher))), Score(reversed)); // [M]
-        // −log σ(D) of the teacher's and −log(1 − σ(D)) of the student's.
-        return (nn.functional.softplus(real.neg()).sum() + nn.functional.softplus(taken).sum()).Times(0.5);
+        // log σ(D) of the teacher's and log(1 − σ(D)) of the student's.
+        return nn.functional.logsigmoid(real).sum().Plus(nn.functional.logsigmoid(taken.neg()).sum()).Times(-0.5);
 
         Tensor Score(Tensor x)
         {

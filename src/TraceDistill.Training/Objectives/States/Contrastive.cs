@@ -61,7 +61,7 @@ public sealed record Contrastive : StateObjective
         var own = Embedded(states.Student(student), Key(OfStudent, index)); // [S, E]
         var taught = Embedded(states.Teacher(teacher), Key(OfTeacher, index));
         var similarity = own.matmul(taught.t()).Times(1 / Temperature); // [S, S]
-        return (similarity.log_softmax(0).diagonal().mean() + similarity.log_softmax(1).diagonal().mean()).Times(-0.5);
+        return similarity.log_softmax(0).diagonal().mean().Plus(similarity.log_softmax(1).diagonal().mean()).Times(-0.5);
 
         Tensor Embedded(Tensor rows, string key)
         {

@@ -65,7 +65,7 @@ public sealed record ValueRelations : StateObjective
     {
         var split = values.unflatten(1, heads, values.shape[1] / heads).transpose(0, 1); // [A, T, c]
         var scores = split.index_select(1, rows).matmul(split.transpose(1, 2)).Times(1 / Math.Sqrt(split.shape[2]));
-        using var places = arange(values.shape[0], device: values.device);
+        using var places = tensor([.. Enumerable.Range(0, (int)values.shape[0]).Select(token => (long)token)], device: values.device);
         return scores.FillWhere(places.unsqueeze(0).gt(rows.unsqueeze(1)), Unseen).log_softmax(-1);
     }
 
