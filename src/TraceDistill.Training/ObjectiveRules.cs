@@ -27,8 +27,7 @@ static class ObjectiveRules
         }
 
         // With kd_alpha: 0 soft targets count for nothing, and what does not go together is a mistake still.
-        var objectives = (options.KdAlpha is null ? options : options with { KdAlpha = Schedule.Constant(1) })
-            .ResolveObjectives();
+        var objectives = (options.KdAlpha is null ? options : options with { KdAlpha = Schedule.Constant(1) }).ResolveObjectives();
         foreach (var twice in objectives.Objectives.GroupBy(objective => objective.Name).Where(same => same.Count() > 1))
         {
             yield return new ValidationResult($"{twice.Key} is listed twice", [nameof(TrainOptions.Objectives)]);
@@ -54,7 +53,9 @@ static class ObjectiveRules
         {
             if (objective.Refuses(options.KdMissingMass) is { } reason && !options.IsDense)
             {
-                var others = Enum.GetValues<MissingMass>().Where(policy => objectives.OfTokens.All(all => all.Refuses(policy) is null)).ToList();
+                var others = Enum.GetValues<MissingMass>()
+                    .Where(policy => objectives.OfTokens.All(all => all.Refuses(policy) is null))
+                    .ToList();
                 yield return new ValidationResult(
                     $"{TrainOptions.NameOf(options.KdMissingMass)} does not go with the objective {objective.Name}: {reason}; "
                         + (

@@ -293,7 +293,9 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <summary>True where logits of the whole vocabulary are held for the loss.</summary>
     internal bool LooksAtWholeDistributions =>
-        Teacher is not null || KdMissingMass == MissingMass.UniformTail || ResolveObjectives().OfTokens.Any(objective => objective.NeedsAllLogits);
+        Teacher is not null
+        || KdMissingMass == MissingMass.UniformTail
+        || ResolveObjectives().OfTokens.Any(objective => objective.NeedsAllLogits);
 
     /// <summary>True where the teacher's whole distributions are compared.</summary>
     internal bool IsDense => Teacher is not null && KdTopK is null && KdSampling == SoftTargetSampling.None;

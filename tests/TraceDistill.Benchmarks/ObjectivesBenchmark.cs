@@ -48,10 +48,10 @@ static class ObjectivesBenchmark
         foreach (
             var property in typeof(ObjectiveChoice)
                 .GetProperties()
-                .Where(property => property.PropertyType.IsAssignableTo(typeof(Objective)))
+                .Where(property => property.PropertyType.IsAssignableTo(typeof(TokenObjective)))
         )
         {
-            var objective = (Objective)Activator.CreateInstance(property.PropertyType)!;
+            var objective = (TokenObjective)Activator.CreateInstance(property.PropertyType)!;
             if (only is null || only.Contains(objective.Name))
             {
                 var plan = new ObjectivePlan { Objectives = [objective] };

@@ -45,6 +45,15 @@ public sealed partial class ShippedRecipesTests : IDisposable
             "float.max_steps=1",
             "scores.max_tokens=20",
         ],
+        ["layers"] =
+        [
+            "triple.matrix.seed=[1, 2]",
+            "problem_count=24",
+            "problems.held_out=12",
+            "judge.limit=2",
+            "steps=1",
+            "scores.max_tokens=20",
+        ],
         ["recurrent"] =
         [
             "student.matrix.seed=[1, 2]",

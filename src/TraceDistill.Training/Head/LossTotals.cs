@@ -26,12 +26,7 @@ public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, lon
     /// <summary>With a further term, such as the balance of experts.</summary>
     /// <param name="term">Its sum.</param>
     /// <param name="weight">How much of it is a part of the loss.</param>
-    public LossTotals With(TermTotal term, double weight = 1) =>
-        this with
-        {
-            Loss = Loss + (weight * term.Sum),
-            Terms = [.. Terms, term],
-        };
+    public LossTotals With(TermTotal term, double weight = 1) => this with { Loss = Loss + (weight * term.Sum), Terms = [.. Terms, term] };
 
     /// <summary>The sum of the named objective; 0 where there is none of that name.</summary>
     public double Of(string name) => Terms.FirstOrDefault(term => term.Name == name).Sum;

@@ -1,4 +1,3 @@
-using TorchSharp;
 using TraceDistill.Data.Determinism;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Tensors;

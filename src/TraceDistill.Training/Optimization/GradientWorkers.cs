@@ -197,9 +197,7 @@ public sealed class GradientWorkers : IDisposable
                 var tokens = new TokenBatch(batch.Ids, batch.Lengths, batch.Rows);
                 var balance = RouterBalance.Of(_configuration, tokens);
                 using var states =
-                    objectives.States.Count == 0
-                        ? null
-                        : new PassStates(objectives.States, _configuration, _teacherShape!, _auxiliary!);
+                    objectives.States.Count == 0 ? null : new PassStates(objectives.States, _configuration, _teacherShape!, _auxiliary!);
                 var taught = Taught(tokens, objectives, states?.OfTeacher);
                 var hidden = _decoder.Forward(tokens, passNoise, states?.OfStudent, balance);
                 var (gradient, totals) = Head(hidden, batch, objectives, taught, Draws(objectives, piece, batch));

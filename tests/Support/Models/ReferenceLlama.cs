@@ -74,10 +74,7 @@ sealed class ReferenceLlama
             {
                 x = x.Plus(Norm(Attend(Norm(x, layer + "input_layernorm.weight"), i), layer + "post_attention_layernorm.weight"));
                 x = x.Plus(
-                    Norm(
-                        FeedForward(Norm(x, layer + "pre_feedforward_layernorm.weight"), i),
-                        layer + "post_feedforward_layernorm.weight"
-                    )
+                    Norm(FeedForward(Norm(x, layer + "pre_feedforward_layernorm.weight"), i), layer + "post_feedforward_layernorm.weight")
                 );
             }
             else if (_shape.Family == ModelFamily.Olmo2)
@@ -244,7 +241,9 @@ sealed class ReferenceLlama
     Tensor Mlp(Tensor h, string prefix, string gateName, string up, string down)
     {
         var gate = Linear(h, prefix + gateName);
-        var active = IsGemma ? gate.Times(0.5) * gate.Plus((gate * gate * gate).Times(0.044715)).Times(Math.Sqrt(2 / Math.PI)).tanh().Plus(1) : gate * gate.sigmoid();
+        var active = IsGemma
+            ? gate.Times(0.5) * gate.Plus((gate * gate * gate).Times(0.044715)).Times(Math.Sqrt(2 / Math.PI)).tanh().Plus(1)
+            : gate * gate.sigmoid();
         return Linear(active * Linear(h, prefix + up), prefix + down);
     }
 
@@ -294,7 +293,8 @@ sealed class ReferenceLlama
             product = product.Plus(Drop(layer, h).matmul(a.t()).matmul(b.t()).Times(_scale));
             if (_weights.TryGetValue(layer + ".lora_magnitude_vector", out var magnitude))
             {
-                product = product * (magnitude / _weights[layer + ".weight"].Plus(b.matmul(a).Times(_scale)).detach().square().sum([1]).sqrt());
+                product =
+                    product * (magnitude / _weights[layer + ".weight"].Plus(b.matmul(a).Times(_scale)).detach().square().sum([1]).sqrt());
             }
         }
 
@@ -311,7 +311,8 @@ sealed class ReferenceLlama
             tensor([.. Enumerable.Range(0, (int)x.shape[1]).Select(position => (double)position)]).unsqueeze(1)
             * (Frequencies ?? tensor([.. Enumerable.Range(0, half).Select(i => Math.Pow(theta, -2.0 * i / rotated))])).unsqueeze(0);
         var (low, high) = (x.narrow(2, 0, half), x.narrow(2, half, half));
-        var turned = cat([(low * angles.cos()) - (high * angles.sin()), (high * angles.cos()).Plus(low * angles.sin())], 2).Times(Magnitude);
+        var turned = cat([(low * angles.cos()) - (high * angles.sin()), (high * angles.cos()).Plus(low * angles.sin())], 2)
+            .Times(Magnitude);
         return rotated == _shape.HeadDim ? turned : cat([turned, x.narrow(2, rotated, _shape.HeadDim - rotated)], 2);
     }
 }

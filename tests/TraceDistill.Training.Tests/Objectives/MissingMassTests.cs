@@ -18,7 +18,10 @@ public partial class MissingMassTests
     {
         Assert.Equal(KnownObjectives.All.Keys.Order(StringComparer.Ordinal), Rows().Keys.Order(StringComparer.Ordinal));
         Assert.Equal(
-            typeof(TokenObjective).Assembly.GetTypes().Where(type => !type.IsAbstract && type.IsAssignableTo(typeof(TokenObjective))).ToHashSet(),
+            typeof(TokenObjective)
+                .Assembly.GetTypes()
+                .Where(type => !type.IsAbstract && type.IsAssignableTo(typeof(TokenObjective)))
+                .ToHashSet(),
             KnownObjectives.All.Values.Select(objective => objective.GetType()).ToHashSet()
         );
     }

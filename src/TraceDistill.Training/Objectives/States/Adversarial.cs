@@ -59,7 +59,7 @@ public sealed record Adversarial : StateObjective
         }
     }
 
-    Tensor Between(StatePair states, int student, int teacher, int index)
+    static Tensor Between(StatePair states, int student, int teacher, int index)
     {
         var own = Scaled(states.Student(student));
         own = states.Find(Key(Projection, index)) is { } projection ? own.matmul(projection.t()) : own;

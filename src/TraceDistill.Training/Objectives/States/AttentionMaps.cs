@@ -97,7 +97,8 @@ public sealed record AttentionMaps : StateObjective
             : (taught * (taught.AtLeast(Least).log() - own.AtLeast(Least).log())).sum([1L, 2L]);
     }
 
-    static Tensor Uncertain(Tensor each, Tensor uncertainty, int tokens) => (each * uncertainty.neg().exp()).Plus(uncertainty.Times(tokens));
+    static Tensor Uncertain(Tensor each, Tensor uncertainty, int tokens) =>
+        (each * uncertainty.neg().exp()).Plus(uncertainty.Times(tokens));
 
     /// <summary>Weights of a mean of 1, in inverse proportion to the norms of the heads' gradients by their maps.</summary>
     /// <returns>[H].</returns>

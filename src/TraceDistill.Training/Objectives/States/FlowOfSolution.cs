@@ -15,7 +15,9 @@ namespace TraceDistill.Training.Objectives.States;
 public sealed record FlowOfSolution : StateObjective
 {
     /// <value>even.</value>
-    [Description("Layers related, at least two: even, last:K, or pairs of student:teacher layers from 0 such as 0:1, 2:5; even unless given")]
+    [Description(
+        "Layers related, at least two: even, last:K, or pairs of student:teacher layers from 0 such as 0:1, 2:5; even unless given"
+    )]
     public override LayerMap Layers { get; init; } = LayerMap.Even;
 
     public override string Name => "fsp";
@@ -44,17 +46,12 @@ public sealed record FlowOfSolution : StateObjective
 
         Tensor Between(int layer) =>
             Flows(states, own[layer], own[layer + 1])
-                .Zip(
-                    Flows(states, taught[layer], taught[layer + 1]),
-                    (a, b) => (a.Matrix - b.Matrix).square().mean().Times(a.Tokens)
-                )
+                .Zip(Flows(states, taught[layer], taught[layer + 1]), (a, b) => (a.Matrix - b.Matrix).square().mean().Times(a.Tokens))
                 .Aggregate((a, b) => a.Plus(b));
     }
 
     static IEnumerable<(Tensor Matrix, long Tokens)> Flows(StatePair states, Tensor from, Tensor to) =>
-        states
-            .BySequence(from)
-            .Zip(states.BySequence(to), (a, b) => (a.t().matmul(b).Times(1.0 / a.shape[0]), a.shape[0]));
+        states.BySequence(from).Zip(states.BySequence(to), (a, b) => (a.t().matmul(b).Times(1.0 / a.shape[0]), a.shape[0]));
 
     static Tensor Projected(StatePair states, int layer) =>
         states.Find(At(layer)) is { } projection ? states.Student(layer).matmul(projection.t()) : states.Student(layer);

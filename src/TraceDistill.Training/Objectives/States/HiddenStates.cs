@@ -54,7 +54,9 @@ public sealed record HiddenStates : StateObjective
     public override StateKind Kind => StateKind.Hidden;
 
     public override string? Problem =>
-        Distance == StateDistance.Cka && Projection == StateProjection.Linear ? "cka compares sizes that differ; leave projection out" : null;
+        Distance == StateDistance.Cka && Projection == StateProjection.Linear
+            ? "cka compares sizes that differ; leave projection out"
+            : null;
 
     public override string? Refuses(ModelConfiguration student, ModelConfiguration teacher) =>
         Projection == StateProjection.None && Distance != StateDistance.Cka && student.HiddenSize != teacher.HiddenSize

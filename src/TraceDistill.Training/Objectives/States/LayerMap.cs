@@ -47,7 +47,9 @@ public sealed record LayerMap : IParsable<LayerMap>
     public static LayerMap Parse(string s, IFormatProvider? provider) =>
         TryParse(s, provider, out var result)
             ? result
-            : throw new FormatException($"\"{s}\" is no map of layers: say even, last, last:K, or pairs of student:teacher such as 0:1, 2:5");
+            : throw new FormatException(
+                $"\"{s}\" is no map of layers: say even, last, last:K, or pairs of student:teacher such as 0:1, 2:5"
+            );
 
     public static bool TryParse(string? s, IFormatProvider? provider, out LayerMap result)
     {
@@ -78,8 +80,7 @@ public sealed record LayerMap : IParsable<LayerMap>
         return pairs;
     }
 
-    static int? Number(string text) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+    static int? Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
     InvalidInputException Beyond(int student, int teacher) =>
         new($"objectives: layers: {Text} goes beyond the student's {student} or the teacher's {teacher} layers, which count from 0");

@@ -37,9 +37,9 @@ public sealed record Relations : StateObjective
     public override Tensor Loss(StatePair states, TrainingPoint at)
     {
         var pairs = Pairs(states.Shapes.Student, states.Shapes.Teacher);
-        return stack(
-                [.. pairs.Select(pair => Between(states.Pool(states.Student(pair.Student)), states.Pool(states.Teacher(pair.Teacher))))]
-            )
+        return stack([
+                .. pairs.Select(pair => Between(states.Pool(states.Student(pair.Student)), states.Pool(states.Teacher(pair.Teacher)))),
+            ])
             .mean()
             .Times(states.Tokens);
     }

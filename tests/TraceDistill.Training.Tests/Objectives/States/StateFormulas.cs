@@ -14,9 +14,7 @@ static class StateFormulas
 
     public static Formula Hidden((int, int)[] pairs, Func<double[], double[], double> distance) =>
         (student, teacher, own) =>
-            pairs.Average(pair =>
-                Tokens(student, teacher, pair, own).Sum(token => distance(token.Student, token.Teacher))
-            );
+            pairs.Average(pair => Tokens(student, teacher, pair, own).Sum(token => distance(token.Student, token.Teacher)));
 
     public static double Mse(double[] a, double[] b) => a.Zip(b, (x, y) => (x - y) * (x - y)).Average();
 
@@ -65,7 +63,8 @@ static class StateFormulas
                 .Select(head =>
                     1
                     / Math.Sqrt(
-                        Attention(student, teacher, pair, head).Sum(at => Math.Pow(isKl ? at.Teacher / at.Student : 2 * (at.Student - at.Teacher), 2))
+                        Attention(student, teacher, pair, head)
+                            .Sum(at => Math.Pow(isKl ? at.Teacher / at.Student : 2 * (at.Student - at.Teacher), 2))
                     )
                 ),
         ];
@@ -162,12 +161,14 @@ static class StateFormulas
                             + teacher.SelectMany(s => s.Hidden[pair.Item.Teacher]).Sum(row => Softplus(-Score(Scaled(row))))
                         );
 
-                    double[] Taken(double[] row) => own.TryGetValue($"projection.{index}", out var projection) ? Times(projection, row) : row;
+                    double[] Taken(double[] row) =>
+                        own.TryGetValue($"projection.{index}", out var projection) ? Times(projection, row) : row;
 
                     double Score(double[] row)
                     {
                         var inner = Times(own[$"inner.{index}"], row).Zip(own[$"inner_bias.{index}"][0], (a, b) => a + b);
-                        return Dot(own[$"outer.{index}"][0], [.. inner.Select(a => a / (1 + Math.Exp(-a)))]) + own[$"outer_bias.{index}"][0][0];
+                        return Dot(own[$"outer.{index}"][0], [.. inner.Select(a => a / (1 + Math.Exp(-a)))])
+                            + own[$"outer_bias.{index}"][0][0];
                     }
                 });
 

@@ -35,26 +35,17 @@ public class StateObjectiveTests
     static readonly Dictionary<string, (StateObjective Objective, StateFormulas.Formula Formula)> Cases = new()
     {
         ["mse"] = (new HiddenStates(), StateFormulas.Hidden(Even, StateFormulas.Mse)),
-        ["mse of a pair"] = (
-            new HiddenStates { Layers = LayerMap.Parse("1:0", null) },
-            StateFormulas.Hidden([(1, 0)], StateFormulas.Mse)
-        ),
+        ["mse of a pair"] = (new HiddenStates { Layers = LayerMap.Parse("1:0", null) }, StateFormulas.Hidden([(1, 0)], StateFormulas.Mse)),
         ["cosine"] = (
             new HiddenStates { Distance = StateDistance.Cosine, Layers = LayerMap.Parse("last:2", null) },
             StateFormulas.Hidden(Even, StateFormulas.Cosine)
         ),
         ["cka"] = (new HiddenStates { Distance = StateDistance.Cka }, StateFormulas.Alignment(Even)),
         ["maps, kl"] = (new AttentionMaps(), StateFormulas.Maps(Even, isKl: true)),
-        ["maps, mse"] = (
-            new AttentionMaps { Distance = MapDistance.Mse, Layers = LayerMap.Last },
-            StateFormulas.Maps(Last, isKl: false)
-        ),
+        ["maps, mse"] = (new AttentionMaps { Distance = MapDistance.Mse, Layers = LayerMap.Last }, StateFormulas.Maps(Last, isKl: false)),
         ["maps, learned"] = (new AttentionMaps { HeadWeights = HeadWeights.Learned }, StateFormulas.Maps(Even, isKl: true)),
         ["values"] = (new ValueRelations(), StateFormulas.Values(Last, heads: 1)),
-        ["values, two heads"] = (
-            new ValueRelations { RelationHeads = 2, Layers = LayerMap.Even },
-            StateFormulas.Values(Even, heads: 2)
-        ),
+        ["values, two heads"] = (new ValueRelations { RelationHeads = 2, Layers = LayerMap.Even }, StateFormulas.Values(Even, heads: 2)),
         ["rkd"] = (new Relations(), StateFormulas.Relations(Last, 1, 2)),
         ["rkd, distances"] = (new Relations { AngleWeight = 0, Layers = LayerMap.Even }, StateFormulas.Relations(Even, 1, 0)),
         ["fsp"] = (new FlowOfSolution(), StateFormulas.Flow(Even)),
@@ -63,7 +54,11 @@ public class StateObjectiveTests
     };
 
     public static TheoryData<string, bool> Names() =>
-        [.. Cases.Keys.SelectMany(name => new[] { new TheoryDataRow<string, bool>(name, false), new TheoryDataRow<string, bool>(name, true) })];
+        [
+            .. Cases.Keys.SelectMany(name =>
+                new[] { new TheoryDataRow<string, bool>(name, false), new TheoryDataRow<string, bool>(name, true) }
+            ),
+        ];
 
     /// <summary>With a teacher of another shape, and of the student's.</summary>
     [Theory]
@@ -81,23 +76,15 @@ public class StateObjectiveTests
     public void Accumulate_HeadsWeighedByGradient_HasLossAndSlopesOfItsFormula(MapDistance distance)
     {
         var isKl = distance == MapDistance.Kl;
-        Check(
-            new AttentionMaps { HeadWeights = HeadWeights.Gradient, Distance = distance },
-            isOfOneSize: false,
-            (student, teacher) =>
-            {
-                double[][] weights = [.. Even.Select(pair => StateFormulas.Balance(student, teacher, pair, isKl))];
-                return StateFormulas.Maps(Even, isKl, (pair, head) => weights[pair][head]);
-            }
-        );
+        Check(new AttentionMaps { HeadWeights = HeadWeights.Gradient, Distance = distance }, isOfOneSize: false, (student, teacher) =>
+        {
+            double[][] weights = [.. Even.Select(pair => StateFormulas.Balance(student, teacher, pair, isKl))];
+            return StateFormulas.Maps(Even, isKl, (pair, head) => weights[pair][head]);
+        });
     }
 
     /// <param name="formula">From the states before the first change.</param>
-    static void Check(
-        StateObjective objective,
-        bool isOfOneSize,
-        Func<SampleStates[], SampleStates[], StateFormulas.Formula> formula
-    )
+    static void Check(StateObjective objective, bool isOfOneSize, Func<SampleStates[], SampleStates[], StateFormulas.Formula> formula)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -130,11 +117,7 @@ public class StateObjectiveTests
             var random = new Random(seed);
             double[] direction = [.. gradient.Select(_ => random.Next(2) * 2 - 1.0)];
             var slope = direction.Zip(gradient, (sign, value) => sign * value).Sum();
-            Assert.Equal(
-                slope,
-                Sign("") * Difference(step => Move(direction, step)),
-                tolerance * length * Math.Sqrt(direction.Length)
-            );
+            Assert.Equal(slope, Sign("") * Difference(step => Move(direction, step)), tolerance * length * Math.Sqrt(direction.Length));
         }
 
         foreach (var (name, values) in own)
@@ -236,16 +219,8 @@ public class StateObjectiveTests
         int[] rows = [.. Enumerable.Range(sequence.FirstTrained - 1, sequence.Trained)];
         return new SampleStates(
             [.. reference.Streams.Skip(1).Select(stream => Rows(stream, rows))],
-            [
-                .. reference.Maps.Select(map =>
-                    Enumerable.Range(0, (int)map.shape[0]).Select(head => Rows(map[head], rows)).ToArray()
-                ),
-            ],
-            [
-                .. reference.Values.Select(values =>
-                    Rows(values.transpose(0, 1).flatten(1), [.. Enumerable.Range(0, sequence.Ids.Length)])
-                ),
-            ],
+            [.. reference.Maps.Select(map => Enumerable.Range(0, (int)map.shape[0]).Select(head => Rows(map[head], rows)).ToArray())],
+            [.. reference.Values.Select(values => Rows(values.transpose(0, 1).flatten(1), [.. Enumerable.Range(0, sequence.Ids.Length)]))],
             rows
         );
 

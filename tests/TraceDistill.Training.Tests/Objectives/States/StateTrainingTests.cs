@@ -17,14 +17,8 @@ public sealed partial class StateTrainingTests : TrainStageCase
     static readonly ObjectiveChoice[] All =
     [
         new() { KlForward = new KlForward() },
-        new()
-        {
-            HiddenStates = new HiddenStates { Projection = StateProjection.Linear },
-        },
-        new()
-        {
-            AttentionMaps = new AttentionMaps { HeadWeights = HeadWeights.Learned },
-        },
+        new() { HiddenStates = new HiddenStates { Projection = StateProjection.Linear } },
+        new() { AttentionMaps = new AttentionMaps { HeadWeights = HeadWeights.Learned } },
         new() { ValueRelations = new ValueRelations() },
         new() { Rkd = new Relations() },
         new() { Fsp = new FlowOfSolution() },
@@ -58,10 +52,7 @@ public sealed partial class StateTrainingTests : TrainStageCase
         await TrainStage.RunAsync(options, Folder.Out("student"), observer, TestContext.Current.CancellationToken);
 
         var last = observer.Values.Last(values => values.ContainsKey("loss"));
-        Assert.All(
-            All.Skip(1).Select(choice => choice.Chosen.Name),
-            name => Assert.True(double.IsFinite(last[$"loss_{name}"]), name)
-        );
+        Assert.All(All.Skip(1).Select(choice => choice.Chosen.Name), name => Assert.True(double.IsFinite(last[$"loss_{name}"]), name));
         using var student = ModelDirectory.Load(Folder.Out("student"));
         using var teacher = ModelDirectory.Load(Folder.Out("teacher"));
         Assert.Equal(teacher.Names, student.Names);
@@ -112,7 +103,10 @@ public sealed partial class StateTrainingTests : TrainStageCase
     [InlineData("last:2", 3, 5, "1:3 2:4")]
     [InlineData("0:3, 1:1", 2, 4, "0:3 1:1")]
     public void Of_Map_GivesPairsOfLayers(string text, int student, int teacher, string expected) =>
-        Assert.Equal(expected, string.Join(' ', LayerMap.Parse(text, null).Of(student, teacher).Select(pair => $"{pair.Student}:{pair.Teacher}")));
+        Assert.Equal(
+            expected,
+            string.Join(' ', LayerMap.Parse(text, null).Of(student, teacher).Select(pair => $"{pair.Student}:{pair.Teacher}"))
+        );
 
     [Theory]
     [InlineData("odd")]
@@ -124,7 +118,10 @@ public sealed partial class StateTrainingTests : TrainStageCase
     {
         var error = Assert.Throws<FormatException>(() => LayerMap.Parse(text, null));
 
-        Assert.Equal($"\"{text}\" is no map of layers: say even, last, last:K, or pairs of student:teacher such as 0:1, 2:5", error.Message);
+        Assert.Equal(
+            $"\"{text}\" is no map of layers: say even, last, last:K, or pairs of student:teacher such as 0:1, 2:5",
+            error.Message
+        );
     }
 
     public static TheoryData<string, Func<ObjectiveChoice>, string> Refused() =>
@@ -132,17 +129,20 @@ public sealed partial class StateTrainingTests : TrainStageCase
         {
             {
                 "a layer beyond",
-                () => new() { HiddenStates = new HiddenStates { Layers = LayerMap.Parse("0:7", null) } },
+                () =>
+                    new() { HiddenStates = new HiddenStates { Layers = LayerMap.Parse("0:7", null) } },
                 "objectives: layers: 0:7 goes beyond the student's 2 or the teacher's 2 layers, which count from 0"
             },
             {
                 "one layer alone",
-                () => new() { Fsp = new FlowOfSolution { Layers = LayerMap.Last } },
+                () =>
+                    new() { Fsp = new FlowOfSolution { Layers = LayerMap.Last } },
                 "objectives: fsp: it relates layers to each other: name at least two"
             },
             {
                 "heads that do not divide",
-                () => new() { ValueRelations = new ValueRelations { RelationHeads = 5 } },
+                () =>
+                    new() { ValueRelations = new ValueRelations { RelationHeads = 5 } },
                 "objectives: value_relations: values of 32 and 32 channels cannot be cut into 5 relation_heads: give a number that divides both"
             },
         };
@@ -166,13 +166,7 @@ public sealed partial class StateTrainingTests : TrainStageCase
 
         await RunAsync(options, "projected");
         var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
-            RunAsync(
-                options with
-                {
-                    Objectives = [new() { HiddenStates = new HiddenStates { Projection = StateProjection.None } }],
-                },
-                "not"
-            )
+            RunAsync(options with { Objectives = [new() { HiddenStates = new HiddenStates { Projection = StateProjection.None } }] }, "not")
         );
 
         Assert.Equal("objectives: hidden_states: hidden sizes are 16 and 32: take projection: linear, or distance: cka", error.Message);
