@@ -96,6 +96,10 @@ public sealed class Decoder : nn.Module
     internal Tensor Forward(TokenBatch batch, PassNoise? noise = null, Captured? captured = null, RouterBalance? balance = null) =>
         Forward(batch, new PassContext(batch, noise, captured, balance));
 
+    /// <summary>What leaves a layer as logits take it: after the final norm.</summary>
+    /// <param name="x">[M, D] the residual stream.</param>
+    internal Tensor Normalized(Tensor x) => _norm.Apply(x);
+
     /// <summary>Hidden states of tokens whose sequences began in former passes.</summary>
     /// <param name="batch">The tokens of this pass; their lengths count for nothing.</param>
     /// <param name="rows">Where each token stands, and where keys and values of its sequence are.</param>

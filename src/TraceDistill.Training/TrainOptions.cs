@@ -68,6 +68,11 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("Objectives that are minimised, in place of kd_alpha: names, or maps of a name to its weight or to a map of its settings")]
     public IReadOnlyList<ObjectiveChoice> Objectives { get; init; } = [];
 
+    /// <summary>The student is a model as any other, whose answers may leave it early.</summary>
+    /// <value>None.</value>
+    [Description("Layers that are exits, taught by the last one: a map with layers, weight, alpha and temperature")]
+    public EarlyExits? EarlyExits { get; init; }
+
     internal static readonly Schedule DefaultAlpha = Schedule.Constant(0.7);
 
     /// <value>0.7, where no objectives are given.</value>
@@ -283,17 +288,19 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     internal string DataName => Traces.Count > 0 ? string.Join(", ", Traces.Select(set => set.Path)) : Problems ?? "";
 
     /// <summary>The loss, at every step.</summary>
-    internal ObjectivePlan ResolveObjectives() =>
-        Objectives.Count > 0
-            ? new ObjectivePlan { Objectives = [.. Objectives.Select(choice => Tempered(choice.Chosen))], Policy = Policy }
-            : ObjectivePlan.Classic(KdAlpha ?? DefaultAlpha, KdTemperature, KdMissingMass, KdUldWeight, ZLossWeight) with
-            {
-                Policy = Policy,
-            };
+    internal ObjectivePlan ResolveObjectives()
+    {
+        var plan =
+            Objectives.Count > 0
+                ? new ObjectivePlan { Objectives = [.. Objectives.Select(choice => Tempered(choice.Chosen))] }
+                : ObjectivePlan.Classic(KdAlpha ?? DefaultAlpha, KdTemperature, KdMissingMass, KdUldWeight, ZLossWeight);
+        return plan with { Policy = Policy, Exits = EarlyExits };
+    }
 
     /// <summary>True where logits of the whole vocabulary are held for the loss.</summary>
     internal bool LooksAtWholeDistributions =>
         Teacher is not null
+        || EarlyExits is not null
         || KdMissingMass == MissingMass.UniformTail
         || ResolveObjectives().OfTokens.Any(objective => objective.NeedsAllLogits);
 

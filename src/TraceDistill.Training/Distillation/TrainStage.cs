@@ -87,6 +87,13 @@ public static class TrainStage
         teacher?.EnsureFits(data.LongestFitting);
         var shape = parameters.Configuration;
         var objectives = options.ResolveObjectives();
+        if (options.EarlyExits is { } exits && exits.Layers.Max() >= shape.NumHiddenLayers - 1)
+        {
+            throw new InvalidInputException(
+                $"early_exits: layers: {exits.Layers.Max()} is not below the student's last layer, {shape.NumHiddenLayers - 1}"
+            );
+        }
+
         using var auxiliary = AuxiliaryWeights.Of(objectives.Objectives, shape, teacher?.Weights.Configuration, options.Seed);
         if (shape.Remark is { } remark)
         {

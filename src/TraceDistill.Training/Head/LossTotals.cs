@@ -28,6 +28,16 @@ public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, lon
     /// <param name="weight">How much of it is a part of the loss.</param>
     public LossTotals With(TermTotal term, double weight = 1) => this with { Loss = Loss + (weight * term.Sum), Terms = [.. Terms, term] };
 
+    /// <summary>With a further loss and its terms.</summary>
+    /// <param name="other">Over the same tokens.</param>
+    /// <param name="prefix">Of the names of its terms.</param>
+    public LossTotals With(LossTotals other, string prefix) =>
+        this with
+        {
+            Loss = Loss + other.Loss,
+            Terms = [.. Terms, .. other.Terms.Select(term => term with { Name = prefix + term.Name })],
+        };
+
     /// <summary>The sum of the named objective; 0 where there is none of that name.</summary>
     public double Of(string name) => Terms.FirstOrDefault(term => term.Name == name).Sum;
 }

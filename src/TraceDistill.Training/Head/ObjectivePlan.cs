@@ -16,6 +16,9 @@ public sealed record ObjectivePlan
     /// </summary>
     public Schedule? KdAlpha { get; init; }
 
+    /// <summary>Layers that are exits; null for none.</summary>
+    public EarlyExits? Exits { get; init; }
+
     /// <summary>Those of distributions.</summary>
     public IEnumerable<TokenObjective> OfTokens => Objectives.OfType<TokenObjective>();
 
@@ -126,6 +129,7 @@ public sealed record ObjectivePlan
                     .Select(objective => new StateTerm(objective, Weight(objective)))
                     .Where(term => term.Weight != 0),
             ],
+            Exits = Exits is null ? null : new StepExits(Exits.Layers, new ObjectivePlan { Objectives = Exits.Objectives(at) }.At(at)),
         };
 
         double Weight(Objective objective) => objective.Weight.ValueAt(at);

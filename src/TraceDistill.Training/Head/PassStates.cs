@@ -2,32 +2,39 @@ using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Objectives.States;
 using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Head;
 
-/// <summary>The states that a pass of student and teacher keeps for some objectives, and the loss of them.</summary>
+/// <summary>The states that a pass of student and teacher keeps for objectives and exits, and the loss of them.</summary>
 sealed class PassStates : IDisposable
 {
-    readonly IReadOnlyList<StateTerm> _terms;
-    readonly ModelConfiguration _student,
-        _teacher;
-    readonly AuxiliaryWeights _auxiliary;
+    readonly StepObjectives _objectives;
+    readonly ModelConfiguration _student;
+    readonly ModelConfiguration? _teacher;
+    readonly AuxiliaryWeights? _auxiliary;
     readonly List<(string Objective, Dictionary<string, Tensor> Leaves)> _leaves = [];
 
-    /// <param name="terms">The objectives.</param>
-    /// <param name="student">Shape of the student.</param>
-    /// <param name="teacher">Shape of the teacher.</param>
-    /// <param name="auxiliary">The objectives' own weights.</param>
-    public PassStates(IReadOnlyList<StateTerm> terms, ModelConfiguration student, ModelConfiguration teacher, AuxiliaryWeights auxiliary)
+    PassStates(StepObjectives objectives, ModelConfiguration student, ModelConfiguration? teacher, AuxiliaryWeights? auxiliary)
     {
-        (_terms, _student, _teacher, _auxiliary) = (terms, student, teacher, auxiliary);
-        OfStudent = new Captured(Wanted(pair => pair.Student));
-        OfTeacher = new Captured(Wanted(pair => pair.Teacher));
+        (_objectives, _student, _teacher, _auxiliary) = (objectives, student, teacher, auxiliary);
+        OfStudent = new Captured(Wanted(pair => pair.Student, objectives.Exits?.Layers ?? []));
+        OfTeacher = new Captured(Wanted(pair => pair.Teacher, []));
     }
+
+    /// <param name="objectives">Of the step.</param>
+    /// <param name="student">Shape of the student.</param>
+    /// <param name="teacher">Shape of the teacher; null where no states are compared.</param>
+    /// <param name="auxiliary">The objectives' own weights; null where no states are compared.</param>
+    /// <returns>Null where nothing inside of the models is looked at.</returns>
+    public static PassStates? Of(
+        StepObjectives objectives,
+        ModelConfiguration student,
+        ModelConfiguration? teacher,
+        AuxiliaryWeights? auxiliary
+    ) => objectives.States.Count == 0 && objectives.Exits is null ? null : new PassStates(objectives, student, teacher, auxiliary);
 
     /// <summary>For the student's pass.</summary>
     public Captured OfStudent { get; }
@@ -35,21 +42,34 @@ sealed class PassStates : IDisposable
     /// <summary>For the teacher's.</summary>
     public Captured OfTeacher { get; }
 
+    /// <summary>[M, D] what leaves the student after a layer, at the wanted tokens.</summary>
+    public Tensor Exit(int layer, TokenBatch batch)
+    {
+        var states = OfStudent.HiddenStates[layer];
+        using var outputs = tensor(batch.Outputs, dtype: ScalarType.Int64, device: states.device);
+        return states.index_select(0, outputs);
+    }
+
     /// <summary>The weighted sum of all objectives, and each by itself.</summary>
     /// <param name="batch">What both passes ran over.</param>
     /// <param name="device">The student's.</param>
-    /// <param name="at">The step.</param>
-    public (Tensor Loss, IReadOnlyList<TermTotal> Totals) Evaluate(TokenBatch batch, Device device, TrainingPoint at)
+    /// <returns>Null where no states are compared.</returns>
+    public (Tensor Loss, IReadOnlyList<TermTotal> Totals)? Evaluate(TokenBatch batch, Device device)
     {
+        if (_teacher is null || _auxiliary is null || _objectives.States.Count == 0)
+        {
+            return null;
+        }
+
         LayerStates student = LayerStates.Of(_student, OfStudent),
             teacher = LayerStates.Of(_teacher, OfTeacher);
         var loss = zeros([], dtype: ScalarType.Float64, device: device);
         var totals = new List<TermTotal>();
-        foreach (var (objective, weight) in _terms)
+        foreach (var (objective, weight) in _objectives.States)
         {
             var own = _auxiliary.Leaves(objective.Name);
             _leaves.Add((objective.Name, own));
-            var sum = objective.Loss(new StatePair(student, teacher, batch, device, own), at).to(ScalarType.Float64);
+            var sum = objective.Loss(new StatePair(student, teacher, batch, device, own), _objectives.At).to(ScalarType.Float64);
             loss = loss.Plus(sum.Times(weight));
             totals.Add(new TermTotal(objective.ShortName, sum.item<double>(), batch.Outputs.Length));
         }
@@ -63,7 +83,7 @@ sealed class PassStates : IDisposable
     {
         foreach (var (objective, leaves) in _leaves)
         {
-            _auxiliary.AddGradients(objective, leaves, gradient);
+            _auxiliary!.AddGradients(objective, leaves, gradient);
         }
     }
 
@@ -73,20 +93,20 @@ sealed class PassStates : IDisposable
         OfTeacher.Dispose();
     }
 
-    Capture Wanted(Func<(int Student, int Teacher), int> side)
+    Capture Wanted(Func<(int Student, int Teacher), int> side, IReadOnlyList<int> exits)
     {
         return new Capture
         {
-            HiddenStates = Of(StateKind.Hidden),
+            HiddenStates = Of(StateKind.Hidden).Concat(exits).ToHashSet(),
             AttentionMaps = Of(StateKind.AttentionMaps),
             Values = Of(StateKind.Values),
         };
 
         HashSet<int> Of(StateKind kind) =>
             [
-                .. _terms
-                    .Where(term => term.Objective.Kind == kind)
-                    .SelectMany(term => term.Objective.Pairs(_student, _teacher).Select(side)),
+                .. _objectives
+                    .States.Where(term => term.Objective.Kind == kind)
+                    .SelectMany(term => term.Objective.Pairs(_student, _teacher!).Select(side)),
             ];
     }
 }

@@ -15,6 +15,9 @@ public sealed record StepObjectives(IReadOnlyList<ObjectiveTerm> Terms, TargetPo
     /// <summary>Objectives of states with a weight.</summary>
     public IReadOnlyList<StateTerm> States { get; init; } = [];
 
+    /// <summary>Layers that are exits; null for none.</summary>
+    public StepExits? Exits { get; init; }
+
     /// <summary>α, where one weighs soft against hard loss.</summary>
     public double? Alpha { get; init; }
 

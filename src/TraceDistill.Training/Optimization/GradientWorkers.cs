@@ -196,20 +196,34 @@ public sealed class GradientWorkers : IDisposable
                 var passNoise = noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null;
                 var tokens = new TokenBatch(batch.Ids, batch.Lengths, batch.Rows);
                 var balance = RouterBalance.Of(_configuration, tokens);
-                using var states =
-                    objectives.States.Count == 0 ? null : new PassStates(objectives.States, _configuration, _teacherShape!, _auxiliary!);
+                using var states = PassStates.Of(objectives, _configuration, _teacherShape, _auxiliary);
                 var taught = Taught(tokens, objectives, states?.OfTeacher);
                 var hidden = _decoder.Forward(tokens, passNoise, states?.OfStudent, balance);
                 var (gradient, totals) = Head(hidden, batch, objectives, taught, Draws(objectives, piece, batch));
                 totals = balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Rows.Length));
-                var compared = states?.Evaluate(tokens, hidden.device, objectives.At);
+                var roots = new List<(Tensor Value, Tensor Gradient)> { (hidden, gradient) };
+                foreach (var layer in objectives.Exits?.Layers ?? [])
+                {
+                    var exit = _decoder.Normalized(states!.Exit(layer, tokens));
+                    var last = new TeacherStates(_decoder, hidden.detach());
+                    var (ofExit, exitTotals) = Head(exit, batch, objectives.Exits!.Objectives, last, draws: null);
+                    roots.Add((exit, ofExit));
+                    totals = totals.With(exitTotals, $"exit{layer}_");
+                }
+
+                var compared = states?.Evaluate(tokens, hidden.device);
                 foreach (var (term, total) in objectives.States.Zip(compared?.Totals ?? []))
                 {
                     totals = totals.With(total, term.Weight);
                 }
 
                 sums = sums?.Plus(totals) ?? totals;
-                Backward(hidden, gradient, compared?.Loss);
+                if (compared is { } sum)
+                {
+                    roots.Add((sum.Loss, ones_like(sum.Loss)));
+                }
+
+                Backward([.. roots.Where(root => root.Value.requires_grad)]);
                 states?.AddGradients(AuxiliaryGradient!);
             }
 
@@ -257,21 +271,8 @@ public sealed class GradientWorkers : IDisposable
                 : PassNoise.Create(new UpdateNoise(policy.Seed, objectives.At.Step, 0), piece, batch.Lengths);
         }
 
-        /// <param name="gradient">[M, D] of the hidden states.</param>
-        /// <param name="stateLoss">Scalar; null where no states are compared.</param>
-        static void Backward(Tensor hidden, Tensor gradient, Tensor? stateLoss)
+        static void Backward(IReadOnlyList<(Tensor Value, Tensor Gradient)> roots)
         {
-            var roots = new List<(Tensor Value, Tensor Gradient)>();
-            if (hidden.requires_grad)
-            {
-                roots.Add((hidden, gradient));
-            }
-
-            if (stateLoss is { requires_grad: true })
-            {
-                roots.Add((stateLoss, ones_like(stateLoss)));
-            }
-
             if (roots.Count == 0)
             {
                 return;
