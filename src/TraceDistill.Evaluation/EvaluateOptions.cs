@@ -119,6 +119,17 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IDeviceOptions, IVa
     [Description("Seed of the samples and the bootstrap")]
     public long Seed { get; init; }
 
+    /// <summary>On the CPU, of models with attention; how they are compared with traces stays as it is.</summary>
+    /// <value>None: every token goes through all layers.</value>
+    [Range(0, int.MaxValue, ErrorMessage = "must not be negative")]
+    [Description("Layer, from 0, after which tokens of an answer may leave a model directory's model; all go through all unless given")]
+    public int? ExitLayer { get; init; }
+
+    /// <value>0.9.</value>
+    [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
+    [Description("Probability of the likeliest next token from which on a token leaves after exit_layer")]
+    public double ExitThreshold { get; init; } = 0.9;
+
     /// <value>None: neither is measured.</value>
     [InputPath]
     [Description("Folder of trace shards, or one Parquet file, of problems that no model trained on, for KL and token calibration")]
@@ -134,6 +145,11 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IDeviceOptions, IVa
         if (Models.Count > 0 == (Model ?? Endpoint) is not null)
         {
             yield return new ValidationResult("give either models, or one model or endpoint", [nameof(Models)]);
+        }
+
+        if (ExitLayer is null && ExitThreshold != 0.9)
+        {
+            yield return new ValidationResult("goes with exit_layer", [nameof(ExitThreshold)]);
         }
 
         foreach (var name in Models.Keys.Where(name => name.Length == 0 || name[0] == '.' || name.AsSpan().ContainsAny("/\\:\0")))

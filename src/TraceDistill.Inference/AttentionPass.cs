@@ -34,12 +34,12 @@ sealed class AttentionPass : IMixerPass
     /// <summary>[R, H·C].</summary>
     public NativeBuffer Mixed { get; }
 
-    public void Run(DecoderLayer layer, int index, NativeBuffer normed, ReadOnlySpan<BatchRow> rows, int helpers)
+    public void Run(DecoderLayer layer, int index, NativeBuffer normed, ReadOnlySpan<BatchRow> rows, int active, int helpers)
     {
         var attention = layer.Attention!;
         attention.QueryKeyValue.Multiply(normed, _inputStride, rows.Length, _projected, helpers: helpers); // [R, (H + 2·Hkv)·C]
         StoreKeysAndValues(attention, index, rows);
-        Attend(attention, index, rows); // [R, H·C]
+        Attend(attention, index, rows[..active]); // [R, H·C]
     }
 
     public void Dispose()

@@ -5,4 +5,5 @@ namespace TraceDistill.Inference;
 /// <param name="Waiting">Sequences waiting for room.</param>
 /// <param name="PromptTokens">Prompt tokens worked out since the start; what sequences share of a prompt counts once.</param>
 /// <param name="GeneratedTokens">Tokens drawn since the start.</param>
-public readonly record struct EngineCounters(int Running, int Waiting, long PromptTokens, long GeneratedTokens);
+/// <param name="ExitedTokens">Tokens that left at an early exit since the start.</param>
+public readonly record struct EngineCounters(int Running, int Waiting, long PromptTokens, long GeneratedTokens, long ExitedTokens = 0);

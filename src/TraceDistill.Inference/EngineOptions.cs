@@ -35,6 +35,9 @@ public sealed record EngineOptions
     /// <value>64.</value>
     public int PromptTokensPerStep { get; init; } = 64;
 
+    /// <value>None: all tokens go through all layers.</value>
+    public EarlyExit? EarlyExit { get; init; }
+
     /// <summary>True where the CPU too computes with the <see cref="Decoder"/>, as a GPU does: to compare the two.</summary>
     /// <value>False, but where <c>TRACEDISTILL_CPU_KERNELS</c> is 0.</value>
     public bool UsesDecoder { get; init; } = !CpuKernels.AreUsed;

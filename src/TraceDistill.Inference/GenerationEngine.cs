@@ -41,6 +41,12 @@ public sealed class GenerationEngine : IDisposable
             device.type != DeviceType.CPU || options.UsesDecoder
                 ? new TensorModel(weights(), device, options)
                 : new KernelModel(packed(), options);
+        if (options.EarlyExit is { } exit && Refuses(exit, model) is { } reason)
+        {
+            model.Dispose();
+            throw new InvalidInputException($"exit_layer: {reason}");
+        }
+
         _model = model;
         _pages = model.Pages;
         _queue = new SequenceQueue(_pages, model.Workers, options.MaxRunning);
@@ -58,7 +64,8 @@ public sealed class GenerationEngine : IDisposable
                 running,
                 waiting,
                 _workers.Sum(worker => worker.PromptTokens),
-                _workers.Sum(worker => worker.GeneratedTokens)
+                _workers.Sum(worker => worker.GeneratedTokens),
+                _workers.Sum(worker => worker.ExitedTokens)
             );
         }
     }
@@ -122,6 +129,13 @@ public sealed class GenerationEngine : IDisposable
 
         _model.Dispose();
     }
+
+    static string? Refuses(EarlyExit exit, IGenerationModel model) =>
+        model is not KernelModel ? "answers leave early on the CPU alone, with this program's kernels: leave it out"
+        : model.Configuration.Recurrence is not null ? "a recurrent model's layers all have to see every token: leave it out"
+        : exit.Layer >= model.Configuration.NumHiddenLayers - 1
+            ? $"{exit.Layer} is not below the model's last layer, {model.Configuration.NumHiddenLayers - 1}"
+        : null;
 
     /// <returns>The number of tokens to generate: that of the request, as far as the model's context goes.</returns>
     int Validate(SequenceRequest request)

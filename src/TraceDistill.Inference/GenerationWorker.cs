@@ -27,7 +27,8 @@ sealed class GenerationWorker : IDisposable
     readonly float[] _topLogprobs;
     readonly Thread _thread;
     long _promptTokens,
-        _generatedTokens;
+        _generatedTokens,
+        _exitedTokens;
 
     public GenerationWorker(IGenerationModel model, SequenceQueue queue, EngineOptions options, int index)
     {
@@ -45,6 +46,8 @@ sealed class GenerationWorker : IDisposable
     public long PromptTokens => Interlocked.Read(ref _promptTokens);
 
     public long GeneratedTokens => Interlocked.Read(ref _generatedTokens);
+
+    public long ExitedTokens => Interlocked.Read(ref _exitedTokens);
 
     /// <summary>Waits for the thread, which ends once the queue has stopped.</summary>
     public void Dispose()
@@ -78,6 +81,7 @@ sealed class GenerationWorker : IDisposable
     {
         Gather();
         _pass.Run(_wanted, _queue.Idle / int.Max(1, _workers - _queue.Idle));
+        _exitedTokens += _pass.Exited;
         for (var start = 0; start < _outputs.Count; start += _pass.LogitRows)
         {
             var count = int.Min(_pass.LogitRows, _outputs.Count - start);
@@ -102,7 +106,7 @@ sealed class GenerationWorker : IDisposable
         {
             if (!sequence.InPrompt)
             {
-                Want(sequence, _pass.Add(sequence.NextInput, sequence.Position++, sequence.Pages, sequence.IsLong), -1);
+                Want(sequence, _pass.Add(sequence.NextInput, sequence.Position++, sequence.Pages, sequence.IsLong, mayExit: true), -1);
                 continue;
             }
 

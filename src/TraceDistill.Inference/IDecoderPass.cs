@@ -17,8 +17,12 @@ interface IDecoderPass : IDisposable
     /// <param name="isLong">
     /// True where its sequence is to become long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.
     /// </param>
+    /// <param name="mayExit">True where it may leave at an early exit, if there is one.</param>
     /// <returns>Its row.</returns>
-    int Add(int token, int position, int[] pages, bool isLong = false);
+    int Add(int token, int position, int[] pages, bool isLong = false, bool mayExit = false);
+
+    /// <summary>Tokens of the last run that left at an early exit.</summary>
+    int Exited { get; }
 
     /// <summary>Runs all layers over the batch.</summary>
     /// <param name="wanted">The rows whose logits will be asked for, ascending.</param>

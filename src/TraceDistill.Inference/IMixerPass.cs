@@ -21,10 +21,12 @@ interface IMixerPass : IDisposable
     /// <param name="index">Of the layer, from 0.</param>
     /// <param name="normed">[R, D] its input, which may be overwritten.</param>
     /// <param name="rows">The batch; those of one sequence come in order of their positions.</param>
-    void Run(DecoderLayer layer, int index, NativeBuffer normed, ReadOnlySpan<BatchRow> rows, int helpers);
+    /// <param name="active">Rows whose output is wanted, the first ones; of the others it only keeps what later tokens learn from.</param>
+    void Run(DecoderLayer layer, int index, NativeBuffer normed, ReadOnlySpan<BatchRow> rows, int active, int helpers);
 }
 
 /// <summary>A token of a batch.</summary>
 /// <param name="Pages">Of its sequence, in order.</param>
 /// <param name="IsLong">True where its sequence is to become long.</param>
-readonly record struct BatchRow(int Token, int Position, int[] Pages, bool IsLong);
+/// <param name="MayExit">True where it may leave at an early exit.</param>
+readonly record struct BatchRow(int Token, int Position, int[] Pages, bool IsLong, bool MayExit);

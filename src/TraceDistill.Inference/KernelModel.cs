@@ -38,7 +38,8 @@ sealed class KernelModel : IGenerationModel
         new KernelPass(
             _weights,
             _cache is null ? new RecurrentPass(_weights, _states!, maxRows) : new AttentionPass(_weights, _cache, maxRows),
-            maxRows
+            maxRows,
+            _options.EarlyExit
         );
 
     public void Dispose()

@@ -26,6 +26,8 @@ sealed class KernelPass : IDecoderPass
     readonly ModelConfiguration _shape;
     readonly IMixerPass _mixer;
     readonly BatchRow[] _rows;
+    readonly int[] _places;
+    readonly EarlyExit? _exit;
     readonly int _hiddenStride;
     IReadOnlyList<int> _wanted = [];
     int _helpers;
@@ -40,9 +42,11 @@ sealed class KernelPass : IDecoderPass
 
     /// <param name="mixer">Attention or a recurrence; owned by this object.</param>
     /// <param name="maxRows">The most rows of one batch.</param>
-    public KernelPass(DecoderWeights weights, IMixerPass mixer, int maxRows)
+    /// <param name="exit">After which layer tokens may leave; null for none.</param>
+    public KernelPass(DecoderWeights weights, IMixerPass mixer, int maxRows, EarlyExit? exit = null)
     {
-        (_weights, _shape, _mixer, _rows) = (weights, weights.Configuration, mixer, new BatchRow[maxRows]);
+        (_weights, _shape, _mixer, _exit) = (weights, weights.Configuration, mixer, exit);
+        (_rows, _places) = (new BatchRow[maxRows], new int[maxRows]);
         _hiddenStride = PackedMatrix.PadToPanel(_shape.HiddenSize);
         _hidden = new NativeBuffer((long)maxRows * _hiddenStride);
         LogitRows = int.Clamp(MostLogits / weights.Head.OutputStride, LeastLogitRows, MostLogitRows);
@@ -60,11 +64,13 @@ sealed class KernelPass : IDecoderPass
 
     public int LogitRows { get; }
 
+    public int Exited { get; private set; }
+
     public void Clear() => Count = 0;
 
-    public int Add(int token, int position, int[] pages, bool isLong = false)
+    public int Add(int token, int position, int[] pages, bool isLong = false, bool mayExit = false)
     {
-        _rows[Count] = new BatchRow(token, position, pages, isLong);
+        _rows[Count] = new BatchRow(token, position, pages, isLong, mayExit);
         return Count++;
     }
 
@@ -73,28 +79,88 @@ sealed class KernelPass : IDecoderPass
         (_wanted, _helpers) = (wanted, helpers);
         for (var row = 0; row < Count; row++)
         {
+            _places[row] = row;
             _weights.Embed(_rows[row].Token, Hidden(_hidden, row));
         }
+
+        var active = Count; // rows that go through the layer, the first ones
 
         for (var i = 0; i < _weights.Layers.Count; i++)
         {
             var layer = _weights.Layers[i];
 
             Normalize(layer.MixerNorm); // [R, D]
-            _mixer.Run(layer, i, _normed, _rows.AsSpan(0, Count), helpers); // [R, W]
+            _mixer.Run(layer, i, _normed, _rows.AsSpan(0, Count), active, helpers); // [R, W]
             var branch = layer.AfterMixer is null ? _hidden : _branch!;
             // [R, D]
-            layer.MixerOutput.Multiply(_mixer.Mixed, _mixer.Stride, Count, branch, add: branch == _hidden, helpers);
-            AddOutputBias(layer, branch);
-            AddNormalized(layer.AfterMixer);
+            layer.MixerOutput.Multiply(_mixer.Mixed, _mixer.Stride, active, branch, add: branch == _hidden, helpers);
+            AddOutputBias(layer, branch, active);
+            AddNormalized(layer.AfterMixer, active);
 
             Normalize(layer.FeedForwardNorm); // [R, D]
-            FeedForward(layer, helpers);
-            AddNormalized(layer.AfterFeedForward);
+            FeedForward(layer, active, helpers);
+            AddNormalized(layer.AfterFeedForward, active);
+            if (i == _exit?.Layer)
+            {
+                active = Leave(_exit.Threshold);
+            }
         }
+
+        Exited = Count - active;
     }
 
-    void FeedForward(DecoderLayer layer, int helpers)
+    /// <summary>Moves the rows whose next token is likely enough behind the others.</summary>
+    /// <returns>The number of the others.</returns>
+    int Leave(double threshold)
+    {
+        var active = Count;
+        for (var last = _wanted.Count - 1; last >= 0; )
+        {
+            // From the end, so that what changes places was looked at already.
+            var first = int.Max(0, last - LogitRows + 1);
+            ComputeLogits(first, last - first + 1);
+            for (; last >= first; last--)
+            {
+                var logits = _logits.Row(last - first, _weights.Head.OutputStride, _shape.VocabSize);
+                if (_rows[_places[_wanted[last]]].MayExit && Confidence(logits) >= threshold)
+                {
+                    Swap(_wanted[last], --active);
+                }
+            }
+        }
+
+        return active;
+    }
+
+    /// <summary>Probability of the likeliest token; the logits are used up.</summary>
+    static double Confidence(Span<float> logits)
+    {
+        TensorPrimitives.Subtract(logits, TensorPrimitives.Max<float>(logits), logits);
+        TensorPrimitives.Exp<float>(logits, logits);
+        return 1 / (double)TensorPrimitives.Sum<float>(logits);
+    }
+
+    /// <summary>Lets a row and the one at a place change places.</summary>
+    void Swap(int row, int place)
+    {
+        var from = _places[row];
+        if (from == place)
+        {
+            return;
+        }
+
+        var other = Array.IndexOf(_places, place, 0, Count);
+        (_places[row], _places[other]) = (place, from);
+        (_rows[from], _rows[place]) = (_rows[place], _rows[from]);
+        Span<float> mine = Hidden(_hidden, from),
+            theirs = Hidden(_hidden, place),
+            kept = Hidden(_normed, 0);
+        mine.CopyTo(kept);
+        theirs.CopyTo(mine);
+        kept.CopyTo(theirs);
+    }
+
+    void FeedForward(DecoderLayer layer, int active, int helpers)
     {
         var branch = layer.AfterFeedForward is null ? _hidden : _branch!;
         if (layer.Experts is { } experts)
@@ -104,20 +170,20 @@ sealed class KernelPass : IDecoderPass
                 branch.Clear();
             }
 
-            _experts!.Run(experts, _normed, Count, branch, helpers);
+            _experts!.Run(experts, _normed, active, branch, helpers);
             return;
         }
 
-        layer.GateUp!.Multiply(_normed, _hiddenStride, Count, _gated, helpers: helpers); // [R, 2·I]
-        Gate(layer.GateUp); // [R, I] in its first half
-        layer.Down!.Multiply(_gated, layer.GateUp.OutputStride, Count, branch, add: branch == _hidden, helpers); // [R, D]
+        layer.GateUp!.Multiply(_normed, _hiddenStride, active, _gated, helpers: helpers); // [R, 2·I]
+        Gate(layer.GateUp, active); // [R, I] in its first half
+        layer.Down!.Multiply(_gated, layer.GateUp.OutputStride, active, branch, add: branch == _hidden, helpers); // [R, D]
     }
 
     public void ComputeLogits(int first, int count)
     {
         for (var i = 0; i < count; i++)
         {
-            Normalize(_weights.FinalNorm, _wanted[first + i], i);
+            Normalize(_weights.FinalNorm, _places[_wanted[first + i]], i);
         }
 
         _weights.Head.Multiply(_normed, _hiddenStride, count, _logits, helpers: _helpers); // [rows, V]
@@ -156,9 +222,9 @@ sealed class KernelPass : IDecoderPass
 
     /// <summary>Adds what a branch made, normalised, to the hidden states.</summary>
     /// <param name="weight">Null where the branch has added it by itself.</param>
-    void AddNormalized(NativeBuffer? weight)
+    void AddNormalized(NativeBuffer? weight, int active)
     {
-        for (var row = 0; weight is not null && row < Count; row++)
+        for (var row = 0; weight is not null && row < active; row++)
         {
             var branch = Hidden(_branch!, row);
             RmsNormKernel.Forward(branch, weight.Span, branch, (float)_shape.RmsNormEps);
@@ -169,17 +235,17 @@ sealed class KernelPass : IDecoderPass
     void Normalize(NativeBuffer weight, int from, int to) =>
         RmsNormKernel.Forward(Hidden(_hidden, from), weight.Span, Hidden(_normed, to), (float)_shape.RmsNormEps);
 
-    void AddOutputBias(DecoderLayer layer, NativeBuffer branch)
+    void AddOutputBias(DecoderLayer layer, NativeBuffer branch, int active)
     {
-        for (var row = 0; layer.MixerOutputBias is { } bias && row < Count; row++)
+        for (var row = 0; layer.MixerOutputBias is { } bias && row < active; row++)
         {
             Add(Hidden(branch, row), bias.Span);
         }
     }
 
-    void Gate(PackedMatrix gateUp)
+    void Gate(PackedMatrix gateUp, int active)
     {
-        for (var row = 0; row < Count; row++)
+        for (var row = 0; row < active; row++)
         {
             // Each result lands where its gate was, already read.
             var both = _gated.Row(row, gateUp.OutputStride, 2 * _shape.IntermediateSize);

@@ -35,6 +35,9 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
 
     public ModelConfiguration Configuration => _engine.Configuration;
 
+    /// <summary>What it has done so far.</summary>
+    public EngineCounters Counters => _engine.Counters;
+
     /// <summary>The model's tokenizer.</summary>
     public Tokenizer Tokenizer => _tokenizer;
 

@@ -36,7 +36,7 @@ sealed class RecurrentPass : IMixerPass
     /// <summary>[R, E].</summary>
     public NativeBuffer Mixed { get; }
 
-    public void Run(DecoderLayer layer, int index, NativeBuffer normed, ReadOnlySpan<BatchRow> rows, int helpers)
+    public void Run(DecoderLayer layer, int index, NativeBuffer normed, ReadOnlySpan<BatchRow> rows, int active, int helpers)
     {
         var recurrence = layer.Recurrence!;
         for (var row = 0; row < rows.Length; row++)

@@ -41,6 +41,8 @@ sealed class TensorPass(Decoder decoder, Func<TokenBatch, IReadOnlyList<CachedRo
     /// <summary>A copy from a device takes long to begin.</summary>
     public int LogitRows => 64;
 
+    public int Exited => 0;
+
     public void Clear()
     {
         _tokens.Clear();
@@ -48,7 +50,7 @@ sealed class TensorPass(Decoder decoder, Func<TokenBatch, IReadOnlyList<CachedRo
         _sequences.Clear();
     }
 
-    public int Add(int token, int position, int[] sequencePages, bool isLong = false)
+    public int Add(int token, int position, int[] sequencePages, bool isLong = false, bool mayExit = false)
     {
         // Sequences are distinguished by the very array that holds their pages.
         if (!_sequences.TryGetValue(sequencePages, out var sequence))

@@ -60,11 +60,18 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
                     Name = name,
                     Generator = generator,
                     Asked = asked,
-                    Identity = ContentDigest.Combine(ContentDigest.Of(directory)),
+                    Identity = ContentDigest.Combine(ContentDigest.Of(directory)) + (Exit is { } exit ? $", {exit}" : ""),
                     Source = context.NameOf(directory),
                     Parameters = ModelParameters.CountOf(generator.Configuration),
                     Scorer = scorer,
                 };
+                if (Exit is { } left && generator.Counters is { GeneratedTokens: > 0 } counters)
+                {
+                    context.Observer.Message(
+                        FormattableString.Invariant($"{name}: {(double)counters.ExitedTokens / counters.GeneratedTokens:P1} of ")
+                            + FormattableString.Invariant($"{counters.GeneratedTokens:N0} tokens left after layer {left.Layer}")
+                    );
+                }
             }
             else
             {
@@ -80,6 +87,8 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
             }
         }
     }
+
+    EarlyExit? Exit => options.ExitLayer is { } layer ? new EarlyExit(layer, options.ExitThreshold) : null;
 
     /// <summary>The models by name; the one of the command line is called <c>model</c>.</summary>
     public static IEnumerable<KeyValuePair<string, ModelSource>> Sources(EvaluateOptions options) =>
@@ -118,6 +127,7 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
         var engine = new EngineOptions
         {
             Device = options.Device,
+            EarlyExit = Exit,
             LongestSequence = (int)Math.Min((long)prompt + asked.MaxTokens, ModelConfiguration.Load(directory).MaxPositionEmbeddings),
         };
         return new LocalGenerator(GenerationEngine.Load(directory, engine), tokenizer, template);

@@ -52,6 +52,13 @@ public sealed record ServeOptions : IDeviceOptions
     [Description("Threads that generate; one for each processor unless given")]
     public int? Threads { get; init; }
 
+    [Description("Layer, from 0, after which generated tokens may leave the model, on the CPU; all go through all layers unless given")]
+    public int? ExitLayer { get; init; }
+
+    /// <value>0.9.</value>
+    [Description("Probability of the likeliest next token from which on a token leaves after exit_layer")]
+    public double ExitThreshold { get; init; } = 0.9;
+
     [Description("Seconds that running requests are given to finish when the server is stopped")]
     public int ShutdownSeconds { get; init; } = 10;
 

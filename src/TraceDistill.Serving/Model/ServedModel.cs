@@ -52,6 +52,7 @@ sealed class ServedModel : IDisposable
                 Threads = options.Threads ?? Environment.ProcessorCount,
                 MaxRunning = options.MaxConcurrent,
                 CacheBytes = (long)options.CacheMegabytes << 20,
+                EarlyExit = options.ExitLayer is { } layer ? new EarlyExit(layer, options.ExitThreshold) : null,
             }
         );
         try
