@@ -38,12 +38,14 @@ public enum HeldOutMetric
 /// <param name="workers">Threads; the result does not depend on them.</param>
 /// <param name="blocks">The file that the model is trained for, as which it is judged; null for none.</param>
 /// <param name="teacher">A model whose distributions take the place of the traces' soft targets; null for those.</param>
+/// <param name="panel">Several teachers in place of one; null for none.</param>
 public sealed class HeldOutTraces(
     IReadOnlyList<TraceTokens> sequences,
     int tokens,
     int workers,
     BlockPlan? blocks = null,
-    TeacherModel? teacher = null
+    TeacherModel? teacher = null,
+    TeacherPanel? panel = null
 )
 {
     static readonly KlForward Divergence = new();
@@ -65,12 +67,15 @@ public sealed class HeldOutTraces(
             using var noGrad = no_grad();
             using var decoder = new Decoder(weights, rounded: rounded);
             using var taught = teacher?.NewDecoder();
+            Decoder[] models = [.. panel?.Models.Select(model => model.NewDecoder()) ?? []];
             var head = new ChunkedHead(decoder);
             for (var piece = worker; piece < pieces.Count; piece += threads)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                sums[piece] = Add(decoder, head, taught, pieces[piece]);
+                sums[piece] = Add(decoder, head, taught, models, pieces[piece]);
             }
+
+            Array.ForEach(models, model => model.Dispose());
         });
         var total = sums.Aggregate(
             (a, b) => new Sums(a.Hard + b.Hard, a.Soft + b.Soft, a.Agreed + b.Agreed, a.Tokens + b.Tokens, a.SoftTokens + b.SoftTokens)
@@ -85,7 +90,7 @@ public sealed class HeldOutTraces(
         );
     }
 
-    static Sums Add(Decoder decoder, ChunkedHead head, Decoder? taught, IReadOnlyList<TraceTokens> piece)
+    Sums Add(Decoder decoder, ChunkedHead head, Decoder? taught, Decoder[] models, IReadOnlyList<TraceTokens> piece)
     {
         using var scope = NewDisposeScope();
         var batch = PackedBatch.Create(piece);
@@ -110,7 +115,8 @@ public sealed class HeldOutTraces(
                     sums.SoftTokens + targets.SoftTokens
                 );
             },
-            taught is null ? null : new TeacherStates(taught, taught.Forward(tokens))
+            taught is null ? null : new TeacherStates(taught, taught.Forward(tokens)),
+            panel is null ? null : PanelStates.Of(panel, models, tokens)
         );
         return sums;
     }

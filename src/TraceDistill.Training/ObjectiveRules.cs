@@ -40,10 +40,10 @@ static class ObjectiveRules
                 yield return new ValidationResult($"{objective.Name}: {problem}", [nameof(TrainOptions.Objectives)]);
             }
 
-            if (objective is StateObjective && options.Teacher is null)
+            if (objective is StateObjective && options is not { RunTeachers.Count: 1, Teachers.Count: <= 1 })
             {
                 yield return new ValidationResult(
-                    $"{objective.Name} compares states inside of both models; name the teacher's model directory with teacher",
+                    $"{objective.Name} compares states inside of both models; name the one teacher's model directory with teacher",
                     [nameof(TrainOptions.Objectives)]
                 );
             }
@@ -67,10 +67,10 @@ static class ObjectiveRules
                 );
             }
 
-            if (objective.NeedsDenseTeacher && !options.IsDense)
+            if (objective.NeedsDenseTeacher && (!options.IsDense || options.StoredTeachers.Count > 0))
             {
                 yield return new ValidationResult(
-                    options.Teacher is null
+                    options.RunTeachers.Count == 0 || options.StoredTeachers.Count > 0
                         ? $"{objective.Name} compares all logits, which stored soft targets do not have; name a model with teacher"
                         : $"{objective.Name} compares all logits; leave kd_top_k and kd_sampling out",
                     [nameof(TrainOptions.Objectives)]
@@ -128,10 +128,17 @@ static class ObjectiveRules
 
     static IEnumerable<ValidationResult> TeacherProblems(TrainOptions options)
     {
+        foreach (var problem in PanelProblems(options))
+        {
+            yield return problem;
+        }
+
         if (options.Teacher is null && (options.TeacherDevice != DeviceChoice.Auto || options.TeacherDtype is not null))
         {
             yield return new ValidationResult(
-                "goes with teacher, a model directory",
+                options.Teachers.Count > 0
+                    ? "each of teachers has a device and a dtype of its own"
+                    : "goes with teacher, a model directory",
                 [options.TeacherDtype is not null ? nameof(TrainOptions.TeacherDtype) : nameof(TrainOptions.TeacherDevice)]
             );
         }
@@ -139,23 +146,24 @@ static class ObjectiveRules
         var plan = options.ResolveObjectives();
         TokenObjective[] objectives = [.. plan.OfTokens];
         var takesSoft = objectives.Any(objective => objective.NeedsSoftTargets);
-        if (options.Teacher is not null && !takesSoft && !plan.Objectives.OfType<StateObjective>().Any())
+        var isRun = options.RunTeachers.Count > 0;
+        var name = options.Teachers.Count > 0 ? nameof(TrainOptions.Teachers) : nameof(TrainOptions.Teacher);
+        if ((isRun || options.Teachers.Count > 0) && !takesSoft && !plan.Objectives.OfType<StateObjective>().Any())
         {
-            yield return new ValidationResult(
-                "no objective takes its distributions or states; raise kd_alpha, or leave it out",
-                [nameof(TrainOptions.Teacher)]
-            );
+            yield return new ValidationResult("no objective takes its distributions or states; raise kd_alpha, or leave it out", [name]);
         }
 
-        if (options.Teacher is not null && objectives.Any(objective => objective is UniversalLogit))
+        if ((isRun || options.Teachers.Count > 1) && objectives.Any(objective => objective is UniversalLogit))
         {
             yield return new ValidationResult(
-                "uld is for stored soft targets of another vocabulary; a teacher on disk has the student's",
+                isRun
+                    ? "uld is for stored soft targets of another vocabulary; a teacher on disk has the student's"
+                    : "uld is for the stored soft targets of one teacher",
                 [options.Objectives.Count > 0 ? nameof(TrainOptions.Objectives) : nameof(TrainOptions.KdUldWeight)]
             );
         }
 
-        if (options.Teacher is not null && options.KdMinAlignment > 0)
+        if (isRun && options.StoredTeachers.Count == 0 && options.KdMinAlignment > 0)
         {
             yield return new ValidationResult(
                 "is of stored soft targets, which a teacher on disk takes the place of",
@@ -186,16 +194,16 @@ static class ObjectiveRules
             );
         }
 
-        if (options.KdSampling == SoftTargetSampling.RandomSampling && options.Teacher is null)
+        if (options.KdSampling == SoftTargetSampling.RandomSampling && (!isRun || options.StoredTeachers.Count > 0))
         {
             yield return new ValidationResult(
-                "random_sampling draws from whole distributions, of a model directory that teacher names; of the traces' top k it is "
+                "random_sampling draws from whole distributions, of model directories that teacher or teachers name; of stored top k it is "
                     + "sampled_top_k, and biased",
                 [nameof(TrainOptions.KdSampling)]
             );
         }
 
-        if (options.KdSampling == SoftTargetSampling.SampledTopK && options.Teacher is not null)
+        if (options.KdSampling == SoftTargetSampling.SampledTopK && isRun)
         {
             yield return new ValidationResult(
                 "sampled_top_k draws from the traces' top k; of a teacher's whole distributions take random_sampling",
@@ -203,7 +211,7 @@ static class ObjectiveRules
             );
         }
 
-        if (options.KdSampling != SoftTargetSampling.None && options.Teacher is not null && options.KdTopK is not null)
+        if (options.KdSampling != SoftTargetSampling.None && isRun && options.KdTopK is not null)
         {
             yield return new ValidationResult(
                 "draws are of the whole distribution; leave kd_top_k or kd_sampling out",
@@ -232,6 +240,78 @@ static class ObjectiveRules
                 [nameof(TrainOptions.KdSampling)]
             );
         }
+    }
+
+    static IEnumerable<ValidationResult> PanelProblems(TrainOptions options)
+    {
+        var (teachers, isVerdict) = (options.Teachers, options.TeacherWeights == TeacherWeights.Verdict);
+        if (options.Teacher is not null && teachers.Count > 0)
+        {
+            yield return new ValidationResult("is one of teachers, or there are none; leave one of the two out", [nameof(options.Teacher)]);
+        }
+
+        (string Name, bool IsGiven)[] ofSeveral =
+        [
+            (nameof(options.TeacherWeights), options.TeacherWeights != TeacherWeights.Fixed),
+            (nameof(options.TeacherAverage), options.TeacherAverage != TeacherAverage.Probability),
+        ];
+        foreach (var (name, _) in ofSeveral.Where(setting => setting.IsGiven && teachers.Count < 2))
+        {
+            yield return new ValidationResult("is of several teachers; list them in teachers", [name]);
+        }
+
+        if (options.TeacherWeights != TeacherWeights.Gate && options.TeacherGateLearningRate != new TrainOptions().TeacherGateLearningRate)
+        {
+            yield return new ValidationResult("goes with teacher_weights: gate", [nameof(options.TeacherGateLearningRate)]);
+        }
+
+        if (teachers.GroupBy(SourceOf).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        {
+            yield return new ValidationResult(
+                $"{twice.First().Name} is listed {twice.Count()} times; give it a larger weight instead",
+                [nameof(options.Teachers)]
+            );
+        }
+
+        if (teachers.Count > 0 && teachers.All(teacher => teacher.Weight == 0))
+        {
+            yield return new ValidationResult("no teacher has a weight above 0", [nameof(options.Teachers)]);
+        }
+
+        if (options.StoredTeachers.Count > 0 && options.Traces.Count == 0)
+        {
+            yield return new ValidationResult(
+                $"{options.StoredTeachers[0].Name}: soft targets are of traces, and there are none; take models",
+                [nameof(options.Teachers)]
+            );
+        }
+
+        if (!isVerdict && teachers.FirstOrDefault(teacher => teacher.IncorrectWeight is not null) is { } judged)
+        {
+            yield return new ValidationResult(
+                $"{judged.Name}: incorrect_weight goes with teacher_weights: verdict",
+                [nameof(options.Teachers)]
+            );
+        }
+
+        if (isVerdict && teachers.Count > 1 && teachers.All(teacher => teacher.WeightAtIncorrect == teacher.Weight))
+        {
+            yield return new ValidationResult(
+                "verdict: all teachers weigh the same at incorrect traces; give one an incorrect_weight",
+                [nameof(options.TeacherWeights)]
+            );
+        }
+
+        if (isVerdict && options.OnlyCorrect)
+        {
+            yield return new ValidationResult(
+                "verdict: only_correct leaves no incorrect trace; leave one of the two out",
+                [nameof(options.TeacherWeights)]
+            );
+        }
+
+        static string SourceOf(TeacherChoice teacher) =>
+            string.Join('\n', teacher.Scores.Append(teacher.Model ?? "").Where(path => path != "").Select(Path.GetFullPath));
     }
 
     static IEnumerable<string> ProblemsOf(Objective objective)

@@ -37,6 +37,11 @@ public readonly record struct StepMetrics(
             values[$"loss_{term.Name}"] = term.Sum / term.Tokens;
         }
 
+        foreach (var (name, value) in Totals.Panel?.ToValues() ?? [])
+        {
+            values[name] = value;
+        }
+
         if (Objectives is { } objectives)
         {
             if (objectives.Alpha is { } alpha)

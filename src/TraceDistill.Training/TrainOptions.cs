@@ -104,6 +104,40 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public MasterDtype? TeacherDtype { get; init; }
 
     /// <summary>
+    /// At each token the distributions of those that say something of it become one. Where all are stored, they are compared over the
+    /// tokens that any of them reported, and all others as one; where one is a model, over the whole vocabulary. A token that a stored
+    /// teacher did not report has an even share of its tail, and no more than the least probability that it reported.
+    /// </summary>
+    /// <value>None: teacher, or the soft targets of the traces.</value>
+    [InputPath]
+    [Description(
+        "Teachers in place of one: model directories, or maps with model, scores or traces: true, and weight; "
+            + "their distributions are averaged at each token"
+    )]
+    public IReadOnlyList<TeacherChoice> Teachers { get; init; } = [];
+
+    /// <summary>
+    /// What makes the weights of several teachers; each is in proportion to the teacher's own <c>weight</c>, and they sum to 1 over the
+    /// teachers that say something of a token. A gate is a linear layer over the student's last hidden state and each teacher's entropy and
+    /// highest log-probability; it learns to make the drawn tokens probable, with an optimizer of its own.
+    /// </summary>
+    /// <value>fixed.</value>
+    [Description(
+        "What decides how much each of several teachers counts: fixed, verdict (of the trace), confidence or entropy "
+            + "(at each token), or gate, which is learned"
+    )]
+    public TeacherWeights TeacherWeights { get; init; }
+
+    /// <value>probability.</value>
+    [Description("Average of several teachers' distributions: probability, or log, the normalised geometric mean")]
+    public TeacherAverage TeacherAverage { get; init; }
+
+    /// <value>0.01.</value>
+    [Range(1e-9, 10.0, ErrorMessage = "must be from 1e-9 to 10")]
+    [Description("Peak learning rate of the gate, with teacher_weights: gate; it follows the course of learning_rate")]
+    public double TeacherGateLearningRate { get; init; } = 0.01;
+
+    /// <summary>
     /// random_sampling draws from a teacher's whole distributions, without bias (RS-KD, arXiv 2503.16870); sampled_top_k from stored top-k,
     /// which is biased by what they leave out.
     /// </summary>
@@ -297,21 +331,45 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         return plan with { Policy = Policy, Exits = EarlyExits };
     }
 
+    /// <summary>All teachers, <see cref="Teacher"/> among them; none where the soft targets of the traces are all.</summary>
+    internal IReadOnlyList<TeacherChoice> ResolveTeachers() =>
+        Teachers.Count > 0 ? Teachers
+        : Teacher is { } model
+            ?
+            [
+                new TeacherChoice
+                {
+                    Model = model,
+                    Device = TeacherDevice,
+                    Dtype = TeacherDtype,
+                },
+            ]
+        : [];
+
+    /// <summary>Teachers that are run, in their order.</summary>
+    internal IReadOnlyList<TeacherChoice> RunTeachers => [.. ResolveTeachers().Where(teacher => teacher.Model is not null)];
+
+    /// <summary>Teachers whose soft targets are stored, in their order.</summary>
+    internal IReadOnlyList<TeacherChoice> StoredTeachers => [.. Teachers.Where(teacher => teacher.Model is null)];
+
+    /// <summary>Stored soft targets to keep of each token: of those that join a whole distribution all, as that is cut in the end.</summary>
+    internal int? StoredTopK => RunTeachers.Count > 0 && StoredTeachers.Count > 0 ? null : KdTopK;
+
     /// <summary>True where logits of the whole vocabulary are held for the loss.</summary>
     internal bool LooksAtWholeDistributions =>
-        Teacher is not null
+        RunTeachers.Count > 0
         || EarlyExits is not null
         || KdMissingMass == MissingMass.UniformTail
         || ResolveObjectives().OfTokens.Any(objective => objective.NeedsAllLogits);
 
     /// <summary>True where the teacher's whole distributions are compared.</summary>
-    internal bool IsDense => Teacher is not null && KdTopK is null && KdSampling == SoftTargetSampling.None;
+    internal bool IsDense => RunTeachers.Count > 0 && KdTopK is null && KdSampling == SoftTargetSampling.None;
 
     TargetPolicy Policy =>
         new()
         {
             MissingMass = KdMissingMass,
-            TopK = Teacher is null ? null : KdTopK, // stored ones are cut as they are read
+            TopK = RunTeachers.Count == 0 ? null : KdTopK, // stored ones are cut as they are read
             Sampling = KdSampling,
             Draws = KdDraws,
             Seed = Seed,

@@ -24,6 +24,7 @@ namespace TraceDistill.Training;
 /// Writes the model as it is now into a folder: for checkpoints that are kept, and for answers; null where there are neither.
 /// </param>
 /// <param name="teacher">A model that teaches; null for the soft targets of batches alone. Owned by the caller.</param>
+/// <param name="panel">Several teachers in place of one; null for none. Owned by the caller.</param>
 /// <param name="auxiliary">Weights of objectives that compare states; null where there are none. Owned by the caller.</param>
 /// <remarks>
 /// Everything a step does, its noise included, is a function of the weights, the moments, the step's number and the
@@ -36,6 +37,7 @@ public sealed class Trainer(
     EvaluationPlan? evaluation = null,
     Action<string>? saveModel = null,
     TeacherModel? teacher = null,
+    TeacherPanel? panel = null,
     AuxiliaryWeights? auxiliary = null
 ) : IDisposable
 {
@@ -61,6 +63,7 @@ public sealed class Trainer(
         options.GradientCheckpointing,
         options.Blocks(weights.Model.Configuration),
         teacher,
+        panel,
         auxiliary
     );
     readonly WeightOptimizer _optimizer = new(options, weights);
@@ -162,6 +165,7 @@ public sealed class Trainer(
         _optimizer.Visit(visit);
         _average?.Visit(visit);
         _adaptive.Visit(visit);
+        panel?.Gate?.Visit(visit);
         auxiliary?.Visit(visit);
     }
 
@@ -194,11 +198,25 @@ public sealed class Trainer(
         _optimizer.Step(_workers.Gradient, clip / totals.Tokens, learningRate, _progress.Step);
         auxiliary?.Step(options, _workers.AuxiliaryGradient!, clip / totals.Tokens, learningRate, _progress.Step);
         _average?.Add(_progress.Step);
+        StepGate(totals.Panel, learningRate);
         _progress.MeanLoss = _progress.Losses == 0 ? metrics.Loss : (LossDecay * _progress.MeanLoss) + ((1 - LossDecay) * metrics.Loss);
         _progress.Losses++;
         _progress.LeftOut = 0;
         plan.Adapt(_adaptive, totals, at);
         return metrics;
+    }
+
+    /// <summary>
+    /// Lets the gate between several teachers follow its own loss, by Adam, along the course of the student's learning rate.
+    /// </summary>
+    void StepGate(PanelTotals? totals, double learningRate)
+    {
+        if (panel?.Gate is { } gate && totals is { Tokens: > 0 } && options is TrainOptions { TeacherGateLearningRate: var peak })
+        {
+            AdamStep
+                .Of(options, 1 / totals.Tokens, peak * learningRate / options.LearningRate, _progress.Step)
+                .Apply(gate.Weights, [.. totals.GateGradient.Select(slope => (float)slope)], gate.Mean, gate.MeanSquare, 1);
+        }
     }
 
     /// <returns>What is wrong with a step; null where nothing is.</returns>

@@ -132,12 +132,15 @@ public static class TrainingMemory
     /// Bytes of the logits of a chunk of tokens, of their copy where they have a soft cap, and of as much for what products need.
     /// </summary>
     /// <param name="isWhole">True where objectives look at whole distributions: logits and probabilities of both sides, and slopes.</param>
-    internal static long Head(ModelConfiguration shape, Device device, bool isWhole = false) =>
-        (shape.LogitSoftCap is null ? 2L : 3L)
-        * (isWhole ? 4 : 1)
+    /// <param name="teachers">Teachers whose whole distributions are averaged; 0 for none.</param>
+    internal static long Head(ModelConfiguration shape, Device device, bool isWhole = false, int teachers = 0) =>
+        (((shape.LogitSoftCap is null ? 2L : 3L) * (isWhole ? 4 : 1)) + (teachers > 0 ? (2L * teachers) + AverageCopies : 0))
         * sizeof(float)
         * ChunkedHead.RowsOf(shape.VocabSize, device.type)
         * shape.VocabSize;
+
+    /// <summary>Beside logits and log-probabilities of each of several teachers: their sum, what is added to it, and a temporary.</summary>
+    const int AverageCopies = 3;
 
     /// <param name="unrounded">Weights that are copied where products are in bfloat16, or read in a file's blocks.</param>
     static long Estimate(OptimizationOptions options, ModelConfiguration shape, long unrounded, long trained, int longest, Device device)
@@ -170,8 +173,24 @@ public static class TrainingMemory
             ? (number * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
         var states = options is TrainOptions { Objectives.Count: > 0 } compared ? States(compared, shape, tokens, longest) : 0;
-        return atWork * (kept + layer + states + Head(shape, device, options is TrainOptions { LooksAtWholeDistributions: true }));
+        var head = Head(shape, device, options is TrainOptions { LooksAtWholeDistributions: true }, Averaged(options));
+        return atWork * (kept + layer + states + head);
     }
+
+    static int Averaged(OptimizationOptions options) =>
+        options is TrainOptions { RunTeachers.Count: > 0, Teachers: { Count: > 1 and var count } } ? count : 0;
+
+    /// <summary>Bytes of the weights of teachers that are run and there by now, as they are held, on the CPU.</summary>
+    public static long Teachers(TrainOptions options) =>
+        options
+            .RunTeachers.Where(teacher => File.Exists(Path.Combine(teacher.Model!, ModelConfiguration.FileName)))
+            .Sum(teacher =>
+            {
+                var count = ModelParameters.CountOf(ModelConfiguration.Load(teacher.Model!));
+                var stored = Directory.GetFiles(teacher.Model!, "*.safetensors").Sum(file => new FileInfo(file).Length);
+                var rounded = options.ComputeDtype.On(CPU) == ComputeDtype.BFloat16 ? sizeof(ushort) * count : 0;
+                return rounded + (teacher.Dtype is { } dtype ? dtype.Bytes() * count : stored);
+            });
 
     /// <summary>
     /// Bytes of what objectives compare, at most, were the teacher of the student's shape: states of both sides and their difference; of

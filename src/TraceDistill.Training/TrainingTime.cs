@@ -67,8 +67,12 @@ public static class TrainingTime
 
         // Forward, and back to inputs and weights: frozen weights have no gradient, and checkpointing goes forward twice.
         var products = (options is TrainOptions { LoraR: not null } ? 2 : 3) + (options.GradientCheckpointing ? 1 : 0);
-        // A teacher goes forward alone.
-        var taught = options is TrainOptions { Teacher: { } teacher } ? ModelParameters.CountOf(ModelConfiguration.Load(teacher)) : 0;
+        // Teachers go forward alone. What is not there yet is not counted.
+        var taught = options is TrainOptions { RunTeachers: var teachers }
+            ? teachers
+                .Where(teacher => File.Exists(Path.Combine(teacher.Model!, ModelConfiguration.FileName)))
+                .Sum(teacher => ModelParameters.CountOf(ModelConfiguration.Load(teacher.Model!)))
+            : 0;
         var operations = 2.0 * ((products * weights) + taught) * options.UpdateTokens * options.MaxSteps;
         var seconds = (Overhead + (OverheadChannels / shape.HiddenSize)) * operations / rate;
         return TimeSpan.FromSeconds(Math.Min(seconds, TimeSpan.MaxValue.TotalSeconds / 2));

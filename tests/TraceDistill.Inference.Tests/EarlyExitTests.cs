@@ -149,7 +149,11 @@ public class EarlyExitTests
         Assert.Equal(message, error.Message);
     }
 
-    static async Task<(SequenceResult Result, long Left)> GenerateAsync(ModelParameters parameters, SequenceRequest request, EarlyExit? exit)
+    static async Task<(SequenceResult Result, long Left)> GenerateAsync(
+        ModelParameters parameters,
+        SequenceRequest request,
+        EarlyExit? exit
+    )
     {
         using var engine = new GenerationEngine(parameters, Kernels with { EarlyExit = exit });
         var result = await engine.GenerateAsync(request, Cancel);

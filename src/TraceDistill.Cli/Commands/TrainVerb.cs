@@ -36,7 +36,7 @@ sealed class TrainVerb : Verb<TrainOptions>
     public override long EstimateMemory(TrainOptions options)
     {
         var training = ShapeOf(options, new Foresight([])) is { } shape ? TrainingMemory.Estimate(options, shape, LongestOf(options)) : 0;
-        return ProcessMemory + training + DataOf(options) + AnsweringOf(options);
+        return ProcessMemory + training + TrainingMemory.Teachers(options) + DataOf(options) + AnsweringOf(options);
     }
 
     /// <summary>Tokens of the longest trace that fits, of those that are there: a sequence takes its memory all at once.</summary>

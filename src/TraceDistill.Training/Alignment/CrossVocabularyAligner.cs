@@ -59,15 +59,7 @@ sealed class CrossVocabularyAligner
     /// <param name="counts">True where it counts in <see cref="Survival"/>.</param>
     public TraceTokens Align(Trace trace, TokenLogprobs logprobs, bool counts = true)
     {
-        var starts = new int[logprobs.Count + 1];
-        var bytes = new List<byte>();
-        for (var i = 0; i < logprobs.Count; i++)
-        {
-            // Control tokens are no text.
-            bytes.AddRange(_teacher.IsSpecial(logprobs.TokenIds[i]) ? [] : _teacher.GetBytes(logprobs.TokenIds[i]));
-            starts[i + 1] = bytes.Count;
-        }
-
+        var (bytes, starts) = Spell(_teacher, logprobs.TokenIds);
         var marked = Unmark(bytes, starts);
         var text = CollectionsMarshal.AsSpan(bytes);
         if (!Utf8.IsValid(text))
@@ -75,47 +67,92 @@ sealed class CrossVocabularyAligner
             return Hard(_chat.FromText(trace.Messages, trace.Generation), counts);
         }
 
-        var endsItself = logprobs.Count > 0 && _teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]);
         var (tokens, studentStarts) = _chat.FromTextWithStarts(trace.Messages, Encoding.UTF8.GetString(text));
         if (studentStarts is null)
         {
             return Hard(tokens, counts);
         }
 
-        var rows = ByteAlignment.Align(endsItself ? starts : [.. starts, bytes.Count], studentStarts);
-        var trained = tokens.Ids[tokens.FirstTrained..];
-        var targets = new CrossVocabularyTargets(
-            _map,
-            logprobs,
-            trained,
-            rows,
-            Prefixed(trained, studentStarts, [.. bytes]),
-            _topK,
-            _correction
-        )
+        var targets = Targets(logprobs, bytes, starts, marked, tokens.Ids[tokens.FirstTrained..], studentStarts);
+        Count(targets, tokens.Trained, counts);
+        return tokens with { Soft = targets };
+    }
+
+    /// <summary>Soft targets for tokens that are there already and spell the same text, whatever cut it into them.</summary>
+    /// <param name="trained">The student's tokens, an end last.</param>
+    /// <param name="logprobs">The teacher's logprobs of the text.</param>
+    /// <returns>A row for each token; null where the text is another one, or control tokens stand in it, whose place is not known.</returns>
+    public ISoftTargetSource? Onto(int[] trained, TokenLogprobs logprobs)
+    {
+        if (trained is [] || !_chat.Ends.Contains(trained[^1]) || trained[..^1].Any(id => _student.IsSpecial(id)))
         {
-            Unmarked = marked,
-        };
-        if (counts)
-        {
-            targets.Read(out var survival);
-            Survival += survival;
+            return null;
         }
 
-        return tokens with
+        var (bytes, starts) = Spell(_teacher, logprobs.TokenIds);
+        var marked = Unmark(bytes, starts);
+        var (own, ownStarts) = Spell(_student, trained[..^1]);
+        ReadOnlySpan<byte> text = CollectionsMarshal.AsSpan(bytes),
+            ownText = CollectionsMarshal.AsSpan(own);
+        // A think tag may have been put before the text, or be the prompt's now; so may a tokenizer's space.
+        var before = own.Count - bytes.Count;
+        if (!(before >= 0 ? ownText.EndsWith(text) : text.EndsWith(ownText)))
         {
-            Soft = targets,
-        };
+            return null;
+        }
+
+        var isMarked = before == 1 && own[0] == ' ' && _student.Prepends;
+        int[] placed =
+        [
+            .. ownStarts.Select(start =>
+                start >= before ? start - before
+                : isMarked ? 0
+                : -1
+            ),
+            bytes.Count, // the end is where the text ends
+        ];
+        return Targets(logprobs, bytes, starts, marked, trained, placed);
+    }
+
+    /// <summary>Counts what survived of a trace's soft targets.</summary>
+    /// <param name="soft">Made here; null for none.</param>
+    /// <param name="trained">Tokens of the sequence.</param>
+    /// <param name="counts">False where nothing is to be counted.</param>
+    public void Count(ISoftTargetSource? soft, int trained, bool counts)
+    {
+        if (counts)
+        {
+            var survival = new AlignmentSurvival(trained, 0, 0, 0);
+            (soft as CrossVocabularyTargets)?.Read(out survival);
+            Survival += survival;
+        }
+    }
+
+    CrossVocabularyTargets Targets(TokenLogprobs logprobs, List<byte> text, int[] starts, int marked, int[] trained, int[] studentStarts)
+    {
+        var endsItself = logprobs.Count > 0 && _teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]);
+        var rows = ByteAlignment.Align(endsItself ? starts : [.. starts, text.Count], studentStarts);
+        var prefixed = Prefixed(trained, studentStarts, [.. text]);
+        return new CrossVocabularyTargets(_map, logprobs, trained, rows, prefixed, _topK, _correction) { Unmarked = marked };
+    }
+
+    /// <summary>The bytes of some tokens, and where each starts, the end of the last behind them. Control tokens are no text.</summary>
+    static (List<byte> Text, int[] Starts) Spell(Tokenizer tokenizer, ReadOnlySpan<int> ids)
+    {
+        var (text, starts) = (new List<byte>(), new int[ids.Length + 1]);
+        for (var i = 0; i < ids.Length; i++)
+        {
+            text.AddRange(tokenizer.IsSpecial(ids[i]) ? [] : tokenizer.GetBytes(ids[i]));
+            starts[i + 1] = text.Count;
+        }
+
+        return (text, starts);
     }
 
     /// <summary>A sequence that serves the hard loss alone.</summary>
     TraceTokens Hard(TraceTokens tokens, bool counts)
     {
-        if (counts)
-        {
-            Survival += new AlignmentSurvival(tokens.Trained, 0, 0, 0);
-        }
-
+        Count(soft: null, tokens.Trained, counts);
         return tokens;
     }
 

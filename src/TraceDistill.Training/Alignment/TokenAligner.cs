@@ -23,6 +23,7 @@ public sealed class TokenAligner
     readonly string _origin;
     readonly SameVocabularyAligner? _sameVocabulary;
     readonly CrossVocabularyAligner? _crossVocabulary;
+    readonly Lazy<CrossVocabularyAligner?> _byBytes;
 
     /// <param name="tokenizer">The student's.</param>
     /// <param name="chat">Writes prompts in the student's template.</param>
@@ -53,6 +54,15 @@ public sealed class TokenAligner
         {
             _crossVocabulary = new CrossVocabularyAligner(_teacher, tokenizer, chat, topK, correction);
         }
+
+        _byBytes = new Lazy<CrossVocabularyAligner?>(() =>
+            _crossVocabulary
+            ?? (
+                _teacher.HasExactBytes && tokenizer.HasExactBytes
+                    ? new CrossVocabularyAligner(_teacher, tokenizer, chat, topK, correction)
+                    : null
+            )
+        );
     }
 
     /// <summary>
@@ -86,6 +96,25 @@ public sealed class TokenAligner
         }
 
         return _crossVocabulary?.Align(trace, logprobs, counts) ?? _sameVocabulary!.Align(trace, logprobs, addsEnd, counts);
+    }
+
+    /// <summary>The soft targets of a trace for a sequence of the same text that is there already: those of a further teacher.</summary>
+    /// <param name="sequence">The student's, made of another teacher's trace.</param>
+    /// <param name="trace">One of the data set's.</param>
+    /// <param name="counts">As for <see cref="Align"/>.</param>
+    /// <returns>A row for each trained token; null where there are none, or the text cannot be brought together.</returns>
+    /// <exception cref="InvalidInputException">The ids are not the teacher's.</exception>
+    public ISoftTargetSource? AlignTo(TraceTokens sequence, Trace trace, bool counts = true)
+    {
+        ISoftTargetSource? soft = null;
+        if (_dataset.TokenIdentity != TokenIdentity.Text && trace.Logprobs is { } logprobs)
+        {
+            var (own, trained) = (Align(trace, counts: false), sequence.Ids[sequence.FirstTrained..]);
+            soft = own.Ids.AsSpan(own.FirstTrained).SequenceEqual(trained) ? own.Soft : _byBytes.Value?.Onto(trained, logprobs);
+        }
+
+        _crossVocabulary?.Count(soft, sequence.Trained, counts);
+        return soft;
     }
 
     /// <summary>One line that tells how prompts and ends of the traces so far became the student's.</summary>

@@ -3,15 +3,24 @@ namespace TraceDistill.Training.Alignment;
 /// <summary>One training sequence in the student's tokens.</summary>
 /// <param name="Ids">Prompt, then completion with its end-of-sequence token.</param>
 /// <param name="FirstTrained">Index of the first completion token; those before it are context only.</param>
-/// <param name="Soft">A row for each trained token, or null for hard loss only.</param>
+/// <param name="Soft">A row for each trained token, or null for none; of several stored teachers the first one's.</param>
 public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource? Soft)
 {
     /// <summary>Tokens that are trained on.</summary>
     public int Trained => Ids.Length - FirstTrained;
 
+    /// <summary>Soft targets of further stored teachers, each as <see cref="Soft"/>.</summary>
+    public IReadOnlyList<ISoftTargetSource?> Further { get; init; } = [];
+
+    /// <summary>True where the trace's answer was found incorrect, and that decides how much each of several teachers counts.</summary>
+    public bool IsIncorrect { get; init; }
+
     /// <summary>Returns whether any trained token has soft targets.</summary>
-    public bool HasSoftTargets => Soft?.Read() is { } soft && Enumerable.Range(0, soft.Tail.Length).Any(row => soft.Present(row) > 0);
+    public bool HasSoftTargets =>
+        Further
+            .Prepend(Soft)
+            .Any(told => told?.Read() is { } soft && Enumerable.Range(0, soft.Tail.Length).Any(row => soft.Present(row) > 0));
 
     /// <summary>The memory that it takes, in bytes: about 40 a token from compact shards at k = 20.</summary>
-    public long Bytes => (sizeof(int) * (long)Ids.Length) + (Soft?.Bytes ?? 0) + 200;
+    public long Bytes => (sizeof(int) * (long)Ids.Length) + (Soft?.Bytes ?? 0) + Further.Sum(soft => soft?.Bytes ?? 0) + 200;
 }

@@ -216,7 +216,7 @@ sealed class BatchReading : IDisposable
 
         try
         {
-            return sequence with { Soft = sequence.Soft?.Read() };
+            return sequence with { Soft = sequence.Soft?.Read(), Further = [.. sequence.Further.Select(soft => soft?.Read())] };
         }
         catch (InvalidDataException error)
         {

@@ -38,13 +38,33 @@ public sealed record PackedBatch
     /// <summary>Probabilities of the teacher's alternatives that the student has no token for, the largest first within a token.</summary>
     public required float[] Unmatched { get; init; }
 
+    /// <summary>Soft targets of further stored teachers, in their order: those above are the first one's.</summary>
+    public IReadOnlyList<PackedSoftTargets> Further { get; init; } = [];
+
+    /// <summary>[M] true for tokens of a trace whose answer was found incorrect, where that counts; empty where it does not.</summary>
+    public bool[] IsIncorrect { get; init; } = [];
+
+    /// <summary>Soft targets of all stored teachers.</summary>
+    public IReadOnlyList<PackedSoftTargets> Stored =>
+        [
+            new()
+            {
+                Starts = SoftStarts,
+                Ids = SoftIds,
+                Logprobs = SoftLogprobs,
+                Tails = Tails,
+            },
+            .. Further,
+        ];
+
     /// <exception cref="ArgumentException">A sequence trains on its first token, which nothing predicts.</exception>
     public static PackedBatch Create(IReadOnlyList<TraceTokens> sequences)
     {
         var targetsOf = sequences.Select(sequence => sequence.Soft?.Read()).ToArray();
+        var first = PackedSoftTargets.Of(sequences, targetsOf);
+        var further = sequences.Max(sequence => sequence.Further.Count);
         int tokens = sequences.Sum(sequence => sequence.Ids.Length),
             trained = sequences.Sum(sequence => sequence.Trained);
-        var softCount = targetsOf.Sum(soft => soft is null ? 0 : Enumerable.Range(0, soft.Tail.Length).Sum(soft.Present));
         var unmatchedCount = targetsOf.Sum(soft => soft?.Unmatched.Count(probability => probability > 0) ?? 0);
         var batch = new PackedBatch
         {
@@ -52,12 +72,24 @@ public sealed record PackedBatch
             Lengths = [.. sequences.Select(sequence => sequence.Ids.Length)],
             Rows = new int[trained],
             Targets = new int[trained],
-            SoftStarts = new int[trained + 1],
-            SoftIds = new int[softCount],
-            SoftLogprobs = new float[softCount],
-            Tails = new float[trained],
+            SoftStarts = first.Starts,
+            SoftIds = first.Ids,
+            SoftLogprobs = first.Logprobs,
+            Tails = first.Tails,
             UnmatchedStarts = new int[trained + 1],
             Unmatched = new float[unmatchedCount],
+            Further =
+            [
+                .. Enumerable
+                    .Range(0, further)
+                    .Select(teacher =>
+                        PackedSoftTargets.Of(
+                            sequences,
+                            [.. sequences.Select(sequence => sequence.Further.ElementAtOrDefault(teacher)?.Read())]
+                        )
+                    ),
+            ],
+            IsIncorrect = sequences.Any(sequence => sequence.IsIncorrect) ? new bool[trained] : [],
         };
         int start = 0,
             m = 0;
@@ -72,10 +104,15 @@ public sealed record PackedBatch
             for (var j = sequence.FirstTrained; j < sequence.Ids.Length; j++, m++)
             {
                 (batch.Rows[m], batch.Targets[m]) = (start + j - 1, sequence.Ids[j]);
-                (batch.SoftStarts[m + 1], batch.UnmatchedStarts[m + 1]) = (batch.SoftStarts[m], batch.UnmatchedStarts[m]);
+                batch.UnmatchedStarts[m + 1] = batch.UnmatchedStarts[m];
                 if (soft is not null)
                 {
-                    batch.Copy(soft, j - sequence.FirstTrained, m);
+                    batch.CopyUnmatched(soft, j - sequence.FirstTrained, m);
+                }
+
+                if (sequence.IsIncorrect)
+                {
+                    batch.IsIncorrect[m] = true;
                 }
             }
 
@@ -85,14 +122,9 @@ public sealed record PackedBatch
         return batch;
     }
 
-    /// <summary>Takes over a row of soft targets for trained token <paramref name="m"/>.</summary>
-    void Copy(SoftTargets soft, int row, int m)
+    void CopyUnmatched(SoftTargets soft, int row, int m)
     {
-        var (first, count) = (row * soft.K, soft.Present(row));
-        Tails[m] = soft.Tail[row];
-        soft.Ids.AsSpan(first, count).CopyTo(SoftIds.AsSpan(SoftStarts[m]));
-        soft.Logprobs.AsSpan(first, count).CopyTo(SoftLogprobs.AsSpan(SoftStarts[m]));
-        SoftStarts[m + 1] += count;
+        var first = row * soft.K;
         for (var i = first; i < soft.Unmatched.Length && i < first + soft.K && soft.Unmatched[i] > 0; i++)
         {
             Unmatched[UnmatchedStarts[m + 1]++] = soft.Unmatched[i];

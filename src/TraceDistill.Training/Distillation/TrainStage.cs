@@ -19,7 +19,6 @@ using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Optimization;
-using TraceDistill.Training.Teaching;
 
 namespace TraceDistill.Training.Distillation;
 
@@ -83,8 +82,8 @@ public static class TrainStage
         var trained = Begin(options, tokenizer, positions ?? PositionsFor(data));
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
-        using var teacher = TeacherLoading.Load(options, tokenizer, trained);
-        teacher?.EnsureFits(data.LongestFitting);
+        using var teachers = TrainingTeachers.Load(options, tokenizer, trained);
+        teachers.EnsureFit(data.LongestFitting);
         var shape = parameters.Configuration;
         var objectives = options.ResolveObjectives();
         if (options.EarlyExits is { } exits && exits.Layers.Max() >= shape.NumHiddenLayers - 1)
@@ -94,7 +93,7 @@ public static class TrainStage
             );
         }
 
-        using var auxiliary = AuxiliaryWeights.Of(objectives.Objectives, shape, teacher?.Weights.Configuration, options.Seed);
+        using var auxiliary = AuxiliaryWeights.Of(objectives.Objectives, shape, teachers.Single?.Weights.Configuration, options.Seed);
         if (shape.Remark is { } remark)
         {
             observer.Message(remark);
@@ -110,7 +109,7 @@ public static class TrainStage
 
         if (
             options.ResolveMetric() == HeldOutMetric.Kl
-            && options.Teacher is null
+            && options.RunTeachers.Count == 0
             && heldOut.Count > 0
             && !heldOut.Any(sequence => sequence.HasSoftTargets)
         )
@@ -123,12 +122,7 @@ public static class TrainStage
 
         var state = new TrainingState(
             directory,
-            Fingerprint(
-                options,
-                tokenizer,
-                teacher is null ? [parameters] : [parameters, teacher.Weights],
-                [data.Digest, heldOutDigest, answers?.Digest ?? []]
-            )
+            Fingerprint(options, tokenizer, [parameters, .. teachers.Weights], [data.Digest, heldOutDigest, answers?.Digest ?? []])
         );
         if (state.Claim() is not { } end)
         {
@@ -146,6 +140,11 @@ public static class TrainStage
                         $"soft-target coverage after alignment: {left.Positions:P1} of {left.Tokens:N0} trained tokens, "
                     ) + FormattableString.Invariant($"with {left.Mass:P1} of the probability reported for them")
                 );
+            }
+
+            if (TrainingTeachers.Describe(options) is { } several)
+            {
+                observer.Message(several);
             }
 
             if (options.Blocks(shape) is { } blocks)
@@ -180,11 +179,7 @@ public static class TrainStage
             }
 
             var answering = answers is null ? 0 : sizeof(float) * parameters.Count;
-            var teacherDevice = TeacherLoading.DeviceOf(options, device);
-            var taught =
-                teacher is null || (teacherDevice.type, teacherDevice.index) != (device.type, device.index)
-                    ? 0
-                    : teacher.BytesOn(device, options.ComputeDtype);
+            var taught = teachers.BytesOn(device, options.ComputeDtype);
             TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead + answering, taught);
             Write(Path.Combine(directory, InitialDirectory));
             if (answers is not null)
@@ -216,15 +211,16 @@ public static class TrainStage
             trained.Weights.HoldAs(options.MasterDtype.ToScalarType());
             trained.MoveTo(device);
             auxiliary.MoveTo(device);
-            teacher?.MoveTo(TeacherLoading.DeviceOf(options, device), options.ComputeDtype);
+            teachers.MoveTo(device, options.ComputeDtype);
             var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
             using var trainer = new Trainer(
                 options,
                 trained,
                 observer,
-                PlanOf(options, shape, heldOut, answers, teacher),
+                PlanOf(options, shape, heldOut, answers, teachers),
                 WriteModel,
-                teacher,
+                teachers.Single,
+                teachers.Panel,
                 auxiliary
             );
             return trainer.Run(batches, objectives, state, cancellationToken);
@@ -271,14 +267,21 @@ public static class TrainStage
         ModelConfiguration shape,
         IReadOnlyList<TraceTokens> heldOut,
         IAnswerEvaluation? answers,
-        TeacherModel? teacher
+        TrainingTeachers teachers
     ) =>
         heldOut.Count == 0 && answers is null
             ? null
             : new EvaluationPlan(
                 heldOut.Count == 0
                     ? null
-                    : new HeldOutTraces(heldOut, options.MicroBatchTokens, options.ResolveWorkers(), options.Blocks(shape), teacher),
+                    : new HeldOutTraces(
+                        heldOut,
+                        options.MicroBatchTokens,
+                        options.ResolveWorkers(),
+                        options.Blocks(shape),
+                        teachers.Single,
+                        teachers.Panel
+                    ),
                 answers,
                 options.EvalSteps,
                 options.ResolveMetric(),
@@ -391,6 +394,17 @@ public static class TrainStage
             TeacherTokenizer = null,
             Teacher = null,
             TeacherDevice = DeviceChoice.Auto,
+            Teachers =
+            [
+                .. options.Teachers.Select(teacher =>
+                    teacher with
+                    {
+                        Model = teacher.Model is null ? null : "",
+                        Scores = [.. teacher.Scores.Select(_ => "")],
+                        Device = DeviceChoice.Auto,
+                    }
+                ),
+            ],
             DataloaderNumWorkers = 0,
             EvalTraces = null,
             EvalProblems = null,

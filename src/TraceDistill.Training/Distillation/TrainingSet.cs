@@ -93,26 +93,48 @@ sealed class TrainingSet : IDisposable
         TaskDescription? task = null;
         var (traces, remarks) = (new List<IReadOnlyList<SequenceGroup>>(), new List<string>());
         using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
+        var stored = await StoredTeachers.OpenAsync(options, tokenizer, chat, cancellationToken);
+        var sets = new List<TraceShards>();
         foreach (var path in options.Traces.Select(set => set.Path))
         {
-            var shards = await TraceShards.OpenAsync(path, options.TeacherTokenizer, options.KdTopK, tokenizer, chat, cancellationToken);
-            EnsureUnbiased(path, shards.Dataset, options);
+            sets.Add(await OpenAsync(path, options, tokenizer, chat, stored, cancellationToken));
+        }
+
+        if (options.EvalTraces is { } eval && options.StoredTeachers.Count > 0)
+        {
+            await stored.OfAsync(await ShardReader.OpenAsync(eval, cancellationToken: cancellationToken), cancellationToken);
+        }
+
+        await stored.EnsureUsedAsync(cancellationToken);
+        foreach (var (path, shards) in options.Traces.Select(set => set.Path).Zip(sets))
+        {
             traces.Add(await survey.AddAsync(shards, cancellationToken));
             task ??= TaskDescription.OfTraces(path, shards.Dataset);
-            EnsureAligned(path, shards.Aligner.Survival, options);
-            survival = shards.Aligner.Survival is { } left ? left + (survival ?? default) : survival;
+            if (TakesOwn(options))
+            {
+                EnsureAligned(path, shards.Aligner.Survival, options);
+                survival = shards.Aligner.Survival is { } left ? left + (survival ?? default) : survival;
+            }
+
             var name = options.Traces.Count > 1 ? $"{path}: " : "";
             remarks.AddRange([name + shards.Aligner.DescribeTemplates(), .. shards.Aligner.DescribeLogprobs().Select(line => name + line)]);
         }
 
+        foreach (var scores in stored.Used.Where(scores => scores.Seen > 0))
+        {
+            EnsureAligned(scores.Path, scores.Aligner.Survival, options);
+            survival = scores.Aligner.Survival is { } left ? left + (survival ?? default) : survival;
+            remarks.AddRange([.. new[] { scores.Describe() }.OfType<string>(), .. scores.Aligner.DescribeLogprobs()]);
+        }
+
         var solutions = options.Problems is { } problems ? await survey.AddSolutionsAsync(problems, cancellationToken) : null;
-        IReadOnlyList<SequenceSet> sets;
+        IReadOnlyList<SequenceSet> blend;
         try
         {
             Describe(survey, options, maxLength, remarks);
             EnsureSomeLeft(survey, options, traces, remarks);
             survey.CompleteDifficulties();
-            sets = Blend(options.Traces, traces, solutions?.Groups ?? [], remarks);
+            blend = Blend(options.Traces, traces, solutions?.Groups ?? [], remarks);
         }
         catch
         {
@@ -120,7 +142,7 @@ sealed class TrainingSet : IDisposable
             throw;
         }
 
-        return new TrainingSet(sets, solutions)
+        return new TrainingSet(blend, solutions)
         {
             Count = survey.Fitting,
             HeldOut = survey.HeldOut,
@@ -138,6 +160,40 @@ sealed class TrainingSet : IDisposable
         };
     }
 
+    /// <summary>Returns whether the traces' own soft targets teach.</summary>
+    static bool TakesOwn(TrainOptions options) => options.Teachers.Count == 0 || options.Teachers.Any(teacher => teacher.Traces);
+
+    static async Task<TraceShards> OpenAsync(
+        string path,
+        TrainOptions options,
+        Tokenizer tokenizer,
+        ChatSequence chat,
+        StoredTeachers stored,
+        CancellationToken cancellationToken
+    )
+    {
+        var shards = await TraceShards.OpenAsync(
+            path,
+            options.TeacherTokenizer,
+            options.StoredTopK,
+            tokenizer,
+            chat,
+            stored,
+            cancellationToken
+        );
+        if (TakesOwn(options))
+        {
+            EnsureUnbiased(path, shards.Dataset, options);
+        }
+
+        foreach (var scores in shards.Scores)
+        {
+            EnsureUnbiased(scores.Path, scores.Dataset, options);
+        }
+
+        return shards;
+    }
+
     /// <summary>
     /// Refuses what undoes the draws that soft targets are: only the gradient of forward KL at T = 1, linear in the teacher's
     /// probabilities, has for its mean that of the whole distribution.
@@ -149,6 +205,14 @@ sealed class TrainingSet : IDisposable
         if (dataset.SampledLogprobs is not { } draws || soft.Count == 0 || options.Teacher is not null)
         {
             return; // a teacher on disk says itself what the stored draws would
+        }
+
+        if (options.Teachers.Count > 1)
+        {
+            throw new InvalidInputException(
+                $"{path}: its soft targets are {draws} draws of each token (sampled_logprobs), which average with no other teacher's; "
+                    + "leave it out of teachers, or score with top_logprobs"
+            );
         }
 
         var wrong = soft.Where(objective => objective is not KlForward)
@@ -188,9 +252,14 @@ sealed class TrainingSet : IDisposable
     )
     {
         using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
-        var shards = await TraceShards.OpenAsync(path, options.TeacherTokenizer, options.KdTopK, tokenizer, chat, cancellationToken);
+        var stored = await StoredTeachers.OpenAsync(options, tokenizer, chat, cancellationToken);
+        var shards = await OpenAsync(path, options, tokenizer, chat, stored, cancellationToken);
         await survey.HoldOutAsync(shards, cancellationToken);
-        EnsureAligned(path, shards.Aligner.Survival, options);
+        if (TakesOwn(options))
+        {
+            EnsureAligned(path, shards.Aligner.Survival, options);
+        }
+
         return survey.HeldOut.Count > 0
             ? (survey.HeldOut, survey.Digest())
             : throw new InvalidInputException(

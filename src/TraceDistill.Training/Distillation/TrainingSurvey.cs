@@ -99,8 +99,8 @@ sealed class TrainingSurvey(
             var sequences = new TraceTokens?[traces.Count];
             for (var row = 0; row < traces.Count && taken != options.MaxTraces; row++)
             {
-                _passRates?.Count(traces[row]);
-                if (IsWanted(traces[row]) && Look(traces[row], isFirst: taken++ == 0, shards.Aligner) is { } sequence)
+                _passRates?.Count(traces[row].Trace);
+                if (IsWanted(traces[row].Trace) && Look(traces[row], isFirst: taken++ == 0, shards) is { } sequence)
                 {
                     sequences[row] = sequence;
                 }
@@ -111,7 +111,7 @@ sealed class TrainingSurvey(
                 index,
                 [.. sequences.Select(sequence => sequence?.Ids.Length ?? 0)],
                 sequences.Sum(sequence => sequence?.Bytes ?? 0),
-                DifficultiesOf(traces, sequences)
+                DifficultiesOf([.. traces.Select(row => row.Trace)], sequences)
             );
             if (group.Bytes > 0)
             {
@@ -134,9 +134,9 @@ sealed class TrainingSurvey(
         await foreach (var traces in shards.GroupsAsync())
         {
             cancellationToken.ThrowIfCancellationRequested();
-            foreach (var trace in traces.Where(IsWanted))
+            foreach (var row in traces.Where(row => IsWanted(row.Trace)))
             {
-                HoldOut(shards.Aligner.Align(trace));
+                HoldOut(shards.Align(row));
             }
 
             if (HeldOutFound > _heldOut.Count)
@@ -265,8 +265,9 @@ sealed class TrainingSurvey(
     }
 
     /// <returns>The sequence of a trace that is trained on; else null.</returns>
-    TraceTokens? Look(Trace trace, bool isFirst, TokenAligner aligner)
+    TraceTokens? Look(TraceRow row, bool isFirst, TraceShards shards)
     {
+        var trace = row.Trace;
         if (isFirst)
         {
             // Traces bring their prompts; a template that cannot render one is found out now, and not by whoever serves the student.
@@ -274,7 +275,7 @@ sealed class TrainingSurvey(
         }
 
         _specials.Look(trace.Messages, trace.ProblemId);
-        var sequence = aligner.Align(trace);
+        var sequence = shards.Align(row);
         if (!IsHeldOut(trace.ProblemId))
         {
             return Count(sequence) ? sequence : null;
@@ -360,6 +361,19 @@ sealed class TrainingSurvey(
     void AddToDigest(TraceTokens sequence)
     {
         _hash.AppendData(MemoryMarshal.AsBytes<int>(sequence.Ids));
-        sequence.Soft?.AppendTo(_hash);
+        foreach (var (teacher, soft) in sequence.Further.Prepend(sequence.Soft).Index())
+        {
+            if (teacher > 0)
+            {
+                _hash.AppendData([(byte)(soft is null ? 0 : 1)]);
+            }
+
+            soft?.AppendTo(_hash);
+        }
+
+        if (sequence.IsIncorrect)
+        {
+            _hash.AppendData([1]);
+        }
     }
 }

@@ -117,22 +117,45 @@ public sealed record TargetRows
     public TargetRows With(Tensor logits, long vocabulary, TargetPolicy policy, ReadOnlySpan<ulong> keys)
     {
         using var noGrad = no_grad();
+        return (this with { HasSoft = ones_like(HasSoft), SoftTokens = Rows }).WithAll(logits, vocabulary, policy, keys);
+    }
+
+    /// <summary>The same with one distribution of what several teachers say, or what a policy takes of it.</summary>
+    /// <param name="rows">What they say.</param>
+    /// <param name="mixture">The distribution.</param>
+    /// <param name="vocabulary">V.</param>
+    /// <param name="policy">What is taken.</param>
+    /// <param name="keys">[R] where each token's stream of random numbers starts.</param>
+    public TargetRows With(PanelRows rows, TeacherMixture mixture, long vocabulary, TargetPolicy policy, ReadOnlySpan<ulong> keys)
+    {
+        using var noGrad = no_grad();
+        var soft = this with { HasSoft = rows.HasSoft, SoftTokens = rows.SoftTokens };
+        if (rows.Ids is not { } ids)
+        {
+            return soft.WithAll(mixture.LogProbabilities, vocabulary, policy, keys);
+        }
+
+        var named = soft with { Ids = ids, IsPresent = rows.IsPresent!, LogProbabilities = mixture.LogProbabilities };
+        return policy.MissingMass == MissingMass.ResidualToLabel ? named.WithTailOnDrawn() : named.As(vocabulary, policy, keys);
+    }
+
+    TargetRows WithAll(Tensor logits, long vocabulary, TargetPolicy policy, ReadOnlySpan<ulong> keys)
+    {
         var missing = vocabulary - logits.shape[1];
         var all = missing <= 0 ? logits.narrow(1, 0, vocabulary) : logits;
-        var soft = this with { HasSoft = ones_like(HasSoft), SoftTokens = Rows };
         if (policy.Sampling == SoftTargetSampling.RandomSampling)
         {
             var (ids, counts) = DrawnTargets.Draw(all, keys, policy.Draws);
-            return soft.Counted(ids, counts, policy.Draws);
+            return Counted(ids, counts, policy.Draws);
         }
 
         if (policy.TopK is { } k && k < all.shape[1])
         {
-            return soft.Top(all, k, vocabulary);
+            return Top(all, k, vocabulary);
         }
 
         var nothing = missing <= 0 ? null : full([Rows, missing], float.NegativeInfinity, device: logits.device);
-        return soft with { Dense = nothing is null ? all : cat([all, nothing], 1), KnownWords = all.shape[1] };
+        return this with { Dense = nothing is null ? all : cat([all, nothing], 1), KnownWords = all.shape[1] };
     }
 
     /// <summary>The same as a policy has it where a teacher reports some tokens.</summary>

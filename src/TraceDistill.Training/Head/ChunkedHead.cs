@@ -48,13 +48,15 @@ public sealed class ChunkedHead(Decoder decoder)
     /// <param name="objectives">The loss.</param>
     /// <param name="teacher">A model that teaches; null for soft targets of the batch alone.</param>
     /// <param name="draws">What soft targets are drawn by; null where none are.</param>
+    /// <param name="panel">Several teachers in place of one; null for none.</param>
     /// <returns>[M, D] the gradient, and sums over all tokens: nothing is divided by their number.</returns>
     internal (Tensor Gradient, LossTotals Totals) ForwardBackward(
         Tensor hidden,
         PackedBatch batch,
         StepObjectives objectives,
         TeacherStates? teacher = null,
-        PassNoise? draws = null
+        PassNoise? draws = null,
+        PanelStates? panel = null
     )
     {
         using var scope = NewDisposeScope();
@@ -64,7 +66,7 @@ public sealed class ChunkedHead(Decoder decoder)
         {
             using var chunk = NewDisposeScope();
             var x = states.narrow(0, first, rows).to(ScalarType.Float32); // [C, D]
-            var targets = Targets(batch, first, rows, hidden.device, objectives, teacher, draws);
+            var targets = Targets(batch, first, rows, x, objectives, teacher, draws, panel);
             var logits = decoder.Logits(x);
             var capped = decoder.LogitSoftCap is null ? null : logits.clone(); // the rows use theirs up
             var student = StudentRows.Of(logits, targets, objectives.NeedsAllLogits);
@@ -79,45 +81,55 @@ public sealed class ChunkedHead(Decoder decoder)
             gradient.narrow(0, first, rows).copy_(decoder.Output.ApplyBack(slopes, x));
         }
 
-        return (gradient.MoveToOuterDisposeScope(), weighted.Totals());
+        return (gradient.MoveToOuterDisposeScope(), weighted.Totals() with { Panel = panel?.Totals() });
     }
 
     TargetRows Targets(
         PackedBatch batch,
         int first,
         int rows,
-        Device device,
+        Tensor x,
         StepObjectives objectives,
         TeacherStates? teacher,
-        PassNoise? draws
+        PassNoise? draws,
+        PanelStates? panel
     )
     {
         var (policy, vocabulary) = (objectives.Policy, decoder.Output.Stored.shape[0]);
-        var targets = TargetRows.Of(batch, first, rows, device, policy.MissingMass);
+        var targets = TargetRows.Of(batch, first, rows, x.device, policy.MissingMass);
         if (!objectives.NeedsSoftTargets)
         {
             return targets;
         }
 
         ulong[] keys = draws is null ? [] : [.. Enumerable.Range(first, rows).Select(m => draws.Key(batch.Rows[m], DrawPurpose))];
-        return teacher is null
-            ? targets.As(vocabulary, policy, keys)
-            : targets.With(teacher.Logits(first, rows).to(device), vocabulary, policy, keys);
+        return panel is not null ? panel.Targets(targets, batch, first, x, vocabulary, policy, keys)
+            : teacher is null ? targets.As(vocabulary, policy, keys)
+            : targets.With(teacher.Logits(first, rows).to(x.device), vocabulary, policy, keys);
     }
 
     /// <summary>Calls <paramref name="visit"/> with each chunk's first token and distributions, without a gradient.</summary>
     /// <param name="teacher">A model whose distributions take the place of the batch's soft targets; null for those.</param>
-    public void Visit(Tensor hidden, PackedBatch batch, Action<int, StudentRows, TargetRows> visit, TeacherStates? teacher = null)
+    /// <param name="panel">Several teachers in place of one; null for none.</param>
+    public void Visit(
+        Tensor hidden,
+        PackedBatch batch,
+        Action<int, StudentRows, TargetRows> visit,
+        TeacherStates? teacher = null,
+        PanelStates? panel = null
+    )
     {
         using var noGrad = no_grad();
         foreach (var (first, rows) in Chunks(batch.Rows.Length))
         {
             using var chunk = NewDisposeScope();
             var targets = TargetRows.Of(batch, first, rows, hidden.device);
-            targets = teacher is null
-                ? targets
-                : targets.With(teacher.Logits(first, rows).to(hidden.device), decoder.Output.Stored.shape[0], new TargetPolicy(), []);
-            visit(first, StudentRows.Of(decoder.Logits(hidden.narrow(0, first, rows)), targets), targets);
+            var (x, vocabulary) = (hidden.narrow(0, first, rows), decoder.Output.Stored.shape[0]);
+            targets =
+                panel is not null ? panel.Targets(targets, batch, first, x, vocabulary, new TargetPolicy(), [])
+                : teacher is null ? targets
+                : targets.With(teacher.Logits(first, rows).to(hidden.device), vocabulary, new TargetPolicy(), []);
+            visit(first, StudentRows.Of(decoder.Logits(x), targets), targets);
         }
     }
 

@@ -10,6 +10,9 @@ public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, lon
     /// <summary>Further figures of the step; null where they were not asked for.</summary>
     public StepDiagnostics? Measured { get; init; }
 
+    /// <summary>Of several teachers; null where there are none.</summary>
+    public PanelTotals? Panel { get; init; }
+
     /// <summary>Both together.</summary>
     /// <param name="other">Of the same objectives.</param>
     public LossTotals Plus(LossTotals other) =>
@@ -21,6 +24,7 @@ public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, lon
         )
         {
             Measured = Measured is { } mine && other.Measured is { } theirs ? mine.Plus(theirs) : null,
+            Panel = Panel is { } panel && other.Panel is { } others ? panel.Plus(others) : Panel ?? other.Panel,
         };
 
     /// <summary>With a further term, such as the balance of experts.</summary>

@@ -46,7 +46,10 @@ public sealed record EarlyExits : IValidatableObject
             yield return new ValidationResult("names layers from 0, each once, such as [1]", [nameof(Layers)]);
         }
 
-        if ((Weight.Problem ?? (Weight.IsOverSteps && Weight.Range.Low >= 0 ? null : "must be at least 0, or a course over steps")) is { } problem)
+        if (
+            (Weight.Problem ?? (Weight.IsOverSteps && Weight.Range.Low >= 0 ? null : "must be at least 0, or a course over steps")) is
+            { } problem
+        )
         {
             yield return new ValidationResult(problem, [nameof(Weight)]);
         }

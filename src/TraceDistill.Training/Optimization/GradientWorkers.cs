@@ -32,6 +32,7 @@ public sealed class GradientWorkers : IDisposable
     readonly TrainedWeights _weights;
     readonly RoundedMatrices? _rounded;
     readonly TeacherModel? _teacher;
+    readonly TeacherPanel? _panel;
     readonly AuxiliaryWeights? _auxiliary;
     readonly int _microBatchTokens,
         _mostLanes;
@@ -47,6 +48,7 @@ public sealed class GradientWorkers : IDisposable
     /// <param name="gradientCheckpointing">As <see cref="Decoder"/> has it.</param>
     /// <param name="blocks">The file that the model is trained for; null for none. Adapters are trained for none.</param>
     /// <param name="teacher">A model that teaches; null for the soft targets of batches alone. Owned by the caller.</param>
+    /// <param name="panel">Several teachers in place of one; null for none. Owned by the caller.</param>
     /// <param name="auxiliary">Weights of objectives that compare states; null where there are none. Owned by the caller.</param>
     public GradientWorkers(
         TrainedWeights weights,
@@ -56,10 +58,11 @@ public sealed class GradientWorkers : IDisposable
         bool gradientCheckpointing = false,
         BlockPlan? blocks = null,
         TeacherModel? teacher = null,
+        TeacherPanel? panel = null,
         AuxiliaryWeights? auxiliary = null
     )
     {
-        (_teacher, _auxiliary) = (teacher, auxiliary);
+        (_teacher, _panel, _auxiliary) = (teacher, panel, auxiliary);
         (_weights, _cores, _microBatchTokens) = (weights, new Cores(workers), microBatchTokens);
         _gradientCheckpointing = gradientCheckpointing;
         var isBFloat16 = dtype == ComputeDtype.BFloat16;
@@ -139,13 +142,15 @@ public sealed class GradientWorkers : IDisposable
 
     static int MostLanesOf(long trained) => (int)Math.Clamp(LaneWeights / Math.Max(1, trained), 2, MostLanes);
 
-    Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing, _activations, _teacher, _auxiliary);
+    Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing, _activations, _teacher, _panel, _auxiliary);
 
     sealed class Lane : IDisposable
     {
         readonly Decoder _decoder;
         readonly Decoder? _teacher;
         readonly ModelConfiguration? _teacherShape;
+        readonly TeacherPanel? _panel;
+        readonly Decoder[] _panelModels;
         readonly AuxiliaryWeights? _auxiliary;
         readonly ChunkedHead _head;
         readonly bool _takesTensorFloat32;
@@ -157,6 +162,7 @@ public sealed class GradientWorkers : IDisposable
             bool gradientCheckpointing,
             ScalarType activations,
             TeacherModel? teacher,
+            TeacherPanel? panel,
             AuxiliaryWeights? auxiliary
         )
         {
@@ -167,6 +173,8 @@ public sealed class GradientWorkers : IDisposable
             _decoder = new Decoder(weights, Gradient, rounded, gradientCheckpointing, activations);
             _head = new ChunkedHead(_decoder);
             (_teacher, _teacherShape, _auxiliary) = (teacher?.NewDecoder(), teacher?.Weights.Configuration, auxiliary);
+            _panel = panel;
+            _panelModels = [.. panel?.Models.Select(model => model.NewDecoder()) ?? []];
             _configuration = weights.Model.Configuration;
         }
 
@@ -199,14 +207,15 @@ public sealed class GradientWorkers : IDisposable
                 using var states = PassStates.Of(objectives, _configuration, _teacherShape, _auxiliary);
                 var taught = Taught(tokens, objectives, states?.OfTeacher);
                 var hidden = _decoder.Forward(tokens, passNoise, states?.OfStudent, balance);
-                var (gradient, totals) = Head(hidden, batch, objectives, taught, Draws(objectives, piece, batch));
+                var panel = Panel(tokens, objectives);
+                var (gradient, totals) = Head(hidden, batch, objectives, taught, Draws(objectives, piece, batch), panel);
                 totals = balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Rows.Length));
                 var roots = new List<(Tensor Value, Tensor Gradient)> { (hidden, gradient) };
                 foreach (var layer in objectives.Exits?.Layers ?? [])
                 {
                     var exit = _decoder.Normalized(states!.Exit(layer, tokens));
                     var last = new TeacherStates(_decoder, hidden.detach());
-                    var (ofExit, exitTotals) = Head(exit, batch, objectives.Exits!.Objectives, last, draws: null);
+                    var (ofExit, exitTotals) = Head(exit, batch, objectives.Exits!.Objectives, last, draws: null, panel: null);
                     roots.Add((exit, ofExit));
                     totals = totals.With(exitTotals, $"exit{layer}_");
                 }
@@ -234,6 +243,7 @@ public sealed class GradientWorkers : IDisposable
         {
             _decoder.Dispose();
             _teacher?.Dispose();
+            Array.ForEach(_panelModels, model => model.Dispose());
             Gradient.Dispose();
             AuxiliaryGradient?.Dispose();
         }
@@ -243,11 +253,12 @@ public sealed class GradientWorkers : IDisposable
             PackedBatch batch,
             StepObjectives objectives,
             TeacherStates? taught,
-            PassNoise? draws
+            PassNoise? draws,
+            PanelStates? panel
         )
         {
             using var allowed = _takesTensorFloat32 ? new TensorFloat32() : null;
-            return _head.ForwardBackward(hidden, batch, objectives, taught, draws);
+            return _head.ForwardBackward(hidden, batch, objectives, taught, draws, panel);
         }
 
         /// <summary>The teacher's states, without a graph; null where none teaches.</summary>
@@ -262,6 +273,10 @@ public sealed class GradientWorkers : IDisposable
             using var noGrad = no_grad();
             return new TeacherStates(_teacher, _teacher.Forward(tokens, noise: null, kept));
         }
+
+        /// <summary>Several teachers' states, without a graph; null where there are none.</summary>
+        PanelStates? Panel(TokenBatch tokens, StepObjectives objectives) =>
+            _panel is null || !objectives.NeedsSoftTargets ? null : PanelStates.Of(_panel, _panelModels, tokens);
 
         static PassNoise? Draws(StepObjectives objectives, IReadOnlyList<int> piece, PackedBatch batch)
         {

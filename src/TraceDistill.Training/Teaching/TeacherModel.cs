@@ -21,13 +21,14 @@ public sealed class TeacherModel : IDisposable
 
     /// <summary>Refuses sequences that it has no positions for.</summary>
     /// <param name="longest">Tokens of the longest sequence.</param>
+    /// <param name="name">Begins the error.</param>
     /// <exception cref="InvalidInputException">There are some.</exception>
-    public void EnsureFits(int longest)
+    public void EnsureFits(int longest, string name = "teacher: it")
     {
         if (longest > Weights.Configuration.MaxPositionEmbeddings)
         {
             throw new InvalidInputException(
-                $"teacher: it has {Weights.Configuration.MaxPositionEmbeddings} positions, and the longest sequence {longest} tokens; "
+                $"{name} has {Weights.Configuration.MaxPositionEmbeddings} positions, and the longest sequence {longest} tokens; "
                     + $"set max_length: {Weights.Configuration.MaxPositionEmbeddings}"
             );
         }

@@ -174,6 +174,7 @@ public sealed class TrainingSurveyTests : IDisposable
             topK: null,
             _traces.Tokenizer,
             Chat,
+            teachers: null,
             TestContext.Current.CancellationToken
         );
 

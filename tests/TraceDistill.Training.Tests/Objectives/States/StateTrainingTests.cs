@@ -203,7 +203,7 @@ public sealed partial class StateTrainingTests : TrainStageCase
         var problem = Assert.Single(options.Validate(new ValidationContext(options)));
 
         Assert.Equal(
-            "hidden_states compares states inside of both models; name the teacher's model directory with teacher",
+            "hidden_states compares states inside of both models; name the one teacher's model directory with teacher",
             problem.ErrorMessage
         );
     }
