@@ -34,6 +34,16 @@ public sealed partial class ShippedRecipesTests : IDisposable
             "student.max_steps=1",
             "scores.max_tokens=20",
         ],
+        ["ensemble"] =
+        [
+            "teachers.matrix.seed=[1, 2]",
+            "student.teachers=[teachers.1, teachers.2]",
+            "problems.count=24",
+            "problems.held_out=12",
+            "judge.limit=2",
+            "steps=1",
+            "scores.max_tokens=20",
+        ],
         ["quantized"] =
         [
             "student.matrix.seed=[1, 2]",

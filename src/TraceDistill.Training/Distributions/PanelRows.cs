@@ -191,7 +191,8 @@ public sealed record PanelRows
         {
             Ids = tensor(ids).reshape(rows, n).to(device),
             IsPresent = tensor(isPresent).reshape(rows, n).to(device),
-            LogProbabilities = [.. logprobs.Select(values => tensor(values).reshape(rows, n + 1).to(device))],
+            // They come in float32, whose rounding is no more or less probability.
+            LogProbabilities = [.. logprobs.Select(values => tensor(values).reshape(rows, n + 1).to(device).log_softmax(1))],
         };
     }
 

@@ -171,6 +171,73 @@ public sealed class CrossVocabularyTests : IDisposable
         Assert.All(expected.Logprobs.Zip(actual.Logprobs), pair => Assert.Equal(pair.First, pair.Second, 1e-6));
     }
 
+    /// <summary>Tokens that were drawn otherwise than the tokenizer would cut them have the chain rule of their own text.</summary>
+    [Fact]
+    public void AlignTo_TokensCutOtherwise_HasTheChainRuleOfItsAlternatives()
+    {
+        var trace = Trace(_ab, _ab.Encode("abc"), [(0, [("ab", 0.5), ("a", 0.25), ("c", 0.125)]), (1, [("c", 0.75), ("a", 0.25)])]);
+        int[] drawn = [Id(_ab, "a"), Id(_ab, "b"), Id(_ab, "c"), Id(_ab, "<|stop|>")];
+
+        var soft = Aligner(_ab, _ab).AlignTo(new TraceTokens([1, 2, .. drawn], 2, Soft: null), trace)!.Read();
+
+        AssertRow(_ab, soft, 0, ("a", 0.75), ("c", 0.125));
+        AssertRow(_ab, soft, 1, ("b", 0.5 / 0.75));
+        AssertRow(_ab, soft, 2, ("c", 0.75), ("a", 0.25));
+        AssertRow(_ab, soft, 3, ("<|stop|>", 1.0));
+    }
+
+    [Fact]
+    public void AlignTo_TagBeforeTheStudentsText_LeavesItsTokensToTheOthers()
+    {
+        var trace = Trace(_ab, _ab.Encode("abc"), [(0, [("ab", 0.5), ("c", 0.125)]), (1, [("c", 0.75)])]);
+        int[] drawn = [.. _bytes.Encode("<x>abc"), Id(_bytes, "<|end|>")];
+
+        var soft = Aligner(_ab, _bytes).AlignTo(new TraceTokens([1, .. drawn], 1, Soft: null), trace)!.Read();
+
+        Assert.All(Enumerable.Range(0, 3), row => Assert.Equal(0, soft.Present(row)));
+        AssertRow(_bytes, soft, 3, ("a", 0.5), ("c", 0.125));
+        AssertRow(_bytes, soft, 4, ("b", 1.0));
+        AssertRow(_bytes, soft, 5, ("c", 0.75));
+        AssertRow(_bytes, soft, 6, ("<|end|>", 1.0));
+    }
+
+    [Theory]
+    [InlineData("abd")]
+    [InlineData("abcc")]
+    [InlineData("")]
+    public void AlignTo_AnotherText_HasNone(string text)
+    {
+        var trace = Trace(_ab, _ab.Encode("abc"), [(0, [("ab", 0.5)]), (1, [("c", 0.75)])]);
+        var aligner = Aligner(_ab, _bytes);
+
+        Assert.Null(aligner.AlignTo(new TraceTokens([1, .. _bytes.Encode(text + "d"), Id(_bytes, "<|end|>")], 1, Soft: null), trace));
+
+        Assert.Equal(0, aligner.Survival!.Value.SoftTokens);
+    }
+
+    [Property]
+    public void AlignTo_ItsOwnSequence_IsWhatAlignMakes(int seed)
+    {
+        var trace = RandomTrace(_words, new Random(seed));
+        var sequence = Aligner(_words, _otherWords).Align(trace);
+
+        var (same, onto) = (
+            Aligner(_words, _otherWords).AlignTo(sequence, trace),
+            new CrossVocabularyAligner(_words, _otherWords, Chat(_otherWords), topK: null).Onto(
+                sequence.Ids[sequence.FirstTrained..],
+                trace.Logprobs!
+            )
+        );
+
+        var expected = sequence.Soft!.Read();
+        foreach (var soft in new[] { same!.Read(), onto!.Read() })
+        {
+            Assert.Equal(expected.Ids, soft.Ids);
+            Assert.Equal(expected.Logprobs, soft.Logprobs);
+            Assert.Equal(expected.Tail, soft.Tail);
+        }
+    }
+
     [Property]
     public void Align_OtherVocabulary_NeverMapsToOtherBytesNorToMoreThanAll(int seed)
     {

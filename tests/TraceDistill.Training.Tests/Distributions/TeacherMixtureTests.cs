@@ -310,7 +310,8 @@ public sealed class TeacherMixtureTests
 
         double[] named = [.. union.Select(id => Array.IndexOf(told.Ids, id) is >= 0 and var at ? told.P[at] : Share(told))];
         var others = union.Except(told.Ids).Count();
-        return [.. named, Tail(told.P) - (others * Share(told))];
+        double[] all = [.. named, Tail(told.P) - (others * Share(told))];
+        return [.. all.Select(p => p / all.Sum())];
     }
 
     double[] Whole(int teacher, int row)
