@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Data.Options;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Training.Distributions;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Objectives.States;
@@ -40,7 +41,7 @@ static class ObjectiveRules
                 yield return new ValidationResult($"{objective.Name}: {problem}", [nameof(TrainOptions.Objectives)]);
             }
 
-            if (objective is StateObjective && options is not { RunTeachers.Count: 1, Teachers.Count: <= 1 })
+            if (objective is StateObjective && options is not ({ RunTeachers.Count: 1, Teachers.Count: <= 1 } or { SelfTeacherDecay: not null }))
             {
                 yield return new ValidationResult(
                     $"{objective.Name} compares states inside of both models; name the one teacher's model directory with teacher",
@@ -70,7 +71,7 @@ static class ObjectiveRules
             if (objective.NeedsDenseTeacher && (!options.IsDense || options.StoredTeachers.Count > 0))
             {
                 yield return new ValidationResult(
-                    options.RunTeachers.Count == 0 || options.StoredTeachers.Count > 0
+                    !options.IsTaughtByModels || options.StoredTeachers.Count > 0
                         ? $"{objective.Name} compares all logits, which stored soft targets do not have; name a model with teacher"
                         : $"{objective.Name} compares all logits; leave kd_top_k and kd_sampling out",
                     [nameof(TrainOptions.Objectives)]
@@ -128,7 +129,7 @@ static class ObjectiveRules
 
     static IEnumerable<ValidationResult> TeacherProblems(TrainOptions options)
     {
-        foreach (var problem in PanelProblems(options))
+        foreach (var problem in PanelProblems(options).Concat(AlongProblems(options)))
         {
             yield return problem;
         }
@@ -146,8 +147,12 @@ static class ObjectiveRules
         var plan = options.ResolveObjectives();
         TokenObjective[] objectives = [.. plan.OfTokens];
         var takesSoft = objectives.Any(objective => objective.NeedsSoftTargets);
-        var isRun = options.RunTeachers.Count > 0;
-        var name = options.Teachers.Count > 0 ? nameof(TrainOptions.Teachers) : nameof(TrainOptions.Teacher);
+        var isRun = options.IsTaughtByModels;
+        var name =
+            options.Teachers.Count > 0 ? nameof(TrainOptions.Teachers)
+            : options.Teacher is not null ? nameof(TrainOptions.Teacher)
+            : options.Peers.Count > 0 ? nameof(TrainOptions.Peers)
+            : nameof(TrainOptions.SelfTeacherDecay);
         if ((isRun || options.Teachers.Count > 0) && !takesSoft && !plan.Objectives.OfType<StateObjective>().Any())
         {
             yield return new ValidationResult("no objective takes its distributions or states; raise kd_alpha, or leave it out", [name]);
@@ -312,6 +317,53 @@ static class ObjectiveRules
 
         static string SourceOf(TeacherChoice teacher) =>
             string.Join('\n', teacher.Scores.Append(teacher.Model ?? "").Where(path => path != "").Select(Path.GetFullPath));
+    }
+
+    /// <summary>Models that teach and change with the student go with no other teacher, and are trained whole.</summary>
+    static IEnumerable<ValidationResult> AlongProblems(TrainOptions options)
+    {
+        (string Name, bool IsGiven)[] teachers =
+        [
+            (nameof(TrainOptions.SelfTeacherDecay), options.SelfTeacherDecay is not null),
+            (nameof(TrainOptions.Peers), options.Peers.Count > 0),
+            (nameof(TrainOptions.Teacher), options.Teacher is not null),
+            (nameof(TrainOptions.Teachers), options.Teachers.Count > 0),
+        ];
+        string[] given = [.. teachers.Where(teacher => teacher.IsGiven).Select(teacher => teacher.Name)];
+        if (!options.IsTaughtAlong)
+        {
+            yield break;
+        }
+
+        if (given.Length > 1)
+        {
+            yield return new ValidationResult("a student has one kind of teacher; leave the other out", [given[0]]);
+        }
+
+        if (options.LoraR is not null)
+        {
+            yield return new ValidationResult("applies to full fine-tuning; leave it out, or lora_r", [given[0]]);
+        }
+
+        if (options.Peers.Count > 0 && options.QuantizationAware != QuantizationAware.None)
+        {
+            yield return new ValidationResult("goes with one student alone; leave it out, or peers", [nameof(TrainOptions.QuantizationAware)]);
+        }
+
+        if (options.Peers.Count > 0 && options.FrozenParameters.Count > 0)
+        {
+            yield return new ValidationResult("goes with one student alone; leave it out, or peers", [nameof(TrainOptions.FrozenParameters)]);
+        }
+
+        if (options.Peers.Count > 0 && options.EarlyExits is not null)
+        {
+            yield return new ValidationResult("goes with one student alone; leave it out, or peers", [nameof(TrainOptions.EarlyExits)]);
+        }
+
+        if (options.Peers.Any(peer => peer is { Architecture: not null, Student: not null }))
+        {
+            yield return new ValidationResult("a peer has an architecture or a student, not both", [nameof(TrainOptions.Peers)]);
+        }
     }
 
     static IEnumerable<string> ProblemsOf(Objective objective)

@@ -73,6 +73,23 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("Layers that are exits, taught by the last one: a map with layers, weight, alpha and temperature")]
     public EarlyExits? EarlyExits { get; init; }
 
+    /// <summary>Full fine-tuning only. Its decay grows to this over the first steps, as that of <c>ema_decay</c> does.</summary>
+    /// <value>None.</value>
+    [Range(0.0, 0.999999, ErrorMessage = "must be from 0 to 0.999999")]
+    [Description(
+        "Decay of an average of the student's own weights that teaches it while it learns (mean teacher), in place of the traces' soft "
+            + "targets; none unless given"
+    )]
+    public double? SelfTeacherDecay { get; init; }
+
+    /// <summary>Full fine-tuning only. Their models are in <c>peers/1</c> and so on, beside the first student's.</summary>
+    /// <value>None.</value>
+    [Description(
+        "Further students that learn in step with this one (mutual learning), each taught by the others in place of the traces' soft "
+            + "targets: maps with architecture or student, and seed"
+    )]
+    public IReadOnlyList<PeerChoice> Peers { get; init; } = [];
+
     internal static readonly Schedule DefaultAlpha = Schedule.Constant(0.7);
 
     /// <value>0.7, where no objectives are given.</value>
@@ -355,15 +372,21 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <summary>Stored soft targets to keep of each token: of those that join a whole distribution all, as that is cut in the end.</summary>
     internal int? StoredTopK => RunTeachers.Count > 0 && StoredTeachers.Count > 0 ? null : KdTopK;
 
+    /// <summary>True where models teach that change with the student: it itself, or its peers.</summary>
+    internal bool IsTaughtAlong => SelfTeacherDecay is not null || Peers.Count > 0;
+
+    /// <summary>True where models teach, by whole distributions.</summary>
+    internal bool IsTaughtByModels => RunTeachers.Count > 0 || IsTaughtAlong;
+
     /// <summary>True where logits of the whole vocabulary are held for the loss.</summary>
     internal bool LooksAtWholeDistributions =>
-        RunTeachers.Count > 0
+        IsTaughtByModels
         || EarlyExits is not null
         || KdMissingMass == MissingMass.UniformTail
         || ResolveObjectives().OfTokens.Any(objective => objective.NeedsAllLogits);
 
     /// <summary>True where the teacher's whole distributions are compared.</summary>
-    internal bool IsDense => RunTeachers.Count > 0 && KdTopK is null && KdSampling == SoftTargetSampling.None;
+    internal bool IsDense => IsTaughtByModels && KdTopK is null && KdSampling == SoftTargetSampling.None;
 
     TargetPolicy Policy =>
         new()

@@ -70,6 +70,13 @@ public sealed class Trainer(
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
     readonly DataWait _wait = new(TimeProvider.System);
     AdaptiveState _adaptive = new([]);
+
+    /// <summary>An average of the weights that teaches them; null for none. Owned by the caller, as are the peers.</summary>
+    public SelfTeacher? Self { get; init; }
+
+    /// <summary>Students that learn in step with this one; null for none.</summary>
+    public PeerGroup? Peers { get; init; }
+
     TrainingProgress _progress,
         _saved;
 
@@ -91,6 +98,7 @@ public sealed class Trainer(
 
         _adaptive = new AdaptiveState(plan.Adapts);
         _saved = _progress = checkpoints.Restore(weights, VisitState);
+        RefreshTeachers();
         if (_progress.Step > 0)
         {
             observer.Message(FormattableString.Invariant($"going on from step {_progress.Step:N0} of {options.MaxSteps:N0}"));
@@ -167,6 +175,8 @@ public sealed class Trainer(
         _adaptive.Visit(visit);
         panel?.Gate?.Visit(visit);
         auxiliary?.Visit(visit);
+        Self?.Visit(visit);
+        Peers?.Visit(visit);
     }
 
     StepMetrics Update(IReadOnlyList<TraceTokens> batch, ObjectivePlan plan, TrainingState checkpoints)
@@ -183,6 +193,7 @@ public sealed class Trainer(
         var at = new TrainingPoint(step, options.MaxSteps, _adaptive);
         var objectives = plan.At(at) with { Measures = IsLogged(step + 1) || plan.Measures(step) };
         var totals = _workers.Accumulate(batch, objectives, noise, step >= quantizationStart);
+        Peers?.Accumulate(batch, objectives, noise);
         var norm = _workers.GradientNorm() / totals.Tokens;
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
         var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length), objectives);
@@ -197,6 +208,8 @@ public sealed class Trainer(
         var clip = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / norm) : 1;
         _optimizer.Step(_workers.Gradient, clip / totals.Tokens, learningRate, _progress.Step);
         auxiliary?.Step(options, _workers.AuxiliaryGradient!, clip / totals.Tokens, learningRate, _progress.Step);
+        Peers?.Step(options, learningRate, _progress.Step);
+        Self?.Add(_progress.Step);
         _average?.Add(_progress.Step);
         StepGate(totals.Panel, learningRate);
         _progress.MeanLoss = _progress.Losses == 0 ? metrics.Loss : (LossDecay * _progress.MeanLoss) + ((1 - LossDecay) * metrics.Loss);
@@ -219,6 +232,13 @@ public sealed class Trainer(
         }
     }
 
+    /// <summary>Has models that teach and change take part as they are now, after their weights were read.</summary>
+    void RefreshTeachers()
+    {
+        Self?.Model.Refresh();
+        Peers?.Refresh();
+    }
+
     /// <returns>What is wrong with a step; null where nothing is.</returns>
     string? FaultOf(in StepMetrics metrics)
     {
@@ -226,6 +246,11 @@ public sealed class Trainer(
         if (!double.IsFinite(metrics.Loss) || !double.IsFinite(metrics.GradientNorm))
         {
             return figures;
+        }
+
+        if (Peers?.Losses is { } losses && losses.Any(loss => !double.IsFinite(loss)))
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"{figures}, losses of peers {string.Join(", ", losses)}");
         }
 
         var isSpike = options.SpikeFactor > 0 && _progress.Losses >= SpikeWarmup && metrics.Loss > options.SpikeFactor * _progress.MeanLoss;
@@ -244,6 +269,7 @@ public sealed class Trainer(
 
         var now = _progress;
         var from = options.OnDivergence == DivergencePolicy.Rollback ? checkpoints.Restore(weights, VisitState).Step : 0;
+        RefreshTeachers();
         _progress = now;
         observer.Message(
             from > 0
@@ -458,6 +484,11 @@ public sealed class Trainer(
         {
             var values = metrics.ToValues();
             values["data_wait"] = _wait.TakeShare();
+            foreach (var (peer, loss) in Peers?.Losses.Index() ?? [])
+            {
+                values[FormattableString.Invariant($"peer{peer + 1}_loss")] = loss;
+            }
+
             observer.Metrics(_progress.Step, values);
         }
     }

@@ -57,12 +57,22 @@ public sealed partial class ShippedRecipesTests : IDisposable
         ],
         ["layers"] =
         [
-            "triple.matrix.seed=[1, 2]",
+            "triple.matrix.seed=[1]",
             "problem_count=24",
             "problems.held_out=12",
             "judge.limit=2",
             "steps=1",
             "scores.max_tokens=20",
+        ],
+        ["self"] =
+        [
+            "supervised.matrix.seed=[1]",
+            "problem_count=24",
+            "problems.held_out=12",
+            "judge.limit=2",
+            "steps=1",
+            "scores.max_tokens=20",
+            "leaving.max_tokens=20",
         ],
         ["recurrent"] =
         [

@@ -19,6 +19,7 @@ using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Teaching;
 
 namespace TraceDistill.Training.Distillation;
 
@@ -27,6 +28,9 @@ public static class TrainStage
 {
     /// <summary>Where the weights before the first step are kept, as a model directory: the untrained student.</summary>
     public const string InitialDirectory = "initial";
+
+    /// <summary>Folder with a model directory for each peer, by their numbers.</summary>
+    public const string PeersDirectory = "peers";
 
     /// <summary>Folder beside the shards that holds the teacher's tokenizer, where collection could have it.</summary>
     public const string StoredTokenizer = "tokenizer";
@@ -85,6 +89,10 @@ public static class TrainStage
         using var teachers = TrainingTeachers.Load(options, tokenizer, trained);
         teachers.EnsureFit(data.LongestFitting);
         var shape = parameters.Configuration;
+        using var own = options.SelfTeacherDecay is null ? null : new TeacherModel(((ModelParameters)parameters).Copy(), isOwned: true);
+        using var peers = TrainingPeers.Begin(options, tokenizer, data.LongestFitting, choice =>
+            Begin(choice, tokenizer, positions ?? PositionsFor(data))
+        );
         var objectives = options.ResolveObjectives();
         if (options.EarlyExits is { } exits && exits.Layers.Max() >= shape.NumHiddenLayers - 1)
         {
@@ -93,7 +101,7 @@ public static class TrainStage
             );
         }
 
-        using var auxiliary = AuxiliaryWeights.Of(objectives.Objectives, shape, teachers.Single?.Weights.Configuration, options.Seed);
+        using var auxiliary = AuxiliaryWeights.Of(objectives.Objectives, shape, (teachers.Single ?? own)?.Weights.Configuration, options.Seed);
         if (shape.Remark is { } remark)
         {
             observer.Message(remark);
@@ -122,7 +130,7 @@ public static class TrainStage
 
         var state = new TrainingState(
             directory,
-            Fingerprint(options, tokenizer, [parameters, .. teachers.Weights], [data.Digest, heldOutDigest, answers?.Digest ?? []])
+            Fingerprint(options, tokenizer, [parameters, .. teachers.Weights, .. peers.Models], [data.Digest, heldOutDigest, answers?.Digest ?? []])
         );
         if (state.Claim() is not { } end)
         {
@@ -179,7 +187,10 @@ public static class TrainStage
             }
 
             var answering = answers is null ? 0 : sizeof(float) * parameters.Count;
-            var taught = teachers.BytesOn(device, options.ComputeDtype);
+            var taught =
+                teachers.BytesOn(device, options.ComputeDtype)
+                + (own?.BytesOn(device, options.ComputeDtype) ?? 0)
+                + peers.BytesOf(options, device, data.LongestFitting);
             TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead + answering, taught);
             Write(Path.Combine(directory, InitialDirectory));
             if (answers is not null)
@@ -189,6 +200,11 @@ public static class TrainStage
 
             end = await Task.Run(() => TrainingMemory.Advised(options, device, data.LongestFitting, Train), CancellationToken.None);
             WriteModel(directory);
+            foreach (var (number, peer) in peers.Models.Index())
+            {
+                WritePeer(Path.Combine(directory, PeersDirectory, FormattableString.Invariant($"{number + 1}")), peer);
+            }
+
             state.Finish(end);
         }
 
@@ -211,18 +227,26 @@ public static class TrainStage
             trained.Weights.HoldAs(options.MasterDtype.ToScalarType());
             trained.MoveTo(device);
             auxiliary.MoveTo(device);
+            own?.MoveTo(device, options.ComputeDtype);
+            peers.MoveTo(device, options.MasterDtype);
             teachers.MoveTo(device, options.ComputeDtype);
             var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
+            using var self = own is null ? null : new SelfTeacher(trained, own, options.SelfTeacherDecay!.Value);
+            using var group = peers.Trained.Count == 0 ? null : new PeerGroup(options, trained, peers.Trained);
             using var trainer = new Trainer(
                 options,
                 trained,
                 observer,
                 PlanOf(options, shape, heldOut, answers, teachers),
                 WriteModel,
-                teachers.Single,
-                teachers.Panel,
+                teachers.Single ?? own ?? group?.Teacher,
+                teachers.Panel ?? group?.Panel,
                 auxiliary
-            );
+            )
+            {
+                Self = self,
+                Peers = group,
+            };
             return trainer.Run(batches, objectives, state, cancellationToken);
         }
 
@@ -232,6 +256,13 @@ public static class TrainStage
             data.Task?.Save(folder);
             // Weights of 16 bits have no room for small changes: rounding would take a good part of them.
             ModelDirectory.Save(folder, parameters, merged is null ? null : TensorDtype.Float32, adapter: merged, blocks: blocks);
+        }
+
+        void WritePeer(string folder, ModelParameters peer)
+        {
+            WriteTokenizer(folder);
+            data.Task?.Save(folder);
+            ModelDirectory.Save(folder, peer);
         }
 
         void WriteModel(string model)
@@ -405,6 +436,7 @@ public static class TrainStage
                     }
                 ),
             ],
+            Peers = [.. options.Peers.Select(peer => peer with { Student = null })],
             DataloaderNumWorkers = 0,
             EvalTraces = null,
             EvalProblems = null,

@@ -202,7 +202,7 @@ sealed class TrainingSet : IDisposable
     static void EnsureUnbiased(string path, DatasetDescription dataset, TrainOptions options)
     {
         var soft = options.ResolveObjectives().OfTokens.Where(objective => objective.NeedsSoftTargets).ToList();
-        if (dataset.SampledLogprobs is not { } draws || soft.Count == 0 || options.Teacher is not null)
+        if (dataset.SampledLogprobs is not { } draws || soft.Count == 0 || options.Teacher is not null || options.IsTaughtAlong)
         {
             return; // a teacher on disk says itself what the stored draws would
         }

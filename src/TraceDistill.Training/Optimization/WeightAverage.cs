@@ -1,6 +1,7 @@
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Tensors;
+using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
@@ -15,14 +16,17 @@ public sealed class WeightAverage : IDisposable
 {
     readonly TrainedWeights _trained;
     readonly double _decay;
-    readonly FloatBuffer _average;
+    readonly FloatBuffer? _own;
+    readonly ModelParameters? _into;
     readonly Dictionary<string, Tensor> _kept = [];
 
     /// <param name="trained">Their values now are the first average.</param>
     /// <param name="decay">d.</param>
-    public WeightAverage(TrainedWeights trained, double decay)
+    /// <param name="into">A model of the same shape, on the same device, whose weights are the average; null for memory of its own.</param>
+    public WeightAverage(TrainedWeights trained, double decay, ModelParameters? into = null)
     {
-        (_trained, _decay, _average) = (trained, decay, new FloatBuffer(trained.Count, trained.Weights.Device));
+        (_trained, _decay, _into) = (trained, decay, into);
+        _own = into is null ? new FloatBuffer(trained.Count, trained.Weights.Device) : null;
         using var noGrad = no_grad();
         foreach (var name in trained.Names)
         {
@@ -41,7 +45,7 @@ public sealed class WeightAverage : IDisposable
             if (_trained.TakesKernels)
             {
                 var weights = _trained.Weights.Values(name);
-                var average = _average.Slice(_trained.OffsetOf(name)!.Value, weights.Length);
+                var average = Buffer.Slice(PlaceOf(name), weights.Length);
                 TensorPrimitives.Lerp(weights, average, decay, average);
                 continue;
             }
@@ -71,18 +75,22 @@ public sealed class WeightAverage : IDisposable
     }
 
     /// <inheritdoc cref="WeightOptimizer.Visit"/>
-    public void Visit(BytesVisitor visit) => _average.Visit(visit);
+    public void Visit(BytesVisitor visit) => Buffer.Visit(visit);
 
     public void Dispose()
     {
-        _average.Dispose();
+        _own?.Dispose();
         foreach (var kept in _kept.Values)
         {
             kept.Dispose();
         }
     }
 
-    Tensor Average(string name) => _average.Vector.narrow(0, _trained.OffsetOf(name)!.Value, CountOf(name));
+    FloatBuffer Buffer => _own ?? _into!.Flat;
+
+    long PlaceOf(string name) => _into?.OffsetOf(name) ?? _trained.OffsetOf(name)!.Value;
+
+    Tensor Average(string name) => Buffer.Vector.narrow(0, PlaceOf(name), CountOf(name));
 
     Tensor Weights(string name) => _trained.Weights.Flat.Vector.narrow(0, _trained.Weights.OffsetOf(name), CountOf(name));
 

@@ -54,6 +54,9 @@ public sealed class TeacherModel : IDisposable
         _rounded = dtype.On(device) == ComputeDtype.BFloat16 ? new RoundedMatrices(Weights) : null;
     }
 
+    /// <summary>Has its products take its weights as they are now.</summary>
+    public void Refresh() => _rounded?.Refresh();
+
     /// <summary>A decoder over its weights, for a thread of its own.</summary>
     public Decoder NewDecoder()
     {

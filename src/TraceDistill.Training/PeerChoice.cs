@@ -1,0 +1,22 @@
+using System.ComponentModel;
+using TraceDistill.Data.Options;
+using TraceDistill.Models.Configuration;
+
+namespace TraceDistill.Training;
+
+/// <summary>A further student that learns in step with the first: of its shape, of another one, or a model that goes on.</summary>
+public sealed record PeerChoice
+{
+    /// <value>That of the first student, unless a directory is given.</value>
+    [Description("Config of a peer from scratch; the first student's unless given, or student")]
+    public ModelArchitecture? Architecture { get; init; }
+
+    /// <value>None.</value>
+    [InputPath]
+    [Description("Model directory that a peer starts from; instead of architecture")]
+    public string? Student { get; init; }
+
+    /// <value>The run's seed and the peer's number, from 1.</value>
+    [Description("Seed of a peer's initial weights; the run's plus its number, from 1, unless given")]
+    public long? Seed { get; init; }
+}
