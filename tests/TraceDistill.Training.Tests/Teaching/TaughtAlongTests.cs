@@ -167,7 +167,8 @@ public sealed class TaughtAlongTests : TrainStageCase
             peers = Options with { Peers = [Other] };
         Assert.Empty(Refused(self));
         Assert.Empty(Refused(peers));
-        Assert.Empty(Refused(self with { Objectives = [new() { LogitMse = new LogitMse() }, new() { HiddenStates = new HiddenStates() }] }));
+        ObjectiveChoice[] objectives = [new() { LogitMse = new LogitMse() }, new() { HiddenStates = new HiddenStates() }];
+        Assert.Empty(Refused(self with { Objectives = objectives }));
         Assert.Equal(["SelfTeacherDecay"], Refused(self with { Peers = [Other] }));
         Assert.Equal(["SelfTeacherDecay"], Refused(self with { Teacher = "model" }));
         Assert.Equal(["Peers"], Refused(peers with { Teacher = "model" }));

@@ -143,7 +143,8 @@ public sealed partial class StateTrainingTests : TrainStageCase
                 "heads that do not divide",
                 () =>
                     new() { ValueRelations = new ValueRelations { RelationHeads = 5 } },
-                "objectives: value_relations: values of 32 and 32 channels cannot be cut into 5 relation_heads: give a number that divides both"
+                "objectives: value_relations: values of 32 and 32 channels cannot be cut into 5 relation_heads: "
+                    + "give a number that divides both"
             },
         };
 

@@ -2,8 +2,9 @@ using TraceDistill.Models;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Teaching;
 
-namespace TraceDistill.Training.Teaching;
+namespace TraceDistill.Training;
 
 /// <summary>
 /// An average of the student's weights that teaches it (mean teacher, Tarvainen and Valpola, arXiv 1703.01780, equation 3): before the first

@@ -3,10 +3,10 @@ using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Training.Objectives.States;
-using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Head;
 using static TorchSharp.torch;
 
-namespace TraceDistill.Training.Head;
+namespace TraceDistill.Training.Optimization;
 
 /// <summary>The states that a pass of student and teacher keeps for objectives and exits, and the loss of them.</summary>
 sealed class PassStates : IDisposable

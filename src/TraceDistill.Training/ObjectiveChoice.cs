@@ -3,9 +3,10 @@ using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using System.Text.Json;
 using TraceDistill.Text.Errors;
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Objectives.States;
 
-namespace TraceDistill.Training.Objectives;
+namespace TraceDistill.Training;
 
 /// <summary>One objective of a recipe: its name, or a map of its name to its weight or to a map of its settings.</summary>
 public sealed record ObjectiveChoice : IParsable<ObjectiveChoice>, IValidatableObject
