@@ -66,6 +66,8 @@ public static class ScoreStage
                 Identity = CollectionIdentity.Of(options, teacher.Model, teacher.Tokenizer, teacher.TemplateHash),
                 Discard = options.Discard,
                 Layout = options.Layout,
+                ReasksNoted = reason =>
+                    reason == TextScorer.Failed || (options.ReaskTooLong && reason == UnscorableTextException.TooLong),
             },
             cancellationToken
         );
@@ -92,6 +94,7 @@ public static class ScoreStage
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
             var budget = account?.Budget ?? CollectionBudget.Unlimited;
+            var noted = store.Notes().Count;
             var tally = await new TextScorer(
                 scorer,
                 encoder,
@@ -102,6 +105,7 @@ public static class ScoreStage
                 account?.AtATime ?? TeacherAccount.AtATimeFor(options.Concurrency),
                 budget,
                 (int)(options.AllowMissing * store.Plan.Keys.Length),
+                store.Inventory.Present - noted,
                 TimeSpan.FromSeconds(options.RetryFor),
                 asking
             ).ScoreAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
@@ -209,7 +213,7 @@ public static class ScoreStage
             observer.Message($"{pool} returns {capabilities.TopLogprobs} alternatives per token, not {options.Alternatives}");
         }
 
-        return (new ScoreGuard(pool), capabilities);
+        return (pool, capabilities);
     }
 
     static DatasetDescription Describe(ScoreOptions options, ITextSource source, ScoringTeacher teacher, TeacherCapabilities? capabilities)

@@ -14,6 +14,7 @@ public interface ITokenScorer
     /// that the model would have drawn token t from, at temperature 1 and before any filter. The tokens are those of the request.
     /// </returns>
     /// <exception cref="UnscorableTextException">This text cannot be scored by this model; others may.</exception>
+    /// <exception cref="InvalidInputException">The teacher refused this text, or scored another one in its place.</exception>
     /// <exception cref="ExternalFailureException">The request failed for a passing reason.</exception>
     /// <exception cref="TeacherUnavailableException">No request can succeed at present.</exception>
     Task<TokenLogprobs> ScoreAsync(ScoringRequest request, CancellationToken cancellationToken = default);

@@ -39,6 +39,12 @@ public sealed record ShardManifest
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public UnscoredTraces? Unscored { get; init; }
 
+    /// <summary>
+    /// Those traces by their reason, each by its <see cref="Traces.TraceKey"/>: a run that goes on knows by it which it asks for again.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<UnscoredKeys>? UnscoredKeys { get; init; }
+
     /// <summary>The part of a collection that the data set holds; null where it is all.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TraceSelection? Selection { get; init; }

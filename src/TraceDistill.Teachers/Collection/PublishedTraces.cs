@@ -1,4 +1,5 @@
 using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
@@ -8,6 +9,24 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Shards">Its shards.</param>
 sealed record PublishedTraces(ShardManifest? Manifest, IReadOnlyList<StoredShard> Shards)
 {
+    /// <summary>Why traces lack something, of those that do.</summary>
+    public IReadOnlyDictionary<TraceKey, string> Notes { get; } =
+        (Manifest?.UnscoredKeys ?? [])
+            .SelectMany(reason => reason.Keys.Select(key => (Key: TraceKey.Of(key), reason.Reason)))
+            .ToDictionary(note => note.Key, note => note.Reason);
+
+    /// <summary>Notes as a manifest has them; null for none.</summary>
+    public static IReadOnlyList<UnscoredKeys>? KeysOf(IReadOnlyDictionary<TraceKey, string> notes) =>
+        notes.Count == 0
+            ? null
+            :
+            [
+                .. notes
+                    .GroupBy(note => note.Value, note => note.Key)
+                    .OrderBy(reason => reason.Key, StringComparer.Ordinal)
+                    .Select(reason => new UnscoredKeys(reason.Key, [.. reason.Order().Select(key => key.ToString())])),
+            ];
+
     /// <summary>Reads what stands for a partition: what it published, or, before it has published anything, the whole.</summary>
     /// <param name="folder">The output folder.</param>
     /// <param name="cancellationToken">Ends reading.</param>

@@ -14,6 +14,10 @@ sealed record StoreOptions(BlockCut Cut, IReadOnlyList<TraceFlaw> Reask, Journal
     /// <value>Null: whoever opens the store sees to that.</value>
     public CollectionIdentity? Identity { get; init; }
 
+    /// <summary>Returns whether a trace that is there with this note is asked for again.</summary>
+    /// <value>None is.</value>
+    public Predicate<string> ReasksNoted { get; init; } = _ => false;
+
     /// <summary>True where traces that are there and not wanted are given up.</summary>
     public bool Discard { get; init; }
 

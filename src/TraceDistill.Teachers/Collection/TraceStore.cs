@@ -142,7 +142,12 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
                 }
                 else
                 {
-                    journal ??= folder.OpenJournal(published.Manifest!.Dataset, options.Synchronous);
+                    journal ??= folder.OpenJournal(dataset: null, options.Synchronous);
+                    if (journal.Dataset is null)
+                    {
+                        journal.Describe(published.Manifest!.Dataset, notes: published.Notes);
+                    }
+
                     inventory = await TakeInventoryAsync(folder, options, plan, published, journal, cancellationToken, plannedOnly: true);
                 }
             }
@@ -267,7 +272,26 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
         }
 
         await new Reasking(options.Reask, inventory, journal).RunAsync(cancellationToken);
+        foreach (var (key, note) in NotesOf(published, journal))
+        {
+            if (options.ReasksNoted(note) && inventory.Find(key) is not null)
+            {
+                inventory.AskAgain(key, earlierSeed: 0);
+            }
+        }
+
         return inventory;
+    }
+
+    /// <summary>A journal has taken over the notes of what stood published when it began.</summary>
+    static IReadOnlyDictionary<TraceKey, string> NotesOf(PublishedTraces published, TraceJournal? journal) =>
+        journal?.Dataset is null ? published.Notes : journal.Notes();
+
+    /// <summary>The notes of the traces that are there.</summary>
+    public IReadOnlyDictionary<TraceKey, string> Notes()
+    {
+        var there = NotesOf(Published, _journal);
+        return there.Where(note => Inventory.Find(note.Key) is not null).ToDictionary();
     }
 
     /// <summary>Says what the traces to be added have in common; from here on they can be.</summary>
@@ -286,7 +310,7 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
         _options.Identity?.Save(_folder.Path, $".{_folder.Partition.Index}-of-{_folder.Partition.Count}");
         _journal ??= _folder.OpenJournal(dataset: null, _options.Synchronous);
         _journal.IsExact = _options.Layout == SoftTargetLayout.Plain;
-        _journal.Describe(dataset, capabilities);
+        _journal.Describe(dataset, capabilities, Published.Notes);
         return _journal;
     }
 
@@ -309,6 +333,7 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
     {
         // Nothing was added where only the layout changes: the journal then takes down what stands published.
         var journal = _journal?.Dataset is null ? Describe(Dataset!, Capabilities) : _journal;
+        var notes = Notes();
         var published = await new ShardPublisher(
             _folder,
             Inventory,
@@ -318,7 +343,8 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
                 {
                     Capabilities = Capabilities,
                     Missing = missing,
-                    Unscored = UnscoredTraces.Of(journal.Notes()) ?? Published.Manifest?.Unscored,
+                    Unscored = UnscoredTraces.Of(notes.Values),
+                    UnscoredKeys = PublishedTraces.KeysOf(notes),
                 },
             _options.Layout,
             Step

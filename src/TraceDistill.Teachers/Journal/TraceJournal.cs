@@ -145,8 +145,13 @@ sealed class TraceJournal : IAsyncDisposable
     /// <summary>Says what all traces have in common, and what their teacher's endpoint was seen to do.</summary>
     /// <param name="dataset">Facts that they have in common.</param>
     /// <param name="capabilities">The endpoint's capabilities; null leaves those that are known.</param>
+    /// <param name="notes">Notes of traces that stand published, for a journal that begins now: from here on they are its own.</param>
     /// <exception cref="InvalidInputException">The journal has other traces.</exception>
-    public void Describe(DatasetDescription dataset, TeacherCapabilities? capabilities = null) =>
+    public void Describe(
+        DatasetDescription dataset,
+        TeacherCapabilities? capabilities = null,
+        IReadOnlyDictionary<TraceKey, string>? notes = null
+    ) =>
         Locked(() =>
         {
             if (Dataset is not null)
@@ -155,6 +160,15 @@ sealed class TraceJournal : IAsyncDisposable
             }
 
             using var transaction = _connection.BeginTransaction();
+            if (Dataset is null && notes is { Count: > 0 })
+            {
+                using var insert = InsertNote();
+                foreach (var (key, note) in notes)
+                {
+                    Set(insert, key, note);
+                }
+            }
+
             JournalSchema.Save(_connection, DatasetTable, dataset);
             if (capabilities is not null)
             {
@@ -169,7 +183,9 @@ sealed class TraceJournal : IAsyncDisposable
     /// <summary>Completes once the trace is on disk.</summary>
     /// <param name="trace">The trace.</param>
     /// <param name="replace">True to replace a trace with its id; otherwise such a trace stays and nothing changes.</param>
-    /// <param name="note">Why it lacks something, for <see cref="Notes"/>; null where it lacks nothing.</param>
+    /// <param name="note">
+    /// Why it lacks something, for <see cref="Notes"/>; null where it lacks nothing, and then one that replaces another takes its note away.
+    /// </param>
     /// <exception cref="InvalidInputException">The disk is full or no longer writable.</exception>
     /// <exception cref="ExternalFailureException">The disk fails, or the folder is gone.</exception>
     /// <remarks>While the disk is waited for, only the encoded trace is held.</remarks>
@@ -184,17 +200,17 @@ sealed class TraceJournal : IAsyncDisposable
         }
     }
 
-    /// <summary>How many traces, in rows and shards, were added with each note.</summary>
-    public IReadOnlyDictionary<string, long> Notes() =>
+    /// <summary>The note of each trace that was added with one, in a row or a shard, or stood published with one.</summary>
+    public IReadOnlyDictionary<TraceKey, string> Notes() =>
         Locked(() =>
         {
             using var command = _connection.CreateCommand();
-            command.CommandText = "SELECT note, COUNT(*) FROM notes GROUP BY note";
+            command.CommandText = "SELECT id, note FROM notes";
             using var rows = command.ExecuteReader();
-            var notes = new Dictionary<string, long>(StringComparer.Ordinal);
+            var notes = new Dictionary<TraceKey, string>();
             while (rows.Read())
             {
-                notes[rows.GetString(0)] = rows.GetInt64(1);
+                notes[ReadKey(rows)] = rows.GetString(1);
             }
 
             return notes;
@@ -208,14 +224,9 @@ sealed class TraceJournal : IAsyncDisposable
             command.CommandText = "SELECT id FROM traces";
             using var rows = command.ExecuteReader();
             var keys = new List<TraceKey>();
-            var key = new byte[TraceKey.Size];
             while (rows.Read())
             {
-                keys.Add(
-                    rows.GetBytes(0, 0, key, 0, key.Length) == key.Length
-                        ? TraceKey.Read(key)
-                        : throw new InvalidDataException("an id in the journal is damaged")
-                );
+                keys.Add(ReadKey(rows));
             }
 
             return keys;
@@ -354,19 +365,21 @@ sealed class TraceJournal : IAsyncDisposable
         using var transaction = _connection.BeginTransaction();
         using var add = Insert("ON CONFLICT DO NOTHING");
         using var replace = Insert("ON CONFLICT DO UPDATE SET trace = excluded.trace");
-        using var note = _connection.CreateCommand();
-        note.CommandText = "INSERT OR REPLACE INTO notes (id, note) VALUES ($id, $note)";
-        note.Parameters.Add("$id", SqliteType.Blob);
-        note.Parameters.Add("$note", SqliteType.Text);
+        using var note = InsertNote();
+        using var noNote = _connection.CreateCommand();
+        noNote.CommandText = "DELETE FROM notes WHERE id = $id";
+        noNote.Parameters.Add("$id", SqliteType.Blob);
         foreach (var pending in batch)
         {
-            var command = pending.Replace ? replace : add;
-            (command.Parameters[0].Value, command.Parameters[1].Value) = (pending.Key.ToBytes(), pending.Blob);
-            command.ExecuteNonQuery();
+            Set(pending.Replace ? replace : add, pending.Key, pending.Blob);
             if (pending.Note is { } text)
             {
-                (note.Parameters[0].Value, note.Parameters[1].Value) = (pending.Key.ToBytes(), text);
-                note.ExecuteNonQuery();
+                Set(note, pending.Key, text);
+            }
+            else if (pending.Replace)
+            {
+                noNote.Parameters[0].Value = pending.Key.ToBytes();
+                noNote.ExecuteNonQuery();
             }
         }
 
@@ -382,6 +395,30 @@ sealed class TraceJournal : IAsyncDisposable
         command.Parameters.Add("$id", SqliteType.Blob);
         command.Parameters.Add("$trace", SqliteType.Blob);
         return command;
+    }
+
+    SqliteCommand InsertNote()
+    {
+        var command = _connection.CreateCommand();
+        command.CommandText = "INSERT OR REPLACE INTO notes (id, note) VALUES ($id, $note)";
+        command.Parameters.Add("$id", SqliteType.Blob);
+        command.Parameters.Add("$note", SqliteType.Text);
+        return command;
+    }
+
+    static void Set(SqliteCommand command, TraceKey key, object value)
+    {
+        (command.Parameters[0].Value, command.Parameters[1].Value) = (key.ToBytes(), value);
+        command.ExecuteNonQuery();
+    }
+
+    /// <summary>The id in the first column.</summary>
+    static TraceKey ReadKey(SqliteDataReader rows)
+    {
+        var key = new byte[TraceKey.Size];
+        return rows.GetBytes(0, 0, key, 0, key.Length) == key.Length
+            ? TraceKey.Read(key)
+            : throw new InvalidDataException("an id in the journal is damaged");
     }
 
     List<byte[]> ReadBlobs(TraceKey[] keys)

@@ -42,6 +42,14 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
     [Description("Base seed of sampled_logprobs; per-trace seeds are derived from it, the problem and the sample's index")]
     public long Seed { get; init; }
 
+    /// <summary>
+    /// Rows that the teacher failed at are asked for again by every run; a text that its context cannot hold is one that it cannot hold the
+    /// next time either, unless somebody gave it a longer one.
+    /// </summary>
+    /// <value>False: they stay without soft targets.</value>
+    [Description("Ask again for texts that were too long for the teacher's context, as once it was given a longer one")]
+    public bool ReaskTooLong { get; init; }
+
     /// <summary>Alternatives for each token, drawn or the likeliest.</summary>
     internal int Alternatives => SampledLogprobs ?? TopLogprobs;
 

@@ -1,7 +1,9 @@
 using Polly;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Teachers.Scoring;
 using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Pool;
@@ -42,6 +44,15 @@ sealed class PoolCall
             Ask = async (client, progress, cancellationToken) =>
             {
                 var scored = await client.ScoreAsync(request, way: null, progress, cancellationToken);
+                if (LogprobCheck.Problem(scored.Logprobs, request) is { } problem)
+                {
+                    throw new TeacherRequestException(
+                        FailureScope.Request,
+                        $"{client.Endpoint} {problem}",
+                        new ScoreMisalignedException(problem)
+                    );
+                }
+
                 return new PoolAnswer(scored.PromptTokens, scored.CompletionTokens, FinishReasons.Stop) { Scores = scored.Logprobs };
             },
         };

@@ -28,6 +28,7 @@ sealed class TeacherLane : IDisposable
     readonly HttpClient _http;
     readonly TeacherClient _client;
     readonly AttemptPipeline _attempts;
+    readonly ScoringGuard _guard;
     readonly CancellationTokenSource _disposed = new();
     Func<CancellationToken, Task<TeacherCapabilities>>? _probe;
     TeacherCapabilities? _expected;
@@ -62,6 +63,7 @@ sealed class TeacherLane : IDisposable
         );
         Endpoint = pooled.Endpoint;
         Meter = new EndpointMeter(pooled.Name, pooled.Price);
+        _guard = new ScoringGuard(Endpoint);
 
         var handler = pooled.Handler ?? TeacherHttpHandler.Create(pooled.Concurrency ?? options.Concurrency);
         _http = TeacherHttpHandler.CreateClient(new RateLimitHandler(handler, time, wait => router.Pause(index, wait)));
@@ -193,7 +195,17 @@ sealed class TeacherLane : IDisposable
         {
             var answer = await call.Ask(_client, progress, cancellationToken);
             _hasAnswered = true;
+            if (call.IsScoring)
+            {
+                _guard.Scored();
+            }
+
             return answer;
+        }
+        catch (TeacherRequestException e) when (call.IsScoring && e is { Scope: FailureScope.Request, IsTooLong: false })
+        {
+            _guard.Failed(e);
+            throw;
         }
         catch (TeacherRequestException e) when (e.IsNotFound && _hasAnswered)
         {

@@ -410,6 +410,12 @@ public sealed class TeacherPool : ITextGenerator, ITokenScorer, IDisposable
             return _lanes[endpoint].TryRemove(failure.Message);
         }
 
+        // A text that one endpoint cannot score is whole at another; a prompt that is refused is refused by the model.
+        if (failure is TeacherRequestException { Scope: FailureScope.Request } && !call.IsScoring)
+        {
+            return false;
+        }
+
         return _router.HasOther(endpoint) && ++call.Detours < _lanes.Length;
     }
 
@@ -449,12 +455,6 @@ public sealed class TeacherPool : ITextGenerator, ITokenScorer, IDisposable
                 return new TeacherUnavailableException(e.Message, e);
             case TeacherRequestException { IsTooLong: true } e when call.IsScoring:
                 return new UnscorableTextException(UnscorableTextException.TooLong, $"{call.Name}: {e.Message}", e);
-            case TeacherRequestException { Scope: FailureScope.Request } e when call.IsScoring:
-                return new UnscorableTextException(
-                    e.IsMisaligned ? "not scored as it was sent" : "refused by the teacher's server",
-                    $"{call.Name}: {e.Message}",
-                    e
-                );
             case TeacherRequestException { IsTooLong: true } e:
                 return new PromptTooLongException($"{call.Name}: {e.Message}", e);
             case TeacherRequestException { Scope: FailureScope.Request } e:

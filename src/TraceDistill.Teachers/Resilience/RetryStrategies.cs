@@ -49,7 +49,7 @@ static class RetryStrategies
             .AddRetry(Retry(options.MaxOverloadRetries, (failure, _) => failure is TeacherRequestException { Overloaded: true }))
             .AddRetry(
                 Retry(options.MaxRetries, (failure, context) =>
-                    IsOutage(failure) || failure is BrokenCircuitException || (IsCondemnation(failure) && elsewhere(context))
+                    IsOutage(failure) || failure is BrokenCircuitException || (IsFinalHere(failure) && elsewhere(context))
                 )
             );
 
@@ -88,7 +88,9 @@ static class RetryStrategies
         }
     }
 
-    static bool IsCondemnation(Exception? failure) => failure is TeacherRequestException { Scope: FailureScope.Teacher };
+    /// <summary>Returns whether nothing is gained by asking the same endpoint again, while another one may do it.</summary>
+    static bool IsFinalHere(Exception? failure) =>
+        failure is TeacherRequestException { Scope: FailureScope.Teacher or FailureScope.Request };
 
     /// <summary>
     /// Doubles from the first delay up to the longest, half of it random, and is never shorter than what the server asked for.

@@ -12,10 +12,12 @@ namespace TraceDistill.Teachers.Texts;
 
 /// <summary>
 /// Has a teacher score the rows of a plan that are not there yet, a bounded number at a time, and puts each into the journal before it
-/// counts. Rows that cannot be scored are kept without soft targets, once all others are there.
+/// counts. Rows whose text cannot be scored are kept without soft targets, once all others are there. What the teacher did wrong is no
+/// fault of a text's: such rows are missing, as of a teacher that fails.
 /// </summary>
 /// <param name="seed">Base seed of alternatives that are drawn.</param>
 /// <param name="allowedMissing">Rows that may be kept without soft targets because the teacher kept failing.</param>
+/// <param name="scoredBefore">Rows that earlier runs scored.</param>
 /// <param name="retryFor">How long texts that failed are asked for again while none of them succeeds.</param>
 /// <param name="asking">As for <see cref="CollectionLoop{T}"/>.</param>
 sealed class TextScorer(
@@ -28,19 +30,20 @@ sealed class TextScorer(
     int concurrency,
     CollectionBudget budget,
     int allowedMissing,
+    long scoredBefore,
     TimeSpan retryFor,
     CancellationTokenSource? asking = null
 )
 {
     /// <summary>Reason of a row that the teacher failed at in every round.</summary>
-    const string Failed = "not scored because the teacher failed, as allow_missing permits";
+    public const string Failed = "not scored because the teacher failed, as allow_missing permits";
 
     /// <summary>Messages about single rows that cannot be scored; the others are counted.</summary>
     const int MostTold = 5;
 
     readonly Lock _lock = new();
     readonly SortedDictionary<int, string> _unscorable = [];
-    Exception? _lastUnscorable;
+    UnscorableTextException? _lastUnscorable;
 
     /// <exception cref="TeacherUnavailableException">The teacher is gone or refuses all; what was finished is in the journal.</exception>
     /// <exception cref="InvalidInputException">Not one text can be scored.</exception>
@@ -93,17 +96,22 @@ sealed class TextScorer(
         async Task KeepUnscoredAsync()
         {
             var failed = tally.Failures();
+            if (scoredBefore + tally.Collected == 0)
+            {
+                if (_unscorable.Count > 0 && failed.Count == 0)
+                {
+                    throw new InvalidInputException(
+                        $"not one text can be scored ({UnscoredTraces.Of(_unscorable.Values)}): {_lastUnscorable?.Message}",
+                        _lastUnscorable
+                    );
+                }
+
+                return;
+            }
+
             if (failed.Count > 0 && failed.Count <= allowedMissing)
             {
                 failed.ToList().ForEach(sample => _unscorable.TryAdd(sample.Position, Failed));
-            }
-
-            if (_unscorable.Count > 0 && inventory.Present == 0 && tally.Failed == 0)
-            {
-                throw new InvalidInputException(
-                    $"not one text can be scored ({UnscoredTraces.Of(Reasons())}): {_lastUnscorable?.Message}",
-                    _lastUnscorable
-                );
             }
 
             await foreach (var text in plan.ReadAsync(_unscorable.ContainsKey, CancellationToken.None))
@@ -117,7 +125,7 @@ sealed class TextScorer(
         async Task KeepAsync(int position, Trace row, string? note)
         {
             // Not to be cancelled: what was scored is kept.
-            await journal.AddAsync(row, note: note);
+            await journal.AddAsync(row, replace: true, note);
             if (inventory.Arrived(position) is { } block)
             {
                 compactor.Add(block);
@@ -133,9 +141,6 @@ sealed class TextScorer(
         }
     }
 
-    Dictionary<string, long> Reasons() =>
-        _unscorable.Values.GroupBy(reason => reason).ToDictionary(same => same.Key, same => same.LongCount());
-
     /// <returns>The row with its scores; null where it has none.</returns>
     async Task<Trace?> ScoreAsync(PlannedText text, CollectionTally tally, CancellationToken cancellationToken)
     {
@@ -150,10 +155,7 @@ sealed class TextScorer(
             var logprobs = await teacher.ScoreAsync(request, cancellationToken);
             if (!request.Scored.SequenceEqual(logprobs.TokenIds))
             {
-                throw new UnscorableTextException(
-                    "not scored as it was sent",
-                    $"trace {trace.Id}: other tokens were scored than were sent"
-                );
+                throw new InvalidInputException($"text {trace.Id}: other tokens were scored than were sent");
             }
 
             var scored = trace with
@@ -168,11 +170,14 @@ sealed class TextScorer(
             TraceValidation.Check(scored, dataset);
             return scored;
         }
-        catch (InvalidInputException e)
+        catch (UnscorableTextException e)
         {
             AddUnscorable(text.Position, e);
         }
-        catch (ExternalFailureException e) when (!(e is TeacherUnavailableException gone && !RetryStrategies.IsPassing(gone)))
+        catch (Exception e)
+            when (e is InvalidInputException or ExternalFailureException
+                && !(e is TeacherUnavailableException gone && !RetryStrategies.IsPassing(gone))
+            )
         {
             tally.AddFailure(FailedSample.Of(text.Position, trace.ProblemId, $"text {trace.Id}", e), e);
         }
@@ -184,11 +189,11 @@ sealed class TextScorer(
         return null;
     }
 
-    void AddUnscorable(int position, InvalidInputException reason)
+    void AddUnscorable(int position, UnscorableTextException reason)
     {
         lock (_lock)
         {
-            _unscorable[position] = reason is UnscorableTextException { Reason: var known } ? known : "with logprobs that are none";
+            _unscorable[position] = reason.Reason;
             _lastUnscorable = reason;
             if (_unscorable.Count <= MostTold)
             {

@@ -6,6 +6,7 @@ using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Scoring;
@@ -144,11 +145,10 @@ public sealed class ScoringTests
         using var teacher = await ProbedAsync(server);
         server.Reads = ids => [.. ids[..12], 'x', .. ids[13..]];
 
-        var refusal = await Assert.ThrowsAsync<UnscorableTextException>(() =>
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
             teacher.ScoreAsync(Request(Sentence, first: 10), TestTeacher.Token)
         );
 
-        Assert.Equal("not scored as it was sent", refusal.Reason);
         Assert.Contains("text a: teacher at http://127.0.0.1", refusal.Message, StringComparison.Ordinal);
         Assert.Contains($"came back as {(int)'x'} \"x\", and {Sentence[12]} ", refusal.Message, StringComparison.Ordinal);
         server.Reads = ids => ids;
@@ -165,7 +165,7 @@ public sealed class ScoringTests
         using var teacher = await ProbedAsync(server);
         server.Reads = ids => ids[..30];
 
-        var refusal = await Assert.ThrowsAsync<UnscorableTextException>(() =>
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
             teacher.ScoreAsync(Request(Sentence, first: 10), TestTeacher.Token)
         );
 
@@ -331,7 +331,7 @@ public sealed class ScoringTests
         using var teacher = await ProbedAsync(server);
         server.Spoils = answer => answer["choices"]![0]!["logprobs"]!["token_logprobs"]![20] = "NaN";
 
-        var refusal = await Assert.ThrowsAsync<UnscorableTextException>(() =>
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
             teacher.ScoreAsync(Request(Sentence, first: 10), TestTeacher.Token)
         );
 

@@ -385,7 +385,190 @@ public sealed class ScoreStageTests : IDisposable
         var failure = await Assert.ThrowsAsync<TeacherUnavailableException>(() => RunAsync(server, "scored"));
 
         Assert.Contains("of the last ", failure.Message, StringComparison.Ordinal);
-        Assert.Contains("texts could not be scored, though the first one was", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("though the first one was", failure.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>What one of several does wrong the others make good, and nothing more is asked of it.</summary>
+    [Fact]
+    public async Task RunAsync_OneEndpointThatStartsToScoreOtherText_CostsNoRow()
+    {
+        await using var good = await ScoringServer.StartAsync("vllm");
+        await using var bad = await ScoringServer.StartAsync("vllm");
+        await WriteAsync(
+            "source",
+            [
+                [120],
+            ]
+        );
+        bad.Reads = ids => bad.Requests.Count > 1 ? [.. ids.Reverse()] : ids;
+        var observer = new RecordingObserver();
+
+        var summary = await RunAsync(
+            good,
+            "scored",
+            options =>
+                options with
+                {
+                    Endpoint = null,
+                    Endpoints = [new EndpointOptions { Endpoint = good.Url }, new EndpointOptions { Endpoint = bad.Url }],
+                },
+            observer
+        );
+
+        Assert.Equal((120L, null), (summary.Scored, summary.Unscored));
+        Assert.InRange(bad.Requests.Count, 2, 40);
+        Assert.Contains(observer.Messages, message => message.Contains("is left out of this run", StringComparison.Ordinal));
+    }
+
+    /// <summary>A text that fits one endpoint alone is scored there.</summary>
+    [Fact]
+    public async Task RunAsync_TextTooLongForOneOfTwoEndpoints_IsScoredAtTheOther()
+    {
+        await using var large = await ScoringServer.StartAsync("vllm");
+        await using var small = await ScoringServer.StartAsync("vllm");
+        small.Context = 45;
+        await WriteAsync(
+            "source",
+            [
+                [12],
+            ],
+            (i, trace) => i % 2 == 0 ? trace with { Generation = new string('x', 60) } : trace
+        );
+
+        var summary = await RunAsync(
+            large,
+            "scored",
+            options =>
+                options with
+                {
+                    Endpoint = null,
+                    Endpoints = [new EndpointOptions { Endpoint = small.Url }, new EndpointOptions { Endpoint = large.Url }],
+                }
+        );
+
+        Assert.Equal((12L, null), (summary.Scored, summary.Unscored));
+    }
+
+    /// <summary>What the server did wrong is no fault of the text's: it is missing, and asked for again by the next run.</summary>
+    [Theory]
+    [InlineData("refused")]
+    [InlineData("misaligned")]
+    [InlineData("NaN")]
+    public async Task RunAsync_TextThatTheServerGetsWrong_IsMissingAndAskedForAgain(string fault)
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync(
+            "source",
+            [
+                [3, 2],
+            ]
+        );
+        var isFaulty = true;
+        server.Spoils = answer =>
+        {
+            if (!isFaulty || !server.Requests.Last().Contains($",{(int)'2'},{(int)'+'},", StringComparison.Ordinal))
+            {
+                return;
+            }
+
+            var scored = answer["choices"]![0]!["prompt_logprobs"]!.AsArray();
+            switch (fault)
+            {
+                case "refused":
+                    answer.Clear();
+                    answer["error"] = new JsonObject { ["message"] = "no", ["code"] = 400 };
+                    break;
+                case "misaligned":
+                    scored[^2]!.AsObject().Clear();
+                    scored[^2]!["7"] = new JsonObject { ["logprob"] = -1 };
+                    break;
+                default:
+                    scored[^2]!.AsObject().First().Value!["logprob"] = "NaN";
+                    break;
+            }
+        };
+
+        var failure = await Assert.ThrowsAsync<ExternalFailureException>(() =>
+            RunAsync(server, "scored", options => options with { Concurrency = 1 })
+        );
+        Assert.Contains("1 of 5 rows is not scored: p2: ", failure.Message, StringComparison.Ordinal);
+        var allowed = await RunAsync(server, "scored", options => options with { AllowMissing = 0.2, Concurrency = 1 });
+        Assert.Equal((4L, 0L + 1), (allowed.Scored, allowed.New));
+        Assert.Equal("1 not scored because the teacher failed, as allow_missing permits", $"{allowed.Unscored}");
+
+        // The published data set keeps what it has while the row still fails, and is whole once it does not.
+        Assert.Equal(4, (await RunAsync(server, "scored", options => options with { AllowMissing = 0.2 })).Scored);
+        isFaulty = false;
+        var asked = server.Requests.Count;
+        var whole = await RunAsync(server, "scored");
+
+        Assert.Equal((5L, 1L, null), (whole.Scored, whole.New, whole.Unscored));
+        Assert.Equal(asked + 2, server.Requests.Count);
+        var manifest = ShardManifest.Load(_folder.File("scored"))!;
+        Assert.Null(manifest.Unscored);
+        Assert.Null(manifest.UnscoredKeys);
+        Assert.Equal((await RunAsync(server, "other")).Tokens, whole.Tokens);
+        Assert.Equal(Files("other"), Files("scored"));
+    }
+
+    [Fact]
+    public async Task RunAsync_TooLongTexts_AreAskedForAgainWhereThatIsAskedFor()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        server.Context = 60;
+        await WriteAsync(
+            "source",
+            [
+                [4],
+            ],
+            (i, trace) =>
+                i switch
+                {
+                    1 => trace with { Generation = new string('x', 100) },
+                    2 => trace with { Generation = "", FinishReason = "content_filter" },
+                    _ => trace,
+                }
+        );
+        Assert.Equal(2, (await RunAsync(server, "scored")).Scored);
+        server.Context = 1_000;
+        var asked = server.Requests.Count;
+        Assert.Equal(2, (await RunAsync(server, "scored")).Scored);
+        Assert.Equal(asked, server.Requests.Count);
+
+        var again = await RunAsync(server, "scored", options => options with { ReaskTooLong = true });
+
+        Assert.Equal((3L, 1L, "1 without text"), (again.Scored, again.New, $"{again.Unscored}"));
+        Assert.Equal([true, true, false, true], (await ReadAsync("scored")).Select(row => row.Logprobs is not null));
+    }
+
+    /// <summary>With one row that fails for a passing reason it is not known that a row can be scored at all.</summary>
+    [Fact]
+    public async Task RunAsync_NothingScoredAndOneFailure_WritesNoRowDown()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync(
+            "source",
+            [
+                [3],
+            ],
+            (i, trace) => i == 0 ? trace : trace with { Generation = new string('x', 100) }
+        );
+        server.Context = 60;
+        var isFailing = true;
+        server.Spoils = answer =>
+        {
+            if (isFailing && server.Requests.Last().Contains($",{(int)'0'},{(int)'+'},", StringComparison.Ordinal))
+            {
+                answer.Clear();
+                answer["error"] = new JsonObject { ["message"] = "out of memory", ["code"] = 500 };
+            }
+        };
+        await Assert.ThrowsAsync<ExternalFailureException>(() =>
+            RunAsync(server, "scored", options => options with { RetryFor = 0, AllowMissing = 1, Concurrency = 1 })
+        );
+
+        (server.Context, isFailing) = (1_000, false);
+        Assert.Equal((3L, 3L), (await RunAsync(server, "scored")) is var summary ? (summary.Scored, summary.New) : default);
     }
 
     /// <summary>In process: the same stage, with a scorer that another project brings.</summary>
