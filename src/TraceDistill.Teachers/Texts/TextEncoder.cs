@@ -29,7 +29,8 @@ sealed class TextEncoder(Tokenizer tokenizer, string templateHash, TeacherTextWr
             throw new UnscorableTextException("without text", $"trace {trace.Id}: has no text to be scored");
         }
 
-        if (trace.ToolCalls is not null && ids is null)
+        // Neither the call nor the tools that were offered are part of what can be written anew.
+        if (trace.ToolCalls is not null && !IsAsRead(trace, ids))
         {
             throw new UnscorableTextException(
                 "with calls of tools, whose tokens are not known",
@@ -50,8 +51,7 @@ sealed class TextEncoder(Tokenizer tokenizer, string templateHash, TeacherTextWr
 
     TeacherText Tokens(Trace trace, int[]? ids)
     {
-        var isSameTemplate = source?.ChatTemplateHash is null || source.ChatTemplateHash == templateHash;
-        if (ids is not null && isSameTemplate && trace.PromptTokenIds.Length > 0)
+        if (ids is not null && IsAsRead(trace, ids))
         {
             return new TeacherText([.. trace.PromptTokenIds, .. Ended(trace, ids)], trace.PromptTokenIds.Length);
         }
@@ -74,6 +74,12 @@ sealed class TextEncoder(Tokenizer tokenizer, string templateHash, TeacherTextWr
                 $"trace {trace.Id}: the teacher's tokenizer does not write its text as it is"
             );
     }
+
+    /// <summary>Returns whether the writer's own tokens, its prompt's included, are what the teacher would have read.</summary>
+    bool IsAsRead(Trace trace, int[]? ids) =>
+        ids is not null
+        && trace.PromptTokenIds.Length > 0
+        && (source?.ChatTemplateHash is null || source.ChatTemplateHash == templateHash);
 
     /// <summary>Returns whether what stands before an answer is space or a think tag.</summary>
     static bool IsTag(string before) => before.Trim() is "" or Text.Chat.ReasoningSplitter.Open;

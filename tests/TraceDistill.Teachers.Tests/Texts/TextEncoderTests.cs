@@ -93,6 +93,20 @@ public sealed class TextEncoderTests
         Assert.Equal([.. Vocabulary.Encode($"u?{written}"), End], encoder.Encode(Trace("stop") with { Generation = text }, 5).Tokens);
     }
 
+    /// <summary>Behind another template neither the call nor the tools that were offered would be in the text.</summary>
+    [Fact]
+    public void Encode_CallOfAToolWithItsTokens_IsScoredBehindItsOwnPromptAlone()
+    {
+        var trace = Trace("tool_calls") with { PromptTokenIds = [1, 2, 3], Logprobs = Drawn(['h', 'i', '{', '}', End]), ToolCalls = "[{}]" };
+
+        Assert.Equal([1, 2, 3, 'h', 'i', '{', '}', End], Encoder(Source("template")).Encode(trace, 5).Tokens);
+        foreach (var (source, call) in new[] { (Source("another"), trace), (Source("template"), trace with { PromptTokenIds = [] }) })
+        {
+            var refusal = Assert.Throws<UnscorableTextException>(() => Encoder(source).Encode(call, 5));
+            Assert.Equal("with calls of tools, whose tokens are not known", refusal.Reason);
+        }
+    }
+
     static TextEncoder Encoder(DatasetDescription? source) => new(Vocabulary, "template", Write, source);
 
     static DatasetDescription Source(string template) =>
