@@ -114,6 +114,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         }
 
         options = options with { Discard = options.Discard || context.IsDiscarded };
+        ServedTeacher.EnsureTokenizer(options.Serve, options.Tokenizer);
         using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
         await using var server = await ServedTeacher.StartAsync(options, options.TopLogprobs, context, cancellationToken);
         var endpoint = server is null

@@ -117,6 +117,7 @@ sealed class ScoreVerb : Verb<ScoreOptions>
     public override async Task<object> RunAsync(ScoreOptions options, StageContext context, CancellationToken cancellationToken)
     {
         options = options with { Discard = options.Discard || context.IsDiscarded };
+        ServedTeacher.EnsureTokenizer(options.Teacher ?? options.Serve, options.Tokenizer);
         using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
         var traces = options.Traces is { } path ? await OpenAsync(path, cancellationToken) : null;
         var folder = TokenizerOf(options, traces);

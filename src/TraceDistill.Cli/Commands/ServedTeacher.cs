@@ -3,6 +3,8 @@ using TraceDistill.Cli.Stages;
 using TraceDistill.Serving;
 using TraceDistill.Serving.Model;
 using TraceDistill.Teachers.Options;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -22,6 +24,20 @@ static class ServedTeacher
                     : KeyUse.Of(one.Endpoint, one.ApiKeyEnv, one.ApiKeyFile)
             ),
         ];
+
+    /// <summary>Whoever names a tokenizer beside a model on this machine has the model's ids read as its own.</summary>
+    /// <param name="model">The model directory; null for none.</param>
+    /// <param name="tokenizer">The folder that is named; null for none.</param>
+    /// <exception cref="InvalidInputException">It holds another tokenizer than the model's.</exception>
+    public static void EnsureTokenizer(string? model, string? tokenizer)
+    {
+        if (model is not null && tokenizer is not null && Tokenizer.Load(model).Hash != Tokenizer.Load(tokenizer).Hash)
+        {
+            throw new InvalidInputException(
+                $"tokenizer: {tokenizer} does not hold the tokenizer of {model}, whose ids it would give other texts; leave it out"
+            );
+        }
+    }
 
     /// <summary>Serves the model directory that the options name on a free loopback port.</summary>
     /// <returns>Null where they name none.</returns>
