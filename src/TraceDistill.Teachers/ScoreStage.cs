@@ -56,6 +56,7 @@ public static class ScoreStage
     )
     {
         var source = await OpenAsync(options, verifier, cancellationToken);
+        var identity = CollectionIdentity.Of(options, teacher.Model, teacher.Tokenizer, teacher.TemplateHash);
         var folder = new OutputFolder(directory, Journal.Partition.Whole);
         folder.Create();
         await using var store = await TraceStore<TextPlan>.OpenAsync(
@@ -63,14 +64,15 @@ public static class ScoreStage
             _ => TextPlan.CreateAsync(source, cancellationToken),
             new StoreOptions(source.Cut, [], options.Synchronous)
             {
-                Identity = CollectionIdentity.Of(options, teacher.Model, teacher.Tokenizer, teacher.TemplateHash),
+                Identity = identity,
                 Discard = options.Discard,
                 Layout = options.Layout,
                 ReasksNoted = reason =>
-                    reason == TextScorer.Failed || (options.ReaskTooLong && reason == UnscorableTextException.TooLong),
+                    reason is TextScorer.Failed or TextScorer.Changed || (options.ReaskTooLong && reason == UnscorableTextException.TooLong),
             },
             cancellationToken
         );
+        await EnsureSameTextsAsync(store, identity, options, source.Path, cancellationToken);
         Tell(store, source, directory, observer);
         if (store.IsFinished)
         {
@@ -134,6 +136,37 @@ public static class ScoreStage
         var plan = await TextPlan.CreateAsync(await OpenAsync(options, verifier, cancellationToken), cancellationToken);
         var identity = CollectionIdentity.Of(options, teacher.Model, teacher.Tokenizer, teacher.TemplateHash);
         return await CollectionPreview.OfAsync(plan, identity, directory, cancellationToken);
+    }
+
+    /// <summary>Of a source that is another one by now, rows that are what they were keep their scores.</summary>
+    /// <exception cref="InvalidInputException">Some are not, and may not be given up.</exception>
+    static async Task EnsureSameTextsAsync(
+        TraceStore<TextPlan> store,
+        CollectionIdentity identity,
+        ScoreOptions options,
+        string source,
+        CancellationToken cancellationToken
+    )
+    {
+        if (CollectionIdentity.Load(store.Folder.Path) is not { } then || then.IsOfSameSource(identity))
+        {
+            return;
+        }
+
+        var changed = await store.Plan.FindChangedAsync(store.ReadAsync(cancellationToken), cancellationToken);
+        if (changed.Count == 0)
+        {
+            return;
+        }
+
+        var are = changed.Count == 1 ? "is another" : "are others";
+        var difference = $"holds scores of {Counted.Of(changed.Count, "trace")} that {are} in {source} by now, such as {changed[0]}";
+        if (!options.Discard)
+        {
+            throw LeftOver.Refusal(store.Folder.Path, difference);
+        }
+
+        store.AskAgain(changed, TextScorer.Changed, difference);
     }
 
     /// <summary>Tokens of the longest text, for which a model here needs room; a few thousand where none is longer.</summary>

@@ -19,6 +19,11 @@ sealed class CollectionIdentity
     /// <summary>Hidden, because it is no part of the data set.</summary>
     public const string FileName = ".options.json";
 
+    /// <summary>
+    /// Names the traces that are scored. As long as they are these, none of them can have changed; where they are not, their text tells.
+    /// </summary>
+    const string SourceKey = "traces";
+
     static readonly string[] ServedFiles = ["config.json", "tokenizer.json", "*.safetensors"];
 
     readonly SortedDictionary<string, string> _values;
@@ -50,16 +55,23 @@ sealed class CollectionIdentity
     {
         var values = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            [options.Traces is null ? "problems" : "traces"] = Files(options.Source, ShardsOf(options.Source)),
             ["model"] = model,
             ["tokenizer"] = Short(tokenizer.Hash),
             ["chat_template"] = Short(templateHash),
-            ["top_logprobs"] = JsonSerializer.Serialize(options.TopLogprobs),
             ["sampled_logprobs"] = options.SampledLogprobs is { } draws ? JsonSerializer.Serialize(draws) : "none",
         };
-        if (options.SampledLogprobs is not null)
+        if (options.SampledLogprobs is null)
+        {
+            values["top_logprobs"] = JsonSerializer.Serialize(options.TopLogprobs);
+        }
+        else
         {
             values["seed"] = JsonSerializer.Serialize(options.Seed);
+        }
+
+        if (options.Traces is { } traces)
+        {
+            values[SourceKey] = Files(traces, ShardsOf(traces));
         }
 
         if ((options.Serve ?? options.Teacher) is { } directory)
@@ -102,15 +114,20 @@ sealed class CollectionIdentity
     }
 
     /// <summary>
-    /// Differences in words: <c>max_tokens was 80, is 40</c>. An option that only one of the two knows of does not count.
+    /// Differences in words: <c>max_tokens was 80, is 40</c>. An option that only one of the two knows of does not count, nor do the traces
+    /// that are scored.
     /// </summary>
     /// <param name="now">The options of now.</param>
     public IReadOnlyList<string> DifferencesTo(CollectionIdentity now) =>
         [
             .. _values
-                .Where(then => now._values.GetValueOrDefault(then.Key, then.Value) != then.Value)
+                .Where(then => then.Key != SourceKey && now._values.GetValueOrDefault(then.Key, then.Value) != then.Value)
                 .Select(then => $"{then.Key} was {then.Value}, is {now._values[then.Key]}"),
         ];
+
+    /// <summary>Returns whether the same traces are scored, byte by byte.</summary>
+    public bool IsOfSameSource(CollectionIdentity other) =>
+        _values.GetValueOrDefault(SourceKey) == other._values.GetValueOrDefault(SourceKey);
 
     static string? ValueOf(GenerateOptions options, string name) =>
         name switch
@@ -125,6 +142,7 @@ sealed class CollectionIdentity
                         .Select(prompt => FormattableString.Invariant($"{Prompt(prompt.Key)}: {prompt.Value}"))
                 ),
             nameof(GenerateOptions.FewShot) => options.FewShot is { } file ? Files(file, [file]) : "none",
+            nameof(GenerateOptions.TopLogprobs) when options.SampledLogprobs is not null => null,
             nameof(GenerateOptions.FewShotCount) => options.FewShot is null ? null : $"{options.FewShotCount}",
             nameof(GenerateOptions.Serve) => options.Serve is { } model ? Files(model, FilesOf(model)) : null,
             nameof(GenerateOptions.Tokenizer) => (options.Tokenizer ?? options.Serve) is { } tokenizer

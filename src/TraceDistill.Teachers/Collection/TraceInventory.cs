@@ -174,6 +174,9 @@ sealed class TraceInventory
     public int? ShardOf(TraceKey key) =>
         _positions.TryGetValue(key, out var position) && _homes[position] is >= 0 and var shard ? shard : null;
 
+    /// <summary>Traces that are there.</summary>
+    public IReadOnlyList<TraceKey> There() => [.. _keys.Where((_, position) => _homes[position] != Nowhere)];
+
     /// <summary>Traces that are there although the plan does not know them.</summary>
     public IReadOnlyList<TraceKey> LeftOver() => _keys.GetRange(PlanCount, _keys.Count - PlanCount);
 

@@ -49,7 +49,7 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
     public long Adopted { get; private init; }
 
     /// <summary>Traces given up on opening, as the user allowed; null for nothing.</summary>
-    public string? Discarded { get; private init; }
+    public string? Discarded { get; private set; }
 
     /// <summary>True where all that is wanted is published, and in the layout that is wanted.</summary>
     public bool IsFinished =>
@@ -287,6 +287,31 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
     static IReadOnlyDictionary<TraceKey, string> NotesOf(PublishedTraces published, TraceJournal? journal) =>
         journal?.Dataset is null ? published.Notes : journal.Notes();
 
+    /// <summary>The traces that are there, in no order.</summary>
+    public IAsyncEnumerable<Trace> ReadAsync(CancellationToken cancellationToken) =>
+        ReadAsync(Inventory, _journal, Inventory.There(), cancellationToken);
+
+    /// <summary>Gives traces up that are there: they stay until others take their places.</summary>
+    /// <param name="keys">At least one.</param>
+    /// <param name="note">Why; by it the next run knows of them, too.</param>
+    /// <param name="discarded">The same in words for the user.</param>
+    public void AskAgain(IReadOnlyList<TraceKey> keys, string note, string discarded)
+    {
+        _journal ??= _folder.OpenJournal(dataset: null, _options.Synchronous);
+        if (_journal.Dataset is null)
+        {
+            _journal.Describe(Published.Manifest!.Dataset, notes: Published.Notes);
+        }
+
+        _journal.Note(keys, note);
+        foreach (var key in keys)
+        {
+            Inventory.AskAgain(key, earlierSeed: 0);
+        }
+
+        Discarded = Discarded is null ? discarded : $"{Discarded}; {discarded}";
+    }
+
     /// <summary>The notes of the traces that are there.</summary>
     public IReadOnlyDictionary<TraceKey, string> Notes()
     {
@@ -370,8 +395,10 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
             return false;
         }
 
-        var rows = journal.Rows();
+        var (rows, noted) = (journal.Rows(), published.Notes);
         var known = manifest.Shards.Select(shard => (shard.File, shard.Sha256)).ToHashSet();
-        return rows.Count == 0 && journal.Shards().All(shard => known.Contains((shard.Published ?? "", shard.Entry.Sha256)));
+        return rows.Count == 0
+            && journal.Notes().All(note => noted.GetValueOrDefault(note.Key) == note.Value)
+            && journal.Shards().All(shard => known.Contains((shard.Published ?? "", shard.Entry.Sha256)));
     }
 }

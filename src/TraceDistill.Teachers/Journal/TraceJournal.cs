@@ -216,6 +216,21 @@ sealed class TraceJournal : IAsyncDisposable
             return notes;
         });
 
+    /// <summary>Notes the same of traces that are there.</summary>
+    public void Note(IReadOnlyList<TraceKey> keys, string note) =>
+        Locked(() =>
+        {
+            using var transaction = _connection.BeginTransaction();
+            using var insert = InsertNote();
+            foreach (var key in keys)
+            {
+                Set(insert, key, note);
+            }
+
+            transaction.Commit();
+            return true;
+        });
+
     /// <summary>The traces that are rows.</summary>
     public IReadOnlyList<TraceKey> Rows() =>
         Locked(() =>

@@ -73,7 +73,7 @@ public sealed record GenerateOptions : TeacherOptions, IValidatableObject
     /// <value>20. With 0, text alone is collected, for the hard loss.</value>
     [Range(0, 1000, ErrorMessage = "must be from 0 to 1000")]
     [Description("Alternatives for each token: the soft targets; 0 asks for text alone")]
-    public int TopLogprobs { get; init; } = 20;
+    public int TopLogprobs { get; init; } = DefaultTopLogprobs;
 
     /// <summary>
     /// The mean of soft targets that are drawn is the teacher's whole distribution; that of the likeliest alternatives is not (RS-KD).
@@ -171,6 +171,10 @@ public sealed record GenerateOptions : TeacherOptions, IValidatableObject
     [Description("Import the results of batches (output and error files) instead of calling the endpoint")]
     public IReadOnlyList<string> BatchIn { get; init; } = [];
 
+    internal const int DefaultTopLogprobs = 20;
+
+    internal const string EitherAlternatives = "the likeliest alternatives or drawn ones (sampled_logprobs), not both; leave one of them out";
+
     /// <summary>Alternatives for each token, drawn or the likeliest.</summary>
     internal int Alternatives => SampledLogprobs ?? TopLogprobs;
 
@@ -199,6 +203,11 @@ public sealed record GenerateOptions : TeacherOptions, IValidatableObject
         foreach (var problem in ValidateTeacher())
         {
             yield return problem;
+        }
+
+        if (SampledLogprobs is not null && TopLogprobs != DefaultTopLogprobs)
+        {
+            yield return new ValidationResult(EitherAlternatives, [nameof(TopLogprobs)]);
         }
 
         if (IsBatch && SampledLogprobs is not null)

@@ -1,6 +1,8 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Data.Options;
+using TraceDistill.Data.Problems;
+using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Teachers.Options;
 
@@ -27,7 +29,7 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
     /// <value>20.</value>
     [Range(1, 1000, ErrorMessage = "must be from 1 to 1000")]
     [Description("Alternatives for each token: the soft targets")]
-    public int TopLogprobs { get; init; } = 20;
+    public int TopLogprobs { get; init; } = GenerateOptions.DefaultTopLogprobs;
 
     /// <summary>
     /// The mean of soft targets that are drawn is the teacher's whole distribution; that of the likeliest alternatives is not (RS-KD).
@@ -39,7 +41,7 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
     public int? SampledLogprobs { get; init; }
 
     /// <value>0.</value>
-    [Description("Base seed of sampled_logprobs; per-trace seeds are derived from it, the problem and the sample's index")]
+    [Description("Base seed of sampled_logprobs, of no effect without; per-trace seeds are derived from it, the problem and the sample's index")]
     public long Seed { get; init; }
 
     /// <summary>
@@ -79,9 +81,56 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
             yield return new ValidationResult("name the model as the endpoint knows it", [nameof(Model)]);
         }
 
+        if (SampledLogprobs is not null && TopLogprobs != GenerateOptions.DefaultTopLogprobs)
+        {
+            yield return new ValidationResult(GenerateOptions.EitherAlternatives, [nameof(TopLogprobs)]);
+        }
+
+        foreach (var name in OfEndpoints())
+        {
+            yield return new ValidationResult("is about endpoints, and the teacher scores in this process; leave it out", [name]);
+        }
+
+        foreach (var name in OfProblems())
+        {
+            yield return new ValidationResult("says how a file of problems is read, and traces are given; leave it out", [name]);
+        }
+
         foreach (var problem in ValidateTeacher())
         {
             yield return problem;
         }
     }
+
+    /// <summary>Options about endpoints where none is asked.</summary>
+    IEnumerable<string> OfEndpoints() =>
+        Teacher is null
+            ? []
+            : Given(
+                (nameof(Dialect), Dialect != KnownDialects.Auto),
+                (nameof(ApiKeyEnv), ApiKeyEnv is not null),
+                (nameof(ApiKeyFile), ApiKeyFile is not null),
+                (nameof(Rpm), Rpm is not null),
+                (nameof(Tpm), Tpm is not null),
+                (nameof(HedgeAfter), HedgeAfter is not null),
+                (nameof(MaxTokensTotal), MaxTokensTotal is not null),
+                (nameof(MaxCost), MaxCost is not null),
+                (nameof(PricePerMillion), PricePerMillion is not null),
+                (nameof(AttemptTimeout), AttemptTimeout is not null),
+                (nameof(PrometheusPort), PrometheusPort is not null)
+            );
+
+    /// <summary>Options about a problem file where none is read.</summary>
+    IEnumerable<string> OfProblems() =>
+        Traces is null
+            ? []
+            : Given(
+                (nameof(ProblemField), ProblemField.Count > 0),
+                (nameof(AnswerField), AnswerField is not null),
+                (nameof(SolutionField), SolutionField is not null),
+                (nameof(Duplicates), Duplicates != DuplicateProblems.Error)
+            );
+
+    static IEnumerable<string> Given(params (string Name, bool IsGiven)[] options) =>
+        options.Where(option => option.IsGiven).Select(option => option.Name);
 }

@@ -77,8 +77,17 @@ sealed class SolutionTexts : ITextSource
 
     static bool IsSolved(Problem problem) => !string.IsNullOrWhiteSpace(problem.Solution);
 
+    /// <summary>By the solution too: with another one it is another trace.</summary>
     static string IdOf(Problem problem) =>
-        TraceId.Create(problem.Id, problem.Conversation(), Writer, new SamplingSettings(), sampleIndex: 0);
+        TraceId.Create(
+            problem.Id,
+            [.. problem.Conversation(), new ChatMessage("assistant", TextOf(problem))],
+            Writer,
+            new SamplingSettings(),
+            sampleIndex: 0
+        );
+
+    static string TextOf(Problem problem) => ReasoningSplitter.Join(problem.Solution!, problem.Answer);
 
     Trace TraceOf(Problem problem) =>
         new()
@@ -89,7 +98,7 @@ sealed class SolutionTexts : ITextSource
             Messages = problem.Conversation(),
             Reasoning = problem.Solution!,
             Answer = problem.Answer,
-            Generation = ReasoningSplitter.Join(problem.Solution!, problem.Answer),
+            Generation = TextOf(problem),
             ExpectedAnswer = problem.Answer,
             FinishReason = Writer,
             Verdict = _verifier.Verify(problem.Answer, problem).ToName(),

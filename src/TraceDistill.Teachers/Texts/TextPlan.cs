@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text.Json;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Collection;
@@ -54,9 +56,42 @@ sealed class TextPlan : ITracePlan
                     : throw new InvalidInputException($"{_source.Path}: was changed while it was scored; run the same command again")
             );
 
+    /// <summary>Finds rows that were scored and are others in the source by now. A source that only grew has none.</summary>
+    /// <param name="there">Rows that are there.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    public async Task<IReadOnlyList<TraceKey>> FindChangedAsync(IAsyncEnumerable<Trace> there, CancellationToken cancellationToken)
+    {
+        var known = new Dictionary<TraceKey, TraceKey>();
+        await foreach (var row in there.WithCancellation(cancellationToken))
+        {
+            known[TraceKey.Of(row.Id)] = DigestOf(row);
+        }
+
+        return await ReadAsync(position => known.ContainsKey(Keys[position]), cancellationToken)
+            .Where(text => known[Keys[text.Position]] != DigestOf(text.Trace))
+            .Select(text => Keys[text.Position])
+            .ToListAsync(cancellationToken);
+    }
+
+    /// <summary>Digest of all that a scored row has from its source.</summary>
+    static TraceKey DigestOf(Trace row) =>
+        TraceKey.Read(
+            SHA256.HashData(
+                JsonSerializer.SerializeToUtf8Bytes(
+                    row with
+                    {
+                        Logprobs = null,
+                        PromptTokenIds = [],
+                        PromptTokens = 0,
+                        CompletionTokens = 0,
+                    }
+                )
+            )
+        );
+
     /// <inheritdoc/>
     public async Task<string?> DescribeLeftOverAsync(IAsyncEnumerable<Trace> leftOver, bool isKnown, CancellationToken cancellationToken) =>
         await leftOver.CountAsync(cancellationToken) is > 0 and var count
-            ? $"holds {Counted.Of(count, "trace")} that {(count == 1 ? "is" : "are")} not in {_source.Path}"
+            ? $"holds {Counted.Of(count, "trace")} that {(count == 1 ? "is" : "are")} not in {_source.Path} as it is read now"
             : null;
 }

@@ -38,6 +38,9 @@ sealed class TextScorer(
     /// <summary>Reason of a row that the teacher failed at in every round.</summary>
     public const string Failed = "not scored because the teacher failed, as allow_missing permits";
 
+    /// <summary>Reason of a row that was scored with another text than it has now.</summary>
+    public const string Changed = "of another text than the source has by now";
+
     /// <summary>Messages about single rows that cannot be scored; the others are counted.</summary>
     const int MostTold = 5;
 

@@ -3,6 +3,7 @@ using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
+using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
 using Xunit;
 
@@ -162,6 +163,10 @@ public sealed class ScoreVerbTests : IDisposable
     [InlineData("give either traces or problems", "--teacher", "x")]
     [InlineData("give either an endpoint", "--traces", "x")]
     [InlineData("name the model as the endpoint knows it", "--traces", "x", "--endpoint", "http://localhost:1/v1")]
+    [InlineData("is about endpoints, and the teacher scores in this process", "--traces", "x", "--teacher", "x", "--tpm", "9")]
+    [InlineData("is about endpoints, and the teacher scores in this process", "--traces", "x", "--teacher", "x", "--api-key-env", "KEY")]
+    [InlineData("says how a file of problems is read, and traces are given", "--traces", "x", "--teacher", "x", "--solution-field", "s")]
+    [InlineData("not both", "--traces", "x", "--teacher", "x", "--sampled-logprobs", "4", "--top-logprobs", "8")]
     public async Task Score_OptionsThatSayTooLittle_AreRefused(string told, params string[] options)
     {
         Directory.CreateDirectory(_cli.File("x"));
@@ -192,6 +197,33 @@ public sealed class ScoreVerbTests : IDisposable
             )
         );
         Assert.Contains("the endpoint's tokenizer is not known", _cli.Error, StringComparison.Ordinal);
+    }
+
+    /// <summary>Ids of another vocabulary would be scored as what this one has in their places.</summary>
+    [Theory]
+    [InlineData("--teacher")]
+    [InlineData("--serve")]
+    public async Task Score_TokenizerOfAnotherModel_IsRefused(string way)
+    {
+        await GenerateAsync(2);
+        Directory.CreateDirectory(_cli.File("other"));
+        ScoringServer.WriteVocabulary(_cli.File("other"));
+
+        Assert.Equal(
+            2,
+            await _cli.RunAsync(
+                "score",
+                "--traces",
+                _cli.File("traces"),
+                way,
+                Teacher,
+                "--tokenizer",
+                _cli.File("other"),
+                "--out",
+                _cli.File("out")
+            )
+        );
+        Assert.Contains("does not hold the tokenizer of", _cli.Error, StringComparison.Ordinal);
     }
 
     static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -246,8 +246,50 @@ public sealed class ScoreStageTests : IDisposable
         Assert.Equal(2, ShardManifest.Load(_folder.File("scored"))!.Dataset.TopK);
     }
 
-    [Fact]
-    public async Task RunAsync_SourceThatChanged_IsRefused()
+    /// <summary>What is there stays, wherever its rows come to stand, and what is new is scored.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task RunAsync_SourceThatGrew_ScoresWhatIsNewAlone(bool isInterrupted)
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync(
+            "source",
+            [
+                [3, 2],
+            ]
+        );
+        if (isInterrupted)
+        {
+            await Assert.ThrowsAsync<InvalidInputException>(() =>
+                RunAsync(server, "scored", options => options with { MaxTokensTotal = 100, Concurrency = 1 })
+            );
+        }
+        else
+        {
+            await RunAsync(server, "scored");
+        }
+
+        await WriteAsync(
+            "source",
+            [
+                [4],
+                [1, 3],
+            ]
+        );
+
+        var summary = await RunAsync(server, "scored");
+
+        Assert.Equal((8L, 8L), (summary.Count, summary.Scored));
+        Assert.InRange(summary.New, 3, isInterrupted ? 7 : 3);
+        await RunAsync(server, "whole");
+        Assert.Equal(Files("whole"), Files("scored"));
+    }
+
+    [Theory]
+    [InlineData("text")]
+    [InlineData("verdict")]
+    public async Task RunAsync_ScoredRowsThatChanged_AreRefusedUntilDiscarded(string what)
     {
         await using var server = await ScoringServer.StartAsync("vllm");
         await WriteAsync(
@@ -257,16 +299,59 @@ public sealed class ScoreStageTests : IDisposable
             ]
         );
         await RunAsync(server, "scored");
-        await WriteAsync(
+        var changed = await WriteAsync(
             "source",
             [
                 [4],
-            ]
+            ],
+            (i, trace) =>
+                i != 1 ? trace
+                : what == "text" ? trace with { Generation = "other" }
+                : trace with { Verdict = "correct" }
         );
+        var asked = server.Requests.Count;
 
         var refusal = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored"));
+        Assert.Contains("holds scores of 1 trace that is another in ", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(asked, server.Requests.Count);
 
-        Assert.Contains("traces was source (", refusal.Message, StringComparison.Ordinal);
+        // Cut short after the old scores were given up, they are not taken for the new text's.
+        await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(server, "scored", options => options with { Discard = true, MaxTokensTotal = 1 })
+        );
+        var summary = await RunAsync(server, "scored");
+
+        Assert.Equal((4L, 4L, 2L), (summary.Count, summary.Scored, summary.New));
+        await RunAsync(server, "whole");
+        Assert.Equal(Files("whole"), Files("scored"));
+        Assert.Equal(changed[1].Generation, (await ReadAsync("scored"))[1].Generation);
+    }
+
+    /// <summary>Another field of the same file holds other solutions: their scores are not those of the first.</summary>
+    [Fact]
+    public async Task RunAsync_OtherSolutionField_IsOtherText()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        File.WriteAllText(
+            _folder.File("problems.jsonl"),
+            """{"id":"a","problem":"1 + 2?","answer":"3","short":"Add.","long":"Add them one by one."}"""
+        );
+        ScoreOptions Field(ScoreOptions options, string field) =>
+            options with
+            {
+                Traces = null,
+                Problems = _folder.File("problems.jsonl"),
+                SolutionField = field,
+            };
+        await RunAsync(server, "scored", options => Field(options, "short"));
+
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(server, "scored", options => Field(options, "long"))
+        );
+
+        Assert.Contains("holds 1 trace that is not in ", refusal.Message, StringComparison.Ordinal);
+        await RunAsync(server, "scored", options => Field(options, "long") with { Discard = true });
+        Assert.Equal("<think>Add them one by one.</think>3", Assert.Single(await ReadAsync("scored")).Generation);
     }
 
     [Fact]
