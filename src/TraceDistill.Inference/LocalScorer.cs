@@ -38,6 +38,18 @@ public sealed class LocalScorer(GenerationEngine engine) : ITokenScorer, IDispos
         );
     }
 
+    /// <summary>Memory for keys and values that <see cref="Load"/> takes at most on the processor, whatever texts there are.</summary>
+    /// <exception cref="InvalidInputException">The model's config is missing or wrong.</exception>
+    public static long MostCacheBytes(string modelDirectory)
+    {
+        var model = ModelConfiguration.Load(modelDirectory);
+        var longest =
+            model.Recurrence is null
+                ? 2L * model.NumHiddenLayers * model.NumKeyValueHeads * model.HeadDim * sizeof(float) * model.MaxPositionEmbeddings
+                : 0;
+        return Math.Max(EngineOptions.DefaultCacheBytes, longest);
+    }
+
     /// <inheritdoc/>
     public async Task<TokenLogprobs> ScoreAsync(ScoringRequest request, CancellationToken cancellationToken = default)
     {

@@ -1,4 +1,3 @@
-using System.Text;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
@@ -98,7 +97,7 @@ public static class ScoreStage
             var budget = account?.Budget ?? CollectionBudget.Unlimited;
             var noted = store.Notes().Count;
             var tally = await new TextScorer(
-                scorer,
+                new TokensInFlight(scorer, options.MaxTokensInFlight),
                 encoder,
                 dataset,
                 options.Seed,
@@ -175,20 +174,13 @@ public static class ScoreStage
         var longest = 2_048;
         await foreach (var text in store.Plan.ReadAsync(store.Inventory.IsWanted, cancellationToken))
         {
-            // A token is a byte at least, but for the few that a template writes.
-            var trace = text.Trace;
-            var bytes =
-                Encoding.UTF8.GetByteCount(trace.Generation) + trace.Messages.Sum(message => Encoding.UTF8.GetByteCount(message.Content));
-            if (bytes > longest)
+            try
             {
-                try
-                {
-                    longest = Math.Max(longest, encoder.Encode(trace, topLogprobs: 0).Tokens.Length);
-                }
-                catch (UnscorableTextException)
-                {
-                    // Counted when its turn comes.
-                }
+                longest = Math.Max(longest, encoder.Encode(text.Trace, topLogprobs: 0).Tokens.Length);
+            }
+            catch (UnscorableTextException)
+            {
+                // Counted when its turn comes.
             }
         }
 

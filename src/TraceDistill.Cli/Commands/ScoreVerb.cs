@@ -43,12 +43,19 @@ sealed class ScoreVerb : Verb<ScoreOptions>
     public override bool RunsBesideOthers(ScoreOptions options) => options.Teacher is not null;
 
     public override long EstimateMemory(ScoreOptions options) =>
-        ProcessMemory
-        + (
-            (options.Teacher ?? options.Serve) is { } model && Directory.Exists(model)
-                ? EngineOptions.DefaultCacheBytes + Directory.GetFiles(model, "*.safetensors").Sum(FileBytes)
-                : 0
-        );
+        ProcessMemory + options.BytesInFlight + ModelMemory(options);
+
+    static long ModelMemory(ScoreOptions options)
+    {
+        if ((options.Teacher ?? options.Serve) is not { } model || !Directory.Exists(model))
+        {
+            return 0;
+        }
+
+        // The cache is made to hold the longest text, which is known once all are read.
+        var cache = options.Teacher is null ? EngineOptions.DefaultCacheBytes : LocalScorer.MostCacheBytes(model);
+        return cache + Directory.GetFiles(model, "*.safetensors").Sum(FileBytes);
+    }
 
     public override IEnumerable<KeyUse> KeyUses(ScoreOptions options) => ServedTeacher.KeyUses(options);
 

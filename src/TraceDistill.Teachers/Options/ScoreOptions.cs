@@ -52,6 +52,22 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
     [Description("Ask again for texts that were too long for the teacher's context, as once it was given a longer one")]
     public bool ReaskTooLong { get; init; }
 
+    /// <summary>
+    /// A server's memory for a text, and this process's for its scores, go by its tokens and not by requests: a few dozen texts of 30,000
+    /// tokens are more than some servers take.
+    /// </summary>
+    /// <value>131,072.</value>
+    [Operational]
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Maximum tokens of all texts in flight together, beside concurrency; a text that is longer goes alone")]
+    public int MaxTokensInFlight { get; init; } = 131_072;
+
+    /// <summary>
+    /// Memory of the scores of texts in flight: an id and a logprob for each token and alternative, as they are read, as they are kept and
+    /// as they are written to the journal.
+    /// </summary>
+    public long BytesInFlight => 4L * 8 * (Alternatives + 1) * MaxTokensInFlight;
+
     /// <summary>Alternatives for each token, drawn or the likeliest.</summary>
     internal int Alternatives => SampledLogprobs ?? TopLogprobs;
 

@@ -693,6 +693,39 @@ public sealed class ScoreStageTests : IDisposable
         Assert.Equal((await ReadAsync("served"))[2].Logprobs!.Logprobs, (await ReadAsync("scored"))[2].Logprobs!.Logprobs);
     }
 
+    /// <summary>Short texts behind a template that writes a long prompt need room for all of it.</summary>
+    [Fact]
+    public async Task RunAsync_TemplateLongerThanTheTexts_CountsForTheRoomThatATeacherHereNeeds()
+    {
+        await WriteAsync(
+            "source",
+            [
+                [2],
+            ]
+        );
+        var room = 0;
+
+        await ScoreStage.RunAsync(
+            new ScoreOptions { Traces = _folder.File("source"), TopLogprobs = K },
+            _folder.File("scored"),
+            Teacher with
+            {
+                Write = (messages, answer) => Write([new ChatMessage("system", new string('s', 3_000)), .. messages], answer),
+                Load = longest =>
+                {
+                    room = longest;
+                    return new FormulaScorer();
+                },
+            },
+            MathVerifier.Instance,
+            SilentObserver.Instance,
+            TestTeacher.Time(),
+            TestTeacher.Token
+        );
+
+        Assert.Equal(3_000 + "What is 0+3?".Length + "It is 0 and 3".Length + 1, room);
+    }
+
     static ScoringTeacher Teacher { get; } = new("teacher", ScoringServer.Vocabulary, "template", Write);
 
     static TeacherText Write(IReadOnlyList<ChatMessage> messages, string answer)
