@@ -254,7 +254,7 @@ public static class ScoreStage
             TokenizerHash = teacher.Tokenizer.Hash,
             VocabularySize = teacher.Tokenizer.VocabularySize,
             ChatTemplateHash = teacher.TemplateHash,
-            TopK = options.Alternatives,
+            TopK = Math.Min(options.Alternatives, capabilities?.TopLogprobs ?? options.Alternatives),
             SampledLogprobs = options.SampledLogprobs,
             Logprobs = LogprobKind.Raw,
             Temperature = written?.Temperature ?? 1,

@@ -160,7 +160,17 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             ? Tokens.Tokenizer?.Decode(ids)
                 ?? throw new TeacherRequestException(FailureScope.Teacher, $"{endpoint} takes text alone, and its tokenizer is not known")
             : null;
-        var call = new ScoringCall(endpoint.Model, dialect, ids, text, first, request.TopLogprobs, way.NewTokens, request.DrawSeed);
+        var call = new ScoringCall(
+            endpoint.Model,
+            dialect,
+            ids,
+            request.Tokens,
+            text,
+            first,
+            request.TopLogprobs,
+            way.NewTokens,
+            request.DrawSeed
+        );
         var most = ResponseBound.Of(new SamplingSettings { MaxTokens = ids.Length + 1, TopLogprobs = request.TopLogprobs });
         return await PostAsync(
             dialect,

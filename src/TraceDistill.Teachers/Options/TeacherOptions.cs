@@ -81,7 +81,8 @@ public abstract record TeacherOptions : ProblemReaderOptions, IDeviceOptions
     /// on its way counts as many tokens as came of it, where it was streamed, else as 95 % of the others stay within (a quarter of
     /// max_tokens before there are
     /// others), one that is given up because the run is stopped as the others on average; what is on its way when the process is killed
-    /// counts nothing. Where there are partitions, each has an equal fraction of the budget.
+    /// counts nothing. A text that is scored counts its tokens, and one that is generated behind them where the server wants that. Where
+    /// there are partitions, each has an equal fraction of the budget.
     /// </summary>
     /// <value>None.</value>
     [Operational]
@@ -130,10 +131,13 @@ public abstract record TeacherOptions : ProblemReaderOptions, IDeviceOptions
     [Description("Folder with the teacher's tokenizer.json")]
     public string? Tokenizer { get; init; }
 
-    /// <value>None: a minute, and a fifth of a second for each token that may be generated.</value>
+    /// <value>None: a minute, and a fifth of a second for each token that may be generated or is to be scored.</value>
     [Operational]
     [Range(1.0, 1e6, ErrorMessage = "must be from 1 to 1000000")]
-    [Description("Timeout of one attempt at a trace, in seconds")]
+    [Description(
+        "Timeout of one attempt at a request, in seconds; unless given, a minute and a fifth of a second for each token that may be "
+            + "generated or is to be scored"
+    )]
     public double? AttemptTimeout { get; init; }
 
     /// <summary>

@@ -35,7 +35,12 @@ sealed class ScoringProbe(TeacherClient client, ProbeTraffic traffic, TimeProvid
                         continue;
                     }
 
-                    refusals.Add((way, refusal!));
+                    if (refusal!.IsAboutLogprobs && request is { DrawSeed: null, TopLogprobs: > 1 })
+                    {
+                        await EnsureGrantedAsync(way, request, refusal, models, cancellationToken);
+                    }
+
+                    refusals.Add((way, refusal));
                     break;
                 }
 
@@ -64,6 +69,35 @@ sealed class ScoringProbe(TeacherClient client, ProbeTraffic traffic, TimeProvid
         throw request.DrawSeed is not null && refusals.Find(refusal => refusal.Failure.IsAboutLogprobs).Failure is { } unknown
             ? new TeacherUnavailableException($"{client.Endpoint} {LogprobCheck.DrawsNotKnown(request.TopLogprobs)}", unknown)
             : Describe(refusals);
+    }
+
+    /// <summary>A refusal of so many alternatives is none of the way in which they are asked for.</summary>
+    /// <exception cref="TeacherUnavailableException">The server scores text in this way, with fewer alternatives.</exception>
+    async Task EnsureGrantedAsync(
+        ScoringWay way,
+        ScoringRequest request,
+        TeacherRequestException refusal,
+        IReadOnlyList<string>? models,
+        CancellationToken cancellationToken
+    )
+    {
+        if ((await GrantsAsync(1)).Granted == 0)
+        {
+            return;
+        }
+
+        var limit = await LogprobLimit.BelowAsync(request.TopLogprobs, refusal.ServerMessage, GrantsAsync);
+        throw new TeacherUnavailableException(
+            $"{client.Endpoint} returns at most {limit} alternatives per token of a text that it scores, not {request.TopLogprobs}; "
+                + $"ask for them with --top-logprobs {limit}, or raise the server's limit (vLLM: --max-logprobs)",
+            refusal
+        );
+
+        async Task<(int Granted, string Refusal)> GrantsAsync(int k)
+        {
+            var (scored, refused) = await TryAsync(way, request with { TopLogprobs = k }, models, cancellationToken);
+            return (scored is null ? 0 : k, refused?.ServerMessage ?? "");
+        }
     }
 
     /// <summary>

@@ -22,7 +22,11 @@ static class CompletionFields
         json.WriteNumber("max_tokens", call.NewTokens);
 
         // The distribution as the model has it: at temperature 1 raw and processed logprobs are the same numbers.
-        json.WriteNumber("temperature", 1);
+        if (!call.Dialect.LeftOut.Contains("temperature"))
+        {
+            json.WriteNumber("temperature", 1);
+        }
+
         foreach (var (name, value) in call.Dialect.Fields)
         {
             json.WritePropertyName(name);

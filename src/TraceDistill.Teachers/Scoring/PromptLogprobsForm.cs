@@ -40,8 +40,11 @@ sealed class PromptLogprobsForm : IScoringForm
     {
         readonly ScoredTokens _tokens = new(call.TopLogprobs);
 
-        /// <summary>Of each position, the entry of the token that was sent; null where it has none.</summary>
-        readonly List<Entry?> _own = [];
+        /// <summary>
+        /// Of each position, the entries of the token that it is to read there and of the one before that, which it is where the server puts
+        /// one in front unasked; null where it has none.
+        /// </summary>
+        readonly List<(Entry? Own, Entry? Before)> _own = [];
         bool _isFound;
         bool _isSorted = true;
 
@@ -76,7 +79,7 @@ sealed class PromptLogprobsForm : IScoringForm
         {
             for (var i = 0; _isSorted && i < _own.Count; i++)
             {
-                if (_own[i] is { } own)
+                if ((_own.Count > call.Read.Length ? _own[i].Before : _own[i].Own) is { } own)
                 {
                     _tokens.Rename(i, new ScoredToken(own.Id, own.Text), own.Logprob, own.Problem);
                 }
@@ -130,18 +133,18 @@ sealed class PromptLogprobsForm : IScoringForm
             if (reader.TokenType == JsonTokenType.Null)
             {
                 _tokens.End(new ScoredToken(-1), logprob: null);
-                _own.Add(null);
+                _own.Add(default);
                 return;
             }
 
             reader.Expect(JsonTokenType.StartObject, $"{Member}[]");
-            var sent = position < call.Ids.Length ? call.Ids[position] : -1;
-            var (first, own, last) = (default(Entry?), default(Entry?), -1);
+            var (first, own, before, last) = (default(Entry?), default(Entry?), default(Entry?), -1);
             while (reader.NextMember())
             {
                 var entry = ReadEntry(ref reader);
                 first ??= entry;
-                own = entry.Id == sent ? entry : own;
+                own = entry.Id == IdAt(position) ? entry : own;
+                before = entry.Id == IdAt(position - 1) ? entry : before;
                 (_isSorted, last) = (_isSorted && entry.Id > last, entry.Id);
                 if (entry.Logprob is { } logprob)
                 {
@@ -150,9 +153,13 @@ sealed class PromptLogprobsForm : IScoringForm
             }
 
             var token = first ?? throw new WireFormatException($"{Member}[{position}] is empty");
-            _own.Add(own);
-            _tokens.End(new ScoredToken(token.Id, token.Text), token.Logprob, token.Problem);
+            _own.Add((own, before));
+
+            // The prompt's own token is in the map whether or not it is among the alternatives.
+            _tokens.End(new ScoredToken(token.Id, token.Text), token.Logprob, token.Problem, least: Math.Min(2, call.TopLogprobs));
         }
+
+        readonly int IdAt(int position) => position >= 0 && position < call.Read.Length ? call.Read[position] : -1;
 
         static Entry ReadEntry(ref Utf8JsonReader reader)
         {

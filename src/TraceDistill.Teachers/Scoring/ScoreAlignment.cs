@@ -110,11 +110,23 @@ static class ScoreAlignment
         }
 
         var bytes = tokenizer.GetBytes(id);
+        var ours = Encoding.UTF8.GetString(bytes);
         return ScoredTokens.BytesOf(text) is { } named
-            ? named.AsSpan().SequenceEqual(bytes) || Trimmed(text) == Trimmed(Encoding.UTF8.GetString(bytes))
+            ? named.AsSpan().SequenceEqual(bytes) || text == tokenizer.NameOf(id) || IsSame(Spaced(text), ours)
             // Bytes that are no character of their own come as U+FFFD.
-            : Encoding.UTF8.GetString(bytes).Contains('\uFFFD');
+            : ours.Contains('\uFFFD');
     }
+
+    /// <summary>
+    /// Returns whether two texts are one but for a space before it, which some servers leave out. Of a token that is space and nothing else
+    /// all of it tells it from others.
+    /// </summary>
+    static bool IsSame(string theirs, string ours) =>
+        theirs == ours
+        || (string.IsNullOrWhiteSpace(ours) ? ours == " " && theirs.Length == 0 : theirs == $" {ours}" || $" {theirs}" == ours);
+
+    /// <summary>A token's text with spaces where its name has the marks that stand for them.</summary>
+    static string Spaced(string name) => name.Replace('▁', ' ').Replace('Ġ', ' ');
 
     /// <summary>
     /// Ids that are the same may stand for other texts: then the tokenizer that made them is not the teacher's. Servers spell tokens with
@@ -133,7 +145,7 @@ static class ScoreAlignment
             var (theirs, ours) = (Trimmed(token.Text!), SpellingOf(token.Id, tokenizer));
             if (theirs.Length > 0 && ours is { Length: > 0 } && theirs.All(char.IsAsciiLetterOrDigit) && theirs != ours)
             {
-                throw new ScoreMisalignedException($"spells token {token.Id} \"{theirs}\", and {tokenizer.File} \"{ours}\": {Advice}");
+                throw new ScoreMisalignedException($"spells token {token.Id} otherwise than {tokenizer.File} does: {Advice}");
             }
         }
 
@@ -141,8 +153,8 @@ static class ScoreAlignment
             reply.Text is { } text
             && !reply.AreNamedByText
             && Letters(text) is var echoed
-            && !echoed.StartsWith(Letters(tokenizer.Decode(request.Tokens)), StringComparison.Ordinal)
-            && !echoed.StartsWith(Letters(tokenizer.Decode(request.Tokens, skipSpecialTokens: true)), StringComparison.Ordinal)
+            && !echoed.StartsWith(Letters(Whole(tokenizer.Decode(request.Tokens))), StringComparison.Ordinal)
+            && !echoed.StartsWith(Letters(Whole(tokenizer.Decode(request.Tokens, skipSpecialTokens: true))), StringComparison.Ordinal)
         )
         {
             throw new ScoreMisalignedException($"echoes another text than {tokenizer.File} spells with the same ids: {Advice}");
@@ -159,16 +171,27 @@ static class ScoreAlignment
             : null;
 
     /// <summary>The text of a token without the space before it, however that is written.</summary>
-    static string Trimmed(string text) => text.Replace('▁', ' ').Replace('Ġ', ' ').Trim();
+    static string Trimmed(string text) => Spaced(text).Trim();
+
+    /// <summary>
+    /// A text that was cut off may end within a character, of which the server shows U+FFFD, nothing, or with the token that it generates
+    /// behind it all.
+    /// </summary>
+    static string Whole(string text) => text.TrimEnd('\uFFFD');
 
     static string Letters(string text) => string.Concat(text.Where(letter => !char.IsWhiteSpace(letter)));
 
+    /// <summary>A token by its id, and one that stands for no text, such as a beginning of sequence, by its name too: text is not quoted.</summary>
     static string Name(ScoredToken token, Tokenizer? tokenizer)
     {
-        const int Longest = 24;
-        var text = token.Text ?? (token.Id >= 0 && token.Id < tokenizer?.VocabularySize ? tokenizer.NameOf(token.Id) : null);
-        string?[] parts = [token.Id >= 0 ? $"{token.Id}" : null, text is null ? null : $"\"{PlainLine.Cut(text, Longest)}\""];
-        return parts.OfType<string>().ToList() is { Count: > 0 } told ? string.Join(' ', told) : "not named";
+        var id =
+            token.Id >= 0 ? token.Id
+            : token.Text is { } text && tokenizer is not null && tokenizer.TryGetId(text, out var named) ? named
+            : -1;
+        return id >= 0 && id < tokenizer?.VocabularySize && tokenizer.IsSpecial(id) ? $"{id} \"{tokenizer.NameOf(id)}\""
+            : token.Id >= 0 ? $"{id}"
+            : token.Text is null ? "not named"
+            : "another one";
     }
 }
 

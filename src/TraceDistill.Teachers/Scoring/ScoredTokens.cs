@@ -19,7 +19,10 @@ sealed class ScoredTokens(int k)
 
     const string NoLogprob = "returned no logprob for a token";
 
+    const string NoAlternatives = "returned no alternatives for a token";
+
     readonly List<string?> _problems = [];
+    int _told;
 
     /// <summary>A row for each token; that of a token without a logprob, as the first one's, has no meaning.</summary>
     public LogprobColumns Columns { get; } = new(k);
@@ -41,18 +44,23 @@ sealed class ScoredTokens(int k)
     public int CompletionTokens { get; set; }
 
     /// <summary>Adds an alternative of the current token by its id.</summary>
-    public void AddAlternative(int id, float logprob) => Columns.AddAlternative(id, logprob);
+    public void AddAlternative(int id, float logprob)
+    {
+        _told++;
+        Columns.AddAlternative(id, logprob);
+    }
 
     /// <summary>Adds an alternative of the current token by its name in a list of <c>/v1/completions</c>.</summary>
     public void AddAlternative(string name, float logprob)
     {
         if (IdOf(name) is { } id)
         {
-            Columns.AddAlternative(id, logprob);
+            AddAlternative(id, logprob);
             return;
         }
 
         AreNamedByText = true;
+        _told++;
 
         // One that cannot be told from others joins the tail.
         if (BytesOf(name) is { } bytes)
@@ -64,8 +72,11 @@ sealed class ScoredTokens(int k)
     /// <summary>Ends the current token.</summary>
     /// <param name="logprob">Null where it has none, as the first one.</param>
     /// <param name="problem">What is wrong with its row; null where nothing is.</param>
-    public void End(ScoredToken token, float? logprob, string? problem = null)
+    /// <param name="least">Alternatives without which its row is none.</param>
+    public void End(ScoredToken token, float? logprob, string? problem = null, int least = 1)
     {
+        problem ??= logprob is not null && _told < least ? NoAlternatives : null;
+        _told = 0;
         Tokens.Add(token);
         Columns.EndRow(Math.Max(0, token.Id), logprob ?? LogprobColumns.Floor);
         _problems.Add(problem ?? (logprob is null ? NoLogprob : null));
@@ -76,7 +87,7 @@ sealed class ScoredTokens(int k)
     {
         Tokens[index] = token;
         Columns.Rename(index, Math.Max(0, token.Id), logprob ?? LogprobColumns.Floor);
-        _problems[index] = problem ?? (logprob is null ? NoLogprob : null);
+        _problems[index] = problem ?? (logprob is null ? NoLogprob : _problems[index] == NoAlternatives ? NoAlternatives : null);
     }
 
     /// <summary>The fault of rows of these tokens; null where there is none.</summary>

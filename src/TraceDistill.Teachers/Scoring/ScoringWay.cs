@@ -41,6 +41,7 @@ sealed record ScoringWay(IScoringForm Form)
 /// <param name="Model">The model's name as the endpoint knows it.</param>
 /// <param name="Dialect">The server's.</param>
 /// <param name="Ids">The tokens.</param>
+/// <param name="Read">The tokens that it then reads: the same, or with the one that it puts before them.</param>
 /// <param name="Text">The same as text, to be sent in their place; null where ids are sent.</param>
 /// <param name="First">Index in <paramref name="Ids"/> of the first token whose logprobs are wanted.</param>
 /// <param name="TopLogprobs">Alternatives for each token.</param>
@@ -50,6 +51,7 @@ sealed record ScoringCall(
     string Model,
     Dialect Dialect,
     int[] Ids,
+    int[] Read,
     string? Text,
     int First,
     int TopLogprobs,

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
@@ -150,7 +151,7 @@ public sealed class ScoringTests
         );
 
         Assert.Contains("text a: teacher at http://127.0.0.1", refusal.Message, StringComparison.Ordinal);
-        Assert.Contains($"came back as {(int)'x'} \"x\", and {Sentence[12]} ", refusal.Message, StringComparison.Ordinal);
+        Assert.EndsWith($"token {(form == "sglang" ? 3 : 12)} came back as {(int)'x'}, and {Sentence[12]} was sent", refusal.Message);
         server.Reads = ids => ids;
         AssertScores(Sentence, 10, await teacher.ScoreAsync(Request(Sentence, first: 10), TestTeacher.Token));
     }
@@ -321,6 +322,128 @@ public sealed class ScoringTests
         );
 
         Assert.Contains("does not know sampled_logprobs", refusal.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A limit is of the number, not of the way in which it is asked for.</summary>
+    [Theory]
+    [InlineData("vllm")]
+    [InlineData("compatible")]
+    public async Task ProbeAsync_ServerThatGrantsFewerAlternatives_SaysHowMany(string form)
+    {
+        await using var server = await ScoringServer.StartAsync(form);
+        server.MostAlternatives = 3;
+        using var teacher = Teacher(server);
+
+        var refusal = await Assert.ThrowsAsync<TeacherUnavailableException>(() =>
+            teacher.ProbeAsync(Request(Sentence, first: 10) with { TopLogprobs = 7 }, ScoringServer.Vocabulary, TestTeacher.Token)
+        );
+
+        Assert.Contains("returns at most 3 alternatives per token of a text that it scores, not 7", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("--top-logprobs 3", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ScoreAsync_ServerThatKnowsNoTemperature_IsAskedWithout()
+    {
+        await using var server = await ScoringServer.StartAsync("compatible");
+        using var teacher = await ProbedAsync(server);
+        server.First.Enqueue(Replies.Error(400, "Unsupported parameter: 'temperature' is not supported with this model."));
+
+        AssertScores(Sentence, 10, await teacher.ScoreAsync(Request(Sentence, first: 10), TestTeacher.Token));
+
+        Assert.DoesNotContain("temperature", server.Requests.Last(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("vllm")]
+    [InlineData("sglang")]
+    [InlineData("tracedistill")]
+    public async Task ScoreAsync_TokenWithoutAlternatives_IsNoRow(string form)
+    {
+        await using var server = await ScoringServer.StartAsync(form);
+        using var teacher = await ProbedAsync(server);
+        server.Spoils = answer =>
+        {
+            switch (form)
+            {
+                case "vllm":
+                    var map = answer["choices"]![0]!["prompt_logprobs"]![20]!.AsObject();
+                    map.Skip(1).Select(entry => entry.Key).ToList().ForEach(key => map.Remove(key));
+                    break;
+                case "sglang":
+                    answer["meta_info"]!["input_top_logprobs"]![9] = null;
+                    break;
+                default:
+                    answer["choices"]![0]!["logprobs"]!["top_logprobs"]![20] = null;
+                    break;
+            }
+        };
+
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            teacher.ScoreAsync(Request(Sentence, first: 10), TestTeacher.Token)
+        );
+
+        Assert.Contains("returned no alternatives for a token", refusal.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A line break in the place of a space is another text, though both are nothing to see.</summary>
+    [Fact]
+    public async Task ScoreAsync_OtherWhitespaceThanWasSent_IsAnotherText()
+    {
+        await using var server = await ScoringServer.StartAsync("compatible");
+        server.NamesText = true;
+        using var teacher = await ProbedAsync(server);
+        var space = Array.IndexOf(Sentence, ' ', 12);
+        server.Reads = ids => [.. ids[..space], '\n', .. ids[(space + 1)..]];
+
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            teacher.ScoreAsync(Request(Sentence, first: 10), TestTeacher.Token)
+        );
+
+        Assert.EndsWith($"token {space} came back as another one, and {(int)' '} was sent", refusal.Message);
+    }
+
+    /// <summary>Some writer of JSON sorts names that are numbers, so that the prompt's own token is wherever its number puts it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ScoreAsync_MapsThatWereSortedOnTheWay_AreReadByWhatTheServerRead(bool addsFirst)
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        server.Reads = ids => addsFirst ? [ScoringServer.Begin, .. ids] : ids;
+        server.Spoils = answer =>
+        {
+            var list = answer["choices"]![0]!["prompt_logprobs"]!.AsArray();
+            for (var i = 1; i < list.Count; i++)
+            {
+                var entries = list[i]!.AsObject().ToDictionary(entry => entry.Key, entry => entry.Value!.DeepClone());
+                list[i] = new JsonObject(
+                    entries
+                        .OrderBy(entry => int.Parse(entry.Key, CultureInfo.InvariantCulture))
+                        .Select(entry => KeyValuePair.Create(entry.Key, (JsonNode?)entry.Value))
+                );
+            }
+        };
+        int[] text = addsFirst ? [ScoringServer.Begin, .. Sentence] : Sentence;
+        using var teacher = Teacher(server);
+        await teacher.ProbeAsync(Request(text, first: 10), ScoringServer.Vocabulary, TestTeacher.Token);
+
+        AssertScores(text, 10, await teacher.ScoreAsync(Request(text, first: 10), TestTeacher.Token));
+    }
+
+    /// <summary>A text that was cut off within a character: what the server echoes there is no text of its own.</summary>
+    [Theory]
+    [InlineData("�")]
+    [InlineData("")]
+    [InlineData("é")]
+    public async Task ScoreAsync_TextThatEndsWithinACharacter_IsTheOneThatWasSent(string end)
+    {
+        await using var server = await ScoringServer.StartAsync("tracedistill");
+        using var teacher = await ProbedAsync(server);
+        int[] text = [.. Sentence, 0xC3];
+        server.Spoils = answer => answer["choices"]![0]!["text"] = ScoringServer.Vocabulary.Decode(Sentence) + end;
+
+        AssertScores(text, 10, await teacher.ScoreAsync(Request(text, first: 10), TestTeacher.Token));
     }
 
     /// <summary>JSON has no −∞: servers write −9999, or words of Python's.</summary>

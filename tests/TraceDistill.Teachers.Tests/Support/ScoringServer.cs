@@ -49,6 +49,9 @@ sealed class ScoringServer : IAsyncDisposable
     /// <summary>True where it refuses lists of ids.</summary>
     public bool TakesTextAlone { get; set; }
 
+    /// <summary>Most alternatives that it grants.</summary>
+    public int MostAlternatives { get; set; } = 1_000;
+
     /// <summary>Most tokens of a prompt.</summary>
     public int Context { get; set; } = 1_000;
 
@@ -135,6 +138,10 @@ sealed class ScoringServer : IAsyncDisposable
         _form == "vllm" && request["prompt_logprobs"] is null ? "echo is not supported"
         : _form == "vllm" && request["max_tokens"]!.GetValue<int>() < 1 ? "max_tokens must be at least 1, got 0."
         : _form != "vllm" && request["prompt_logprobs"] is not null ? "unknown field prompt_logprobs"
+        : (request["prompt_logprobs"] ?? request["logprobs"])?.GetValueKind() == JsonValueKind.Number
+        && (request["prompt_logprobs"] ?? request["logprobs"])!.GetValue<int>() is var k
+        && k > MostAlternatives
+            ? $"Requested prompt logprobs of {k}, which is greater than max allowed: {MostAlternatives}"
         : TakesTextAlone && request["prompt"] is JsonArray ? "prompt must be a string"
         : null;
 

@@ -693,6 +693,31 @@ public sealed class ScoreStageTests : IDisposable
         Assert.Equal((await ReadAsync("served"))[2].Logprobs!.Logprobs, (await ReadAsync("scored"))[2].Logprobs!.Logprobs);
     }
 
+    /// <summary>A server may give fewer alternatives than it is asked for without a word: the data set says how many it has.</summary>
+    [Fact]
+    public async Task RunAsync_ServerThatReturnsFewerAlternatives_RecordsThem()
+    {
+        await using var server = await ScoringServer.StartAsync("tracedistill");
+        server.Spoils = answer =>
+        {
+            foreach (var row in answer["choices"]![0]!["logprobs"]!["top_logprobs"]!.AsArray().OfType<JsonObject>())
+            {
+                row.Skip(2).Select(entry => entry.Key).ToList().ForEach(key => row.Remove(key));
+            }
+        };
+        await WriteAsync(
+            "source",
+            [
+                [3],
+            ]
+        );
+
+        var summary = await RunAsync(server, "scored", options => options with { TopLogprobs = 3 });
+
+        Assert.Equal((3L, 2), (summary.Scored, summary.TopK));
+        Assert.Equal(2, ShardManifest.Load(_folder.File("scored"))!.Dataset.TopK);
+    }
+
     /// <summary>Short texts behind a template that writes a long prompt need room for all of it.</summary>
     [Fact]
     public async Task RunAsync_TemplateLongerThanTheTexts_CountsForTheRoomThatATeacherHereNeeds()
