@@ -5,6 +5,7 @@ using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Pool;
+using TraceDistill.Teachers.Scoring;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Texts;
 using TraceDistill.Text.Chat;
@@ -85,12 +86,12 @@ public static class ScoreStage
             using var account = teacher.Load is null
                 ? new TeacherAccount(options, PooledEndpoints.Of(options, [], isStreamed: false), folder, time, observer, asking.Token)
                 : null;
-            var encoder = new TextEncoder(teacher.Tokenizer, teacher.TemplateHash, teacher.Write, source.Dataset);
-            var local = teacher.Load?.Invoke(await LongestAsync(store, encoder, cancellationToken));
+            var local = teacher.Load?.Invoke(await LongestAsync(store, EncoderOf(teacher, source, capabilities: null), cancellationToken));
             using var loaded = local as IDisposable;
             var (scorer, capabilities) = local is not null
                 ? (local, null)
                 : await ProbeAsync(account!.Teacher, options, teacher, observer, cancellationToken);
+            var encoder = EncoderOf(teacher, source, capabilities);
             var dataset = Describe(options, source, teacher, capabilities);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
@@ -167,6 +168,13 @@ public static class ScoreStage
 
         store.AskAgain(changed, TextScorer.Changed, difference);
     }
+
+    static TextEncoder EncoderOf(ScoringTeacher teacher, ITextSource source, TeacherCapabilities? capabilities) =>
+        new(teacher.Tokenizer, teacher.TemplateHash, teacher.Write, source.Dataset)
+        {
+            IsSentAsText = ScoringWay.IsOfText(capabilities?.PromptScoring),
+            LeavesOutFirst = capabilities?.AddsFirstToken ?? false,
+        };
 
     /// <summary>Tokens of the longest text, for which a model here needs room; a few thousand where none is longer.</summary>
     static async Task<int> LongestAsync(TraceStore<TextPlan> store, TextEncoder encoder, CancellationToken cancellationToken)

@@ -16,8 +16,13 @@ sealed record ScoringWay(IScoringForm Form)
     /// <summary>True where the text goes without its beginning-of-sequence token, because the server puts one before all it gets.</summary>
     public bool LeavesOutFirst { get; init; }
 
+    const string OfText = " of text";
+
     /// <summary>Its name in capabilities.</summary>
-    public string Name => SendsText ? $"{Form.Name} of text" : Form.Name;
+    public string Name => SendsText ? $"{Form.Name}{OfText}" : Form.Name;
+
+    /// <summary>Returns whether a way of this name is sent text.</summary>
+    public static bool IsOfText(string? name) => name?.EndsWith(OfText, StringComparison.Ordinal) == true;
 
     /// <summary>The ways that are worth trying with a kind of server, the likeliest first.</summary>
     public static IReadOnlyList<ScoringWay> Of(Dialect dialect) =>

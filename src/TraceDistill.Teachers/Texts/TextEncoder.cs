@@ -19,6 +19,12 @@ namespace TraceDistill.Teachers.Texts;
 /// <param name="source">Facts of the traces; null where they have none, as worked solutions.</param>
 sealed class TextEncoder(Tokenizer tokenizer, string templateHash, TeacherTextWriter write, DatasetDescription? source)
 {
+    /// <summary>True where the teacher's server is sent text, which it has to read in the tokens that are scored.</summary>
+    public bool IsSentAsText { get; init; }
+
+    /// <summary>True where that text goes without its first token, which the server puts before it.</summary>
+    public bool LeavesOutFirst { get; init; }
+
     /// <exception cref="UnscorableTextException">There is no text, or the teacher's tokenizer writes another one.</exception>
     public ScoringRequest Encode(Trace trace, int topLogprobs)
     {
@@ -41,6 +47,15 @@ sealed class TextEncoder(Tokenizer tokenizer, string templateHash, TeacherTextWr
         try
         {
             var (all, first) = Tokens(trace, ids);
+            var sent = LeavesOutFirst ? all[1..] : all;
+            if (IsSentAsText && !tokenizer.Encode(tokenizer.Decode(sent)).AsSpan().SequenceEqual(sent))
+            {
+                throw new UnscorableTextException(
+                    "in other tokens than the teacher's server reads their text in",
+                    $"trace {trace.Id}: its tokens are not those of its text, which is all that the server takes"
+                );
+            }
+
             return new ScoringRequest(trace.Id, all, first, topLogprobs);
         }
         catch (InvalidInputException e) when (e is not UnscorableTextException)

@@ -107,6 +107,21 @@ public sealed class TextEncoderTests
         }
     }
 
+    /// <summary>A server that is sent text reads it in tokens of its own; those that were drawn may be others.</summary>
+    [Fact]
+    public void Encode_DrawnTokensThatATextDoesNotHave_AreRefusedWhereTextIsSent()
+    {
+        var trace = Trace("length") with { PromptTokenIds = ['u'], Logprobs = Drawn(['h', 0xC3]) };
+
+        Assert.Equal(['u', 'h', 0xC3], Encoder(Source("template")).Encode(trace, 5).Tokens);
+        var encoder = new TextEncoder(Vocabulary, "template", Write, Source("template")) { IsSentAsText = true };
+
+        var refusal = Assert.Throws<UnscorableTextException>(() => encoder.Encode(trace, 5));
+
+        Assert.Equal("in other tokens than the teacher's server reads their text in", refusal.Reason);
+        Assert.Equal(['u', '?', 'h', 'i'], encoder.Encode(Trace("length"), 5).Tokens);
+    }
+
     static TextEncoder Encoder(DatasetDescription? source) => new(Vocabulary, "template", Write, source);
 
     static DatasetDescription Source(string template) =>
