@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using TraceDistill.Data.Options;
 using TraceDistill.Teachers.Dialects;
+using TraceDistill.Teachers.Options;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -33,7 +34,12 @@ sealed record DoctorOptions : IValidatableObject
 
     /// <value>20.</value>
     [Description("Alternatives for each token: the soft targets; 0 asks for text alone")]
-    public int TopLogprobs { get; init; } = 20;
+    public int TopLogprobs { get; init; } = GenerateOptions.DefaultTopLogprobs;
+
+    /// <value>None: the likeliest alternatives.</value>
+    [Range(1, 256, ErrorMessage = "must be from 1 to 256")]
+    [Description("Soft targets drawn at random from the model's whole distribution for each token, in place of top_logprobs")]
+    public int? SampledLogprobs { get; init; }
 
     /// <value>1.0. With another one it is found out whether logprobs follow it.</value>
     [Range(0.0, 100.0, ErrorMessage = "must be from 0 to 100")]
@@ -49,6 +55,16 @@ sealed record DoctorOptions : IValidatableObject
     [Description("More fields of each request, such as chat_template_kwargs: { enable_thinking: false }")]
     public IReadOnlyDictionary<string, JsonElement>? ExtraBody { get; init; }
 
-    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) =>
-        Teachers.Dialects.ExtraBody.Validate(ExtraBody, nameof(ExtraBody));
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (SampledLogprobs is not null && TopLogprobs != GenerateOptions.DefaultTopLogprobs)
+        {
+            yield return new ValidationResult(GenerateOptions.EitherAlternatives, [nameof(TopLogprobs)]);
+        }
+
+        foreach (var refusal in Teachers.Dialects.ExtraBody.Validate(ExtraBody, nameof(ExtraBody)))
+        {
+            yield return refusal;
+        }
+    }
 }

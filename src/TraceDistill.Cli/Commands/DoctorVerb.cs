@@ -57,7 +57,8 @@ sealed class DoctorVerb : Verb<DoctorOptions>
     static SamplingSettings SamplingOf(DoctorOptions options) =>
         new()
         {
-            TopLogprobs = options.TopLogprobs,
+            TopLogprobs = options.SampledLogprobs ?? options.TopLogprobs,
+            DrawsAlternatives = options.SampledLogprobs is not null,
             Temperature = options.Temperature,
             TopP = options.TopP,
             ExtraBody = ExtraBody.Canonical(options.ExtraBody),

@@ -171,9 +171,11 @@ public sealed record GenerateOptions : TeacherOptions, IValidatableObject
     [Description("Import the results of batches (output and error files) instead of calling the endpoint")]
     public IReadOnlyList<string> BatchIn { get; init; } = [];
 
-    internal const int DefaultTopLogprobs = 20;
+    /// <summary>Of <see cref="TopLogprobs"/>: 20.</summary>
+    public const int DefaultTopLogprobs = 20;
 
-    internal const string EitherAlternatives = "the likeliest alternatives or drawn ones (sampled_logprobs), not both; leave one of them out";
+    /// <summary>What is wrong where both kinds of alternatives are asked for.</summary>
+    public const string EitherAlternatives = "the likeliest alternatives or drawn ones (sampled_logprobs), not both; leave one of them out";
 
     /// <summary>Alternatives for each token, drawn or the likeliest.</summary>
     internal int Alternatives => SampledLogprobs ?? TopLogprobs;

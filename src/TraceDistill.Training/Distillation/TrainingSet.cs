@@ -226,7 +226,7 @@ sealed class TrainingSet : IDisposable
         if (wrong.Count > 0)
         {
             throw new InvalidInputException(
-                $"{path}: its soft targets are {draws} draws of each token (sampled_logprobs), which train without bias by kl_forward "
+                $"{path}: its soft targets are {draws} draws of each token (sampled_logprobs), which teach and judge without bias by kl_forward "
                     + $"alone, as they are: {string.Join(", ", wrong)}"
             );
         }
@@ -254,6 +254,7 @@ sealed class TrainingSet : IDisposable
         using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
         var stored = await StoredTeachers.OpenAsync(options, tokenizer, chat, cancellationToken);
         var shards = await OpenAsync(path, options, tokenizer, chat, stored, cancellationToken);
+        EnsureUnbiased(path, shards.Dataset, options);
         await survey.HoldOutAsync(shards, cancellationToken);
         if (TakesOwn(options))
         {

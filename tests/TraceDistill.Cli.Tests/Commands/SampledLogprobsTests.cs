@@ -99,6 +99,29 @@ public sealed class SampledLogprobsTests : IDisposable
         Assert.Contains(expected, _cli.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Train_JudgedByDrawsWithWhatUndoesThem_IsRefusedInALine()
+    {
+        await GenerateAsync();
+        await RunAsync(
+            "score",
+            "--traces",
+            _cli.File("traces"),
+            "--teacher",
+            Teacher,
+            "--top-logprobs",
+            "8",
+            "--out",
+            _cli.File("likeliest")
+        );
+        string[] training = [.. Training().Select(word => word == _cli.File("traces") ? _cli.File("likeliest") : word)];
+
+        Assert.Equal(2, await _cli.RunAsync([.. training, "--eval-traces", _cli.File("traces"), "--kd-top-k", "3"]));
+
+        Assert.Contains($"soft targets are {Draws} draws of each token", _cli.Error, StringComparison.Ordinal);
+        Assert.Contains("leave out kd_top_k", _cli.Error, StringComparison.Ordinal);
+    }
+
     static CancellationToken Token => TestContext.Current.CancellationToken;
 
     static void AssertCounts(Trace trace)

@@ -58,6 +58,27 @@ public sealed partial class ServeVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Doctor_EndpointThatDraws_IsWellForDraws()
+    {
+        await using var server = await ModelServer.StartAsync(
+            new ServeOptions
+            {
+                Model = _model.Path,
+                Name = "tiny",
+                Port = 0,
+            },
+            cancellationToken: TestContext.Current.CancellationToken
+        );
+        string[] doctor = ["doctor", "--endpoint", server.Endpoint.ToString(), "--model", "tiny", "--sampled-logprobs", "12", "--json"];
+
+        Assert.Equal(0, await _cli.RunAsync(doctor));
+        Assert.Equal("ok", (string)_cli.Json["checks"]!.AsArray()[^1]!["state"]!);
+        Assert.Equal(12, (int)_cli.Json["endpoint"]!["top_logprobs"]!);
+        Assert.Equal(2, await _cli.RunAsync([.. doctor, "--top-logprobs", "5"]));
+        Assert.Contains("not both", _cli.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Doctor_EndpointThatDoesNotAnswer_FailsThatLine()
     {
         Assert.Equal(3, await _cli.RunAsync("doctor", "--endpoint", "http://127.0.0.1:9", "--model", "m", "--json"));
