@@ -43,10 +43,9 @@ public sealed class LocalScorer(GenerationEngine engine) : ITokenScorer, IDispos
     public static long MostCacheBytes(string modelDirectory)
     {
         var model = ModelConfiguration.Load(modelDirectory);
-        var longest =
-            model.Recurrence is null
-                ? 2L * model.NumHiddenLayers * model.NumKeyValueHeads * model.HeadDim * sizeof(float) * model.MaxPositionEmbeddings
-                : 0;
+        var longest = model.Recurrence is null
+            ? 2L * model.NumHiddenLayers * model.NumKeyValueHeads * model.HeadDim * sizeof(float) * model.MaxPositionEmbeddings
+            : 0;
         return Math.Max(EngineOptions.DefaultCacheBytes, longest);
     }
 

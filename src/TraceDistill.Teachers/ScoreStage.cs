@@ -68,7 +68,8 @@ public static class ScoreStage
                 Discard = options.Discard,
                 Layout = options.Layout,
                 ReasksNoted = reason =>
-                    reason is TextScorer.Failed or TextScorer.Changed || (options.ReaskTooLong && reason == UnscorableTextException.TooLong),
+                    reason is TextScorer.Failed or TextScorer.Changed
+                    || (options.ReaskTooLong && reason == UnscorableTextException.TooLong),
             },
             cancellationToken
         );

@@ -8,8 +8,8 @@ namespace TraceDistill.Benchmarks;
 
 /// <summary>
 /// Tokens per second of scoring text in this process, output projection and top-k included, beside the same engine's prefill of the same
-/// texts, of each of which it works out the logits of the last token alone. Both in turns; processor time is counted, so that other programs
-/// do not; the best of the rounds is printed.
+/// texts, of each of which it works out the logits of the last token alone. Both in turns; processor time is counted, so that other
+/// programs do not; the best of the rounds is printed.
 /// </summary>
 static class ScoringBenchmark
 {

@@ -48,6 +48,16 @@ sealed class GenerateVerb : Verb<GenerateOptions>
     )
     {
         if (
+            ahead.IsThere(options.Serve)
+            && ahead.IsThere(options.Tokenizer)
+            && ServedTeacher.TokenizerProblem(options.Serve, options.Tokenizer) is { } other
+        )
+        {
+            yield return new Foreseen(IsCertain: true, other);
+            yield break;
+        }
+
+        if (
             (options.Serve ?? options.Tokenizer) is not { } teacher
             || !ahead.IsThere(teacher)
             || !ahead.IsThere(options.Problems)

@@ -42,8 +42,7 @@ sealed class ScoreVerb : Verb<ScoreOptions>
     /// <summary>On the processor a text's scores depend neither on what is scored beside it nor on the number of cores.</summary>
     public override bool RunsBesideOthers(ScoreOptions options) => options.Teacher is not null;
 
-    public override long EstimateMemory(ScoreOptions options) =>
-        ProcessMemory + options.BytesInFlight + ModelMemory(options);
+    public override long EstimateMemory(ScoreOptions options) => ProcessMemory + options.BytesInFlight + ModelMemory(options);
 
     static long ModelMemory(ScoreOptions options)
     {
@@ -69,6 +68,16 @@ sealed class ScoreVerb : Verb<ScoreOptions>
         if (model is not null && ahead.IsThere(model) && !File.Exists(Path.Combine(model, ModelConfiguration.FileName)))
         {
             yield return new Foreseen(IsCertain: true, $"{model} is no model directory: it has no {ModelConfiguration.FileName}");
+            yield break;
+        }
+
+        if (
+            ahead.IsThere(model)
+            && ahead.IsThere(options.Tokenizer)
+            && ServedTeacher.TokenizerProblem(model, options.Tokenizer) is { } other
+        )
+        {
+            yield return new Foreseen(IsCertain: true, other);
             yield break;
         }
 

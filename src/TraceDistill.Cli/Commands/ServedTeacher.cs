@@ -28,14 +28,19 @@ static class ServedTeacher
     /// <summary>Whoever names a tokenizer beside a model on this machine has the model's ids read as its own.</summary>
     /// <param name="model">The model directory; null for none.</param>
     /// <param name="tokenizer">The folder that is named; null for none.</param>
+    /// <returns>What is wrong where it holds another tokenizer than the model's; else null.</returns>
+    public static string? TokenizerProblem(string? model, string? tokenizer) =>
+        model is not null && tokenizer is not null && Tokenizer.Load(model).Hash != Tokenizer.Load(tokenizer).Hash
+            ? $"tokenizer: {tokenizer} does not hold the tokenizer of {model}, whose ids it would give other texts; leave it out"
+            : null;
+
+    /// <inheritdoc cref="TokenizerProblem"/>
     /// <exception cref="InvalidInputException">It holds another tokenizer than the model's.</exception>
     public static void EnsureTokenizer(string? model, string? tokenizer)
     {
-        if (model is not null && tokenizer is not null && Tokenizer.Load(model).Hash != Tokenizer.Load(tokenizer).Hash)
+        if (TokenizerProblem(model, tokenizer) is { } problem)
         {
-            throw new InvalidInputException(
-                $"tokenizer: {tokenizer} does not hold the tokenizer of {model}, whose ids it would give other texts; leave it out"
-            );
+            throw new InvalidInputException(problem);
         }
     }
 

@@ -184,7 +184,8 @@ sealed class TraceJournal : IAsyncDisposable
     /// <param name="trace">The trace.</param>
     /// <param name="replace">True to replace a trace with its id; otherwise such a trace stays and nothing changes.</param>
     /// <param name="note">
-    /// Why it lacks something, for <see cref="Notes"/>; null where it lacks nothing, and then one that replaces another takes its note away.
+    /// Why it lacks something, for <see cref="Notes"/>; null where it lacks nothing, and then one that replaces another takes its note
+    /// away.
     /// </param>
     /// <exception cref="InvalidInputException">The disk is full or no longer writable.</exception>
     /// <exception cref="ExternalFailureException">The disk fails, or the folder is gone.</exception>

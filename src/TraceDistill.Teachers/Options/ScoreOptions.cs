@@ -41,7 +41,9 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
     public int? SampledLogprobs { get; init; }
 
     /// <value>0.</value>
-    [Description("Base seed of sampled_logprobs, of no effect without; per-trace seeds are derived from it, the problem and the sample's index")]
+    [Description(
+        "Base seed of sampled_logprobs, of no effect without; per-trace seeds are derived from it, the problem and the sample's index"
+    )]
     public long Seed { get; init; }
 
     /// <summary>

@@ -89,7 +89,8 @@ sealed class ScoringProbe(TeacherClient client, ProbeTraffic traffic, TimeProvid
         var limit = await LogprobLimit.BelowAsync(request.TopLogprobs, refusal.ServerMessage, GrantsAsync);
         throw new TeacherUnavailableException(
             $"{client.Endpoint} returns at most {limit} alternatives per token of a text that it scores, not {request.TopLogprobs}; "
-                + $"ask for them with --top-logprobs {limit}, or raise the server's limit (vLLM: --max-logprobs)",
+                + $"ask for them with --top-logprobs {limit}, or raise the server's limit (vLLM: --max-logprobs; "
+                + "tracedistill serve: --max-top-logprobs)",
             refusal
         );
 

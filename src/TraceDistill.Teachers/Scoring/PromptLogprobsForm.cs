@@ -41,8 +41,8 @@ sealed class PromptLogprobsForm : IScoringForm
         readonly ScoredTokens _tokens = new(call.TopLogprobs);
 
         /// <summary>
-        /// Of each position, the entries of the token that it is to read there and of the one before that, which it is where the server puts
-        /// one in front unasked; null where it has none.
+        /// Of each position, the entries of the token that it is to read there and of the one before that, which it is where the server
+        /// puts one in front unasked; null where it has none.
         /// </summary>
         readonly List<(Entry? Own, Entry? Before)> _own = [];
         bool _isFound;

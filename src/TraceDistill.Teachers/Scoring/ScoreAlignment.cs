@@ -181,7 +181,9 @@ static class ScoreAlignment
 
     static string Letters(string text) => string.Concat(text.Where(letter => !char.IsWhiteSpace(letter)));
 
-    /// <summary>A token by its id, and one that stands for no text, such as a beginning of sequence, by its name too: text is not quoted.</summary>
+    /// <summary>
+    /// A token by its id, and one that stands for no text, such as a beginning of sequence, by its name too: text is not quoted.
+    /// </summary>
     static string Name(ScoredToken token, Tokenizer? tokenizer)
     {
         var id =

@@ -87,7 +87,12 @@ sealed class ScoredTokens(int k)
     {
         Tokens[index] = token;
         Columns.Rename(index, Math.Max(0, token.Id), logprob ?? LogprobColumns.Floor);
-        _problems[index] = problem ?? (logprob is null ? NoLogprob : _problems[index] == NoAlternatives ? NoAlternatives : null);
+        _problems[index] = problem
+            ?? (
+                logprob is null ? NoLogprob
+                : _problems[index] == NoAlternatives ? NoAlternatives
+                : null
+            );
     }
 
     /// <summary>The fault of rows of these tokens; null where there is none.</summary>

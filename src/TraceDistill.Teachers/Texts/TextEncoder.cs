@@ -92,9 +92,7 @@ sealed class TextEncoder(Tokenizer tokenizer, string templateHash, TeacherTextWr
 
     /// <summary>Returns whether the writer's own tokens, its prompt's included, are what the teacher would have read.</summary>
     bool IsAsRead(Trace trace, int[]? ids) =>
-        ids is not null
-        && trace.PromptTokenIds.Length > 0
-        && (source?.ChatTemplateHash is null || source.ChatTemplateHash == templateHash);
+        ids is not null && trace.PromptTokenIds.Length > 0 && (source?.ChatTemplateHash is null || source.ChatTemplateHash == templateHash);
 
     /// <summary>Returns whether what stands before an answer is space or a think tag.</summary>
     static bool IsTag(string before) => before.Trim() is "" or Text.Chat.ReasoningSplitter.Open;

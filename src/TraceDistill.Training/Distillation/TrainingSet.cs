@@ -226,8 +226,8 @@ sealed class TrainingSet : IDisposable
         if (wrong.Count > 0)
         {
             throw new InvalidInputException(
-                $"{path}: its soft targets are {draws} draws of each token (sampled_logprobs), which teach and judge without bias by kl_forward "
-                    + $"alone, as they are: {string.Join(", ", wrong)}"
+                $"{path}: its soft targets are {draws} draws of each token (sampled_logprobs), which teach and judge without bias "
+                    + $"by kl_forward alone, as they are: {string.Join(", ", wrong)}"
             );
         }
 

@@ -218,6 +218,21 @@ public sealed class ScoreVerbTests : IDisposable
             )
         );
         Assert.Contains("does not hold the tokenizer of", _cli.Error, StringComparison.Ordinal);
+        Assert.Equal(
+            2,
+            await _cli.RunAsync(
+                "generate",
+                "--problems",
+                _cli.File("problems.jsonl"),
+                "--serve",
+                Teacher,
+                "--tokenizer",
+                _cli.File("other"),
+                "--out",
+                _cli.File("generated")
+            )
+        );
+        Assert.Contains("does not hold the tokenizer of", _cli.Error, StringComparison.Ordinal);
     }
 
     static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -338,7 +338,11 @@ public sealed class ScoringTests
             teacher.ProbeAsync(Request(Sentence, first: 10) with { TopLogprobs = 7 }, ScoringServer.Vocabulary, TestTeacher.Token)
         );
 
-        Assert.Contains("returns at most 3 alternatives per token of a text that it scores, not 7", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "returns at most 3 alternatives per token of a text that it scores, not 7",
+            refusal.Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains("--top-logprobs 3", refusal.Message, StringComparison.Ordinal);
     }
 

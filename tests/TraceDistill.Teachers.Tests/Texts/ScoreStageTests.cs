@@ -345,9 +345,7 @@ public sealed class ScoreStageTests : IDisposable
             };
         await RunAsync(server, "scored", options => Field(options, "short"));
 
-        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
-            RunAsync(server, "scored", options => Field(options, "long"))
-        );
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored", options => Field(options, "long")));
 
         Assert.Contains("holds 1 trace that is not in ", refusal.Message, StringComparison.Ordinal);
         await RunAsync(server, "scored", options => Field(options, "long") with { Discard = true });
@@ -520,15 +518,12 @@ public sealed class ScoreStageTests : IDisposable
             (i, trace) => i % 2 == 0 ? trace with { Generation = new string('x', 60) } : trace
         );
 
-        var summary = await RunAsync(
-            large,
-            "scored",
-            options =>
-                options with
-                {
-                    Endpoint = null,
-                    Endpoints = [new EndpointOptions { Endpoint = small.Url }, new EndpointOptions { Endpoint = large.Url }],
-                }
+        var summary = await RunAsync(large, "scored", options =>
+            options with
+            {
+                Endpoint = null,
+                Endpoints = [new EndpointOptions { Endpoint = small.Url }, new EndpointOptions { Endpoint = large.Url }],
+            }
         );
 
         Assert.Equal((12L, null), (summary.Scored, summary.Unscored));

@@ -97,7 +97,12 @@ public sealed class TextEncoderTests
     [Fact]
     public void Encode_CallOfAToolWithItsTokens_IsScoredBehindItsOwnPromptAlone()
     {
-        var trace = Trace("tool_calls") with { PromptTokenIds = [1, 2, 3], Logprobs = Drawn(['h', 'i', '{', '}', End]), ToolCalls = "[{}]" };
+        var trace = Trace("tool_calls") with
+        {
+            PromptTokenIds = [1, 2, 3],
+            Logprobs = Drawn(['h', 'i', '{', '}', End]),
+            ToolCalls = "[{}]",
+        };
 
         Assert.Equal([1, 2, 3, 'h', 'i', '{', '}', End], Encoder(Source("template")).Encode(trace, 5).Tokens);
         foreach (var (source, call) in new[] { (Source("another"), trace), (Source("template"), trace with { PromptTokenIds = [] }) })

@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Tests.Support;
@@ -70,7 +71,7 @@ public sealed class TokensInFlightTests
         readonly Lock _lock = new();
         readonly Dictionary<int, TaskCompletionSource<TokenLogprobs>> _texts = [];
         readonly List<int> _begun = [];
-        readonly SemaphoreSlim _changed = new(0);
+        readonly Channel<int> _changed = Channel.CreateUnbounded<int>();
 
         public IReadOnlyList<int> Begun
         {
@@ -87,7 +88,7 @@ public sealed class TokensInFlightTests
         {
             while (Begun.Count < count)
             {
-                await _changed.WaitAsync(TestTeacher.Token);
+                await _changed.Reader.ReadAsync(TestTeacher.Token);
             }
         }
 
@@ -100,7 +101,7 @@ public sealed class TokensInFlightTests
                 _begun.Add(request.Tokens.Length);
             }
 
-            _changed.Release();
+            _changed.Writer.TryWrite(request.Tokens.Length);
             return Of(request.Tokens.Length).Task;
         }
 
