@@ -254,7 +254,6 @@ sealed class TrainingSet : IDisposable
         using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
         var stored = await StoredTeachers.OpenAsync(options, tokenizer, chat, cancellationToken);
         var shards = await OpenAsync(path, options, tokenizer, chat, stored, cancellationToken);
-        EnsureUnbiased(path, shards.Dataset, options);
         await survey.HoldOutAsync(shards, cancellationToken);
         if (TakesOwn(options))
         {
