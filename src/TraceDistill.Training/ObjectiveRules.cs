@@ -41,7 +41,10 @@ static class ObjectiveRules
                 yield return new ValidationResult($"{objective.Name}: {problem}", [nameof(TrainOptions.Objectives)]);
             }
 
-            if (objective is StateObjective && options is not ({ RunTeachers.Count: 1, Teachers.Count: <= 1 } or { SelfTeacherDecay: not null }))
+            if (
+                objective is StateObjective
+                && options is not ({ RunTeachers.Count: 1, Teachers.Count: <= 1 } or { SelfTeacherDecay: not null })
+            )
             {
                 yield return new ValidationResult(
                     $"{objective.Name} compares states inside of both models; name the one teacher's model directory with teacher",
@@ -347,12 +350,18 @@ static class ObjectiveRules
 
         if (options.Peers.Count > 0 && options.QuantizationAware != QuantizationAware.None)
         {
-            yield return new ValidationResult("goes with one student alone; leave it out, or peers", [nameof(TrainOptions.QuantizationAware)]);
+            yield return new ValidationResult(
+                "goes with one student alone; leave it out, or peers",
+                [nameof(TrainOptions.QuantizationAware)]
+            );
         }
 
         if (options.Peers.Count > 0 && options.FrozenParameters.Count > 0)
         {
-            yield return new ValidationResult("goes with one student alone; leave it out, or peers", [nameof(TrainOptions.FrozenParameters)]);
+            yield return new ValidationResult(
+                "goes with one student alone; leave it out, or peers",
+                [nameof(TrainOptions.FrozenParameters)]
+            );
         }
 
         if (options.Peers.Count > 0 && options.EarlyExits is not null)

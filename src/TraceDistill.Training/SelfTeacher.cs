@@ -7,8 +7,8 @@ using TraceDistill.Training.Teaching;
 namespace TraceDistill.Training;
 
 /// <summary>
-/// An average of the student's weights that teaches it (mean teacher, Tarvainen and Valpola, arXiv 1703.01780, equation 3): before the first
-/// step it is the student itself.
+/// An average of the student's weights that teaches it (mean teacher, Tarvainen and Valpola, arXiv 1703.01780, equation 3): before the
+/// first step it is the student itself.
 /// </summary>
 public sealed class SelfTeacher : IDisposable
 {

@@ -369,7 +369,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <summary>Teachers whose soft targets are stored, in their order.</summary>
     internal IReadOnlyList<TeacherChoice> StoredTeachers => [.. Teachers.Where(teacher => teacher.Model is null)];
 
-    /// <summary>Stored soft targets to keep of each token: of those that join a whole distribution all, as that is cut in the end.</summary>
+    /// <summary>Stored soft targets to keep of each token: of those that join a whole distribution all, as that is cut in the
+    /// end.</summary>
     internal int? StoredTopK => RunTeachers.Count > 0 && StoredTeachers.Count > 0 ? null : KdTopK;
 
     /// <summary>True where models teach that change with the student: it itself, or its peers.</summary>

@@ -81,7 +81,8 @@ sealed class CrossVocabularyAligner
     /// <summary>Soft targets for tokens that are there already and spell the same text, whatever cut it into them.</summary>
     /// <param name="trained">The student's tokens, an end last.</param>
     /// <param name="logprobs">The teacher's logprobs of the text.</param>
-    /// <returns>A row for each token; null where the text is another one, or control tokens stand in it, whose place is not known.</returns>
+    /// <returns>A row for each token; null where the text is another one, or control tokens stand in it, whose place is not
+    /// known.</returns>
     public ISoftTargetSource? Onto(int[] trained, TokenLogprobs logprobs)
     {
         if (trained is [] || !_chat.Ends.Contains(trained[^1]) || trained[..^1].Any(id => _student.IsSpecial(id)))

@@ -27,7 +27,8 @@ sealed class ScoredTraces
     /// <param name="tokenizer">The student's.</param>
     /// <param name="chat">Writes the student's prompts.</param>
     /// <param name="cancellationToken">Stops between shards.</param>
-    /// <exception cref="InvalidInputException">There are none, or they are of another tokenizer than the one that is stored there.</exception>
+    /// <exception cref="InvalidInputException">There are none, or they are of another tokenizer than the one that is stored
+    /// there.</exception>
     public static async Task<ScoredTraces> OpenAsync(
         string path,
         int? topK,

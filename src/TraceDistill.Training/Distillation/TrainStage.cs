@@ -101,7 +101,12 @@ public static class TrainStage
             );
         }
 
-        using var auxiliary = AuxiliaryWeights.Of(objectives.Objectives, shape, (teachers.Single ?? own)?.Weights.Configuration, options.Seed);
+        using var auxiliary = AuxiliaryWeights.Of(
+            objectives.Objectives,
+            shape,
+            (teachers.Single ?? own)?.Weights.Configuration,
+            options.Seed
+        );
         if (shape.Remark is { } remark)
         {
             observer.Message(remark);
@@ -130,7 +135,12 @@ public static class TrainStage
 
         var state = new TrainingState(
             directory,
-            Fingerprint(options, tokenizer, [parameters, .. teachers.Weights, .. peers.Models], [data.Digest, heldOutDigest, answers?.Digest ?? []])
+            Fingerprint(
+                options,
+                tokenizer,
+                [parameters, .. teachers.Weights, .. peers.Models],
+                [data.Digest, heldOutDigest, answers?.Digest ?? []]
+            )
         );
         if (state.Claim() is not { } end)
         {

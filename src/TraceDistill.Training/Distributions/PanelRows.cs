@@ -49,7 +49,8 @@ public sealed record PanelRows
         HasSoft = tensor(hasSoft).to(device);
     }
 
-    /// <summary>M times [R, O]: log-probabilities at T = 1, −∞ for what cannot be; in float64, over a whole vocabulary in float32.</summary>
+    /// <summary>M times [R, O]: log-probabilities at T = 1, −∞ for what cannot be; in float64, over a whole vocabulary in
+    /// float32.</summary>
     public IReadOnlyList<Tensor> LogProbabilities { get; private init; } = [];
 
     /// <summary>[R, N] of int64: the reported tokens, filled up with one of them; null where the outcomes are the vocabulary.</summary>

@@ -15,7 +15,8 @@ public enum TeacherWeights
     /// <summary>The weight of each times e^(−H), with the entropy H of its distribution in nats.</summary>
     Entropy,
 
-    /// <summary>The weight of each times e^a, where a is learned: linear in the student's hidden state and in how certain each is.</summary>
+    /// <summary>The weight of each times e^a, where a is learned: linear in the student's hidden state and in how certain each
+    /// is.</summary>
     Gate,
 }
 

@@ -5,8 +5,8 @@ namespace TraceDistill.Training.Objectives;
 
 /// <summary>
 /// Self-distillation of a student whose layers are exits (Zhang et al., "Be Your Own Teacher", arXiv 1905.08094, with the one output head
-/// of all exits that LayerSkip has, Elhoushi et al., arXiv 2404.16710): the final norm and the output matrix give each of them logits, which
-/// learn from the last layer's, as a constant, and from the drawn tokens: mean over exits of α · T² · KL(last ‖ exit) + (1 − α) · CE.
+/// of all exits that LayerSkip has, Elhoushi et al., arXiv 2404.16710): the final norm and the output matrix give each of them logits,
+/// which learn from the last layer's, as a constant, and from the drawn tokens: mean over exits of α · T² · KL(last ‖ exit) + (1 − α) · CE.
 /// </summary>
 public sealed record EarlyExits : IValidatableObject
 {

@@ -7,7 +7,8 @@ namespace TraceDistill.Training.Objectives;
 
 // R = tokens of a chunk
 
-/// <summary>A quantity that a student is trained to make small, and its settings in a recipe, of which the weight may stand alone.</summary>
+/// <summary>A quantity that a student is trained to make small, and its settings in a recipe, of which the weight may stand
+/// alone.</summary>
 [Shorthand(nameof(Weight))]
 public abstract record Objective
 {

@@ -91,7 +91,8 @@ public sealed class AuxiliaryWeights : IDisposable
         }
     }
 
-    /// <summary>The weights of an objective as leaves of a graph of their own, which share no gradient with those of other passes.</summary>
+    /// <summary>The weights of an objective as leaves of a graph of their own, which share no gradient with those of other
+    /// passes.</summary>
     internal Dictionary<string, Tensor> Leaves(string objective) =>
         _layout
             .Where(entry => entry.Objective == objective)

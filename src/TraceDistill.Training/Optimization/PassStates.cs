@@ -2,8 +2,8 @@ using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Training.Objectives.States;
 using TraceDistill.Training.Head;
+using TraceDistill.Training.Objectives.States;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;

@@ -59,11 +59,7 @@ public sealed class TaughtAlongTests : TrainStageCase
     public async Task RunAsync_AverageInterrupted_EndsWithTheSameBits(bool isRounded)
     {
         await WriteAsync();
-        var options = Options with
-        {
-            SelfTeacherDecay = 0.5,
-            ComputeDtype = isRounded ? ComputeDtype.BFloat16 : ComputeDtype.Float32,
-        };
+        var options = Options with { SelfTeacherDecay = 0.5, ComputeDtype = isRounded ? ComputeDtype.BFloat16 : ComputeDtype.Float32 };
 
         await InterruptedAsync(options);
 
@@ -135,15 +131,18 @@ public sealed class TaughtAlongTests : TrainStageCase
         var observer = new RecordingObserver();
 
         await TrainStage.RunAsync(
-            Options with { Peers = [Other, Other], LoggingSteps = 1 },
+            Options with
+            {
+                Peers = [Other, Other],
+                LoggingSteps = 1,
+            },
             Folder.Out("student"),
             observer,
             TestContext.Current.CancellationToken
         );
 
-        Assert.All(
-            observer.Values.Where(values => values.ContainsKey("loss")),
-            values => Assert.True(values["peer1_loss"] > 0 && values["peer2_loss"] > 0)
+        Assert.All(observer.Values.Where(values => values.ContainsKey("loss")), values =>
+            Assert.True(values["peer1_loss"] > 0 && values["peer2_loss"] > 0)
         );
     }
 

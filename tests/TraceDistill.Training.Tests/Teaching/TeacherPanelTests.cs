@@ -236,15 +236,7 @@ public sealed class TeacherPanelTests : TrainStageCase, IDisposable
         var (one, gradient) = Accumulate(student, [], batch, plan, members: null);
         foreach (var average in Enum.GetValues<TeacherAverage>())
         {
-            var (two, other) = Accumulate(
-                student,
-                [],
-                twice,
-                plan,
-                [new(0, 1, 1), new(1, 3, 3)],
-                TeacherWeights.Confidence,
-                average
-            );
+            var (two, other) = Accumulate(student, [], twice, plan, [new(0, 1, 1), new(1, 3, 3)], TeacherWeights.Confidence, average);
 
             Assert.Equal(one.Loss, two.Loss, 1e-6 * one.Loss);
             Assert.InRange(SampleSequences.Distance(gradient, other), 0, Rounding.OfBackward(SampleSequences.Shape, 30));
@@ -274,8 +266,13 @@ public sealed class TeacherPanelTests : TrainStageCase, IDisposable
         Assert.Equal(whole.Values[^1]["loss_gate"], resumed.Values[^1]["loss_gate"]);
         Assert.Equal(1.0 / 3, whole.Values[0]["teacher_weight_1"], 1e-12);
         Assert.NotEqual(whole.Values[0]["teacher_weight_1"], whole.Values[^1]["teacher_weight_1"]);
-        Assert.All(whole.Values, step => Assert.Equal(1, step.Where(value => value.Key.StartsWith("teacher_w")).Sum(value => value.Value), 1e-9));
-        Assert.NotEqual(whole.Values[^1]["loss"], (await LastAsync(options with { TeacherWeights = default, TeacherGateLearningRate = 0.01 }))["loss"]);
+        Assert.All(whole.Values, step =>
+            Assert.Equal(1, step.Where(value => value.Key.StartsWith("teacher_w")).Sum(value => value.Value), 1e-9)
+        );
+        Assert.NotEqual(
+            whole.Values[^1]["loss"],
+            (await LastAsync(options with { TeacherWeights = default, TeacherGateLearningRate = 0.01 }))["loss"]
+        );
     }
 
     /// <summary>A gate finds out which of two teachers expects what was drawn.</summary>
@@ -389,7 +386,16 @@ public sealed class TeacherPanelTests : TrainStageCase, IDisposable
         );
         var observer = new RecordingObserver();
 
-        await TrainAsync(Options with { Teachers = [Own, Scores(second.Path)], LoggingSteps = 1, BatchTokens = 4_000 }, "counted", observer);
+        await TrainAsync(
+            Options with
+            {
+                Teachers = [Own, Scores(second.Path)],
+                LoggingSteps = 1,
+                BatchTokens = 4_000,
+            },
+            "counted",
+            observer
+        );
 
         Assert.Contains($"{second.Path}: of 20 traces 5 were not scored: the other teachers speak of them alone", observer.Messages);
         Assert.InRange(observer.Values[0]["teacher_weight_1"], 0.6, 0.65);
@@ -448,9 +454,7 @@ public sealed class TeacherPanelTests : TrainStageCase, IDisposable
         await TrainAsync(options with { EvalTraces = Folder.Path }, "same", observer);
         using var bare = new TraceFolder();
         await bare.WriteAsync(Enumerable.Range(1, 7).Select(index => Without(bare.Create(index))));
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
-            RunAsync(options with { EvalTraces = bare.Path }, "none")
-        );
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options with { EvalTraces = bare.Path }, "none"));
 
         Assert.Equal(4, observer.Values.Count(values => values.TryGetValue("eval_kl", out var kl) && kl > 0));
         Assert.StartsWith("metric_for_best_model: kl is of soft targets", error.Message);
@@ -534,7 +538,10 @@ public sealed class TeacherPanelTests : TrainStageCase, IDisposable
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
         using var drawn = new TraceFolder();
         var draws = drawn.Dataset with { SampledLogprobs = TraceFolder.K };
-        await drawn.WriteAsync(Enumerable.Range(1, 20).Select(index => Shifted(drawn.Create(index), 0, [0.25, 0.25, 0.25, 0.25])), dataset: draws);
+        await drawn.WriteAsync(
+            Enumerable.Range(1, 20).Select(index => Shifted(drawn.Create(index), 0, [0.25, 0.25, 0.25, 0.25])),
+            dataset: draws
+        );
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
             RunAsync(Options with { Teachers = [Own, Scores(drawn.Path)] }, "student")
@@ -602,7 +609,11 @@ public sealed class TeacherPanelTests : TrainStageCase, IDisposable
                                 index % 3 == 2
                                     ? null
                                     : SampleSequences.SoftTargetsOf(sequence.Ids, row =>
-                                        [.. Enumerable.Range(0, 4).Select(i => ((sequence.Ids[5 + row] + (5 * (i + 1))) % 40, Math.Log(0.4 / (1 << i))))]
+                                        [
+                                            .. Enumerable
+                                                .Range(0, 4)
+                                                .Select(i => ((sequence.Ids[5 + row] + (5 * (i + 1))) % 40, Math.Log(0.4 / (1 << i)))),
+                                        ]
                                     ),
                             ],
                         }

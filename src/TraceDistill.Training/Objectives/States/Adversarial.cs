@@ -11,7 +11,8 @@ namespace TraceDistill.Training.Objectives.States;
 /// <summary>
 /// A discriminator learns to tell the teacher's hidden states from the student's, and the student to be taken for the teacher (adversarial
 /// feature matching, as Wang et al., "KDGAN", NeurIPS 2018, and Chung et al., arXiv 2002.01775): the mean of two binary cross entropies,
-/// whose gradient is reversed on its way to the student (Ganin et al., arXiv 1505.07818, equation 13). At ln 2 the discriminator cannot tell.
+/// whose gradient is reversed on its way to the student (Ganin et al., arXiv 1505.07818, equation 13). At ln 2 the discriminator cannot
+/// tell.
 /// </summary>
 /// <remarks>
 /// States are scaled to a root mean square of 1 first. The discriminator has one hidden layer of SiLU; where the hidden sizes differ, the

@@ -10,9 +10,9 @@ namespace TraceDistill.Training.Objectives.States;
 
 /// <summary>
 /// Contrastive representation distillation (CRD, Tian et al., arXiv 1910.10699) between sequences: both models' means over a sequence's
-/// trained tokens are projected to one size and to length 1, and each side's is to be closest to the other's of the same sequence. The other
-/// sequences of the micro-batch are the negatives, by InfoNCE (van den Oord et al., arXiv 1807.03748, equation 4) in both directions in
-/// place of a memory bank; a micro-batch of one sequence has none.
+/// trained tokens are projected to one size and to length 1, and each side's is to be closest to the other's of the same sequence. The
+/// other sequences of the micro-batch are the negatives, by InfoNCE (van den Oord et al., arXiv 1807.03748, equation 4) in both directions
+/// in place of a memory bank; a micro-batch of one sequence has none.
 /// </summary>
 public sealed record Contrastive : StateObjective
 {

@@ -8,9 +8,9 @@ namespace TraceDistill.Training.Objectives.States;
 // T = trained tokens of a sequence, D = hidden of the teacher
 
 /// <summary>
-/// Flow of solution procedure (FSP, Yim et al., CVPR 2017, equations 1 and 2): mean squared distance of the matrices G = FᵀF′ / T that relate
-/// the states of one layer to those of the next that is compared, for each sequence and each two neighbouring pairs of layers. Where the
-/// hidden sizes differ, a learned projection takes the student's states to the teacher's size.
+/// Flow of solution procedure (FSP, Yim et al., CVPR 2017, equations 1 and 2): mean squared distance of the matrices G = FᵀF′ / T that
+/// relate the states of one layer to those of the next that is compared, for each sequence and each two neighbouring pairs of layers. Where
+/// the hidden sizes differ, a learned projection takes the student's states to the teacher's size.
 /// </summary>
 public sealed record FlowOfSolution : StateObjective
 {

@@ -5,8 +5,8 @@ namespace TraceDistill.Training.Objectives.States;
 
 /// <summary>
 /// Which layer of the teacher each layer of the student is compared with, counted from 0: <c>even</c>, every layer of the student with one
-/// of the teacher's at even distances, the last with the last (DistilBERT's every second layer); <c>last</c> or <c>last:K</c>, the last K of
-/// both in their order; or pairs such as <c>0:1, 2:5</c>, student and teacher.
+/// of the teacher's at even distances, the last with the last (DistilBERT's every second layer); <c>last</c> or <c>last:K</c>, the last K
+/// of both in their order; or pairs such as <c>0:1, 2:5</c>, student and teacher.
 /// </summary>
 public sealed record LayerMap : IParsable<LayerMap>
 {

@@ -8,9 +8,9 @@ namespace TraceDistill.Training.Objectives.States;
 // M = trained tokens, S = samples, D = hidden
 
 /// <summary>
-/// Relational knowledge distillation (RKD, Park et al., arXiv 1904.05068, equations 5 to 9): Huber losses between the distances of all pairs
-/// of samples, each over their mean, and between the cosines of the angles of all triples. A sample is a sequence: the mean of its trained
-/// tokens' states. A micro-batch of one sequence has no relations.
+/// Relational knowledge distillation (RKD, Park et al., arXiv 1904.05068, equations 5 to 9): Huber losses between the distances of all
+/// pairs of samples, each over their mean, and between the cosines of the angles of all triples. A sample is a sequence: the mean of its
+/// trained tokens' states. A micro-batch of one sequence has no relations.
 /// </summary>
 public sealed record Relations : StateObjective
 {

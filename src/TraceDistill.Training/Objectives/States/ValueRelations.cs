@@ -9,8 +9,8 @@ namespace TraceDistill.Training.Objectives.States;
 // A = relation heads, R = trained tokens of a sequence, T = its tokens, c = channels of a relation head
 
 /// <summary>
-/// KL(teacher ‖ student) of the relations among values, softmax(V·Vᵀ / √c), of which a token has those to itself and to the tokens before it
-/// (MiniLM, Wang et al., arXiv 2002.10957, equation 5; with relation heads of one number on both sides, as MiniLMv2, arXiv 2012.15828,
+/// KL(teacher ‖ student) of the relations among values, softmax(V·Vᵀ / √c), of which a token has those to itself and to the tokens before
+/// it (MiniLM, Wang et al., arXiv 2002.10957, equation 5; with relation heads of one number on both sides, as MiniLMv2, arXiv 2012.15828,
 /// section 3.1): the mean over relation heads and pairs of layers, at each trained token.
 /// </summary>
 public sealed record ValueRelations : StateObjective
