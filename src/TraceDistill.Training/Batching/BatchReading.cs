@@ -21,6 +21,12 @@ sealed class BatchReading : IDisposable
     readonly CancellationTokenSource _stop = new();
     readonly Thread[] _threads;
 
+    /// <summary>Sequences that are still to be taken out of their groups.</summary>
+    readonly List<Task> _taking = [];
+
+    /// <summary>Done once nothing holds a group any more that the plan has let go.</summary>
+    Task _letGo = Task.CompletedTask;
+
     /// <param name="plan">The order.</param>
     /// <param name="update">The first batch that is wanted. Those before it are not read, nor is what they alone need.</param>
     /// <param name="threads">Threads.</param>
@@ -153,7 +159,7 @@ sealed class BatchReading : IDisposable
     /// <summary>Puts what a batch needs into the line, and its making behind it.</summary>
     void Prepare(TaskCompletionSource<IReadOnlyList<TraceTokens>> batch, PlannedBatch planned)
     {
-        var sequences = new List<(SequenceGroup Group, Task<TraceTokens?[]> Rows, BatchStep Step)>();
+        var (made, sequences) = (new List<Task<TraceTokens[]>>(), new List<PlannedSequence>());
         foreach (var step in planned.Steps)
         {
             var key = (step.Set, step.Group);
@@ -163,19 +169,34 @@ sealed class BatchReading : IDisposable
                     Load(key);
                     break;
                 case BatchStepKind.Unload:
+                    MakeSoFar();
                     _groups.Remove(key);
+                    _taking.RemoveAll(taking => taking.IsCompleted);
+                    _letGo = Task.WhenAll(_taking);
                     break;
                 default:
-                    sequences.Add((_plan.Sets[step.Set].Groups[step.Group], _groups[key], step));
+                    sequences.Add(new PlannedSequence(_plan.Sets[step.Set].Groups[step.Group], _groups[key], step));
                     break;
             }
         }
 
-        _jobs.Enqueue(() =>
-            Complete(batch, () =>
-                [.. sequences.Select(sequence => Make(sequence.Group, sequence.Rows, sequence.Step)).OfType<TraceTokens>()]
-            )
-        );
+        MakeSoFar();
+        _jobs.Enqueue(() => Complete(batch, () => [.. made.SelectMany(part => part.GetAwaiter().GetResult())]));
+
+        // A batch that passes over most of what there is goes through many groups, which must not all wait for its end in memory.
+        void MakeSoFar()
+        {
+            if (sequences.Count == 0)
+            {
+                return;
+            }
+
+            var (part, taken) = (new TaskCompletionSource<TraceTokens[]>(), sequences);
+            sequences = [];
+            made.Add(part.Task);
+            _taking.Add(part.Task.ContinueWith(_ => { }, TaskScheduler.Default)); // done, well or not
+            _jobs.Enqueue(() => Complete(part, () => [.. taken.Select(Make).OfType<TraceTokens>()]));
+        }
     }
 
     /// <param name="key">The group.</param>
@@ -184,7 +205,13 @@ sealed class BatchReading : IDisposable
     {
         var (group, rows) = (_plan.Sets[key.Set].Groups[key.Group], new TaskCompletionSource<TraceTokens?[]>());
         _groups[key] = rows.Task;
-        _jobs.Enqueue(() => Complete(rows, () => Read(group, taken)));
+        var letGo = _letGo;
+        _jobs.Enqueue(() =>
+        {
+            // Or threads that are faster than the one that makes a batch would read window after window meanwhile.
+            letGo.Wait();
+            Complete(rows, () => Read(group, taken));
+        });
     }
 
     static TraceTokens?[] Read(SequenceGroup group, IReadOnlyList<int> taken)
@@ -200,9 +227,10 @@ sealed class BatchReading : IDisposable
 
     /// <summary>Takes a sequence and decodes its soft targets.</summary>
     /// <returns>Null for one that is passed over.</returns>
-    static TraceTokens? Make(SequenceGroup group, Task<TraceTokens?[]> read, BatchStep step)
+    static TraceTokens? Make(PlannedSequence planned)
     {
-        var rows = read.GetAwaiter().GetResult();
+        var (group, step) = (planned.Group, planned.Step);
+        var rows = planned.Rows.GetAwaiter().GetResult();
         var sequence = rows[step.Row]!;
         if (step.Kind is BatchStepKind.Take or BatchStepKind.Skip)
         {
@@ -239,4 +267,9 @@ sealed class BatchReading : IDisposable
             result.SetException(failure);
         }
     }
+
+    /// <param name="Group">That it is of.</param>
+    /// <param name="Rows">Its group's sequences, once they are read.</param>
+    /// <param name="Step">What becomes of it.</param>
+    readonly record struct PlannedSequence(SequenceGroup Group, Task<TraceTokens?[]> Rows, BatchStep Step);
 }

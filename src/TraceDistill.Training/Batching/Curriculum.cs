@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 
 namespace TraceDistill.Training.Batching;
 
@@ -78,9 +79,11 @@ public sealed record Curriculum : IParsable<Curriculum>
 
     public static bool TryParse(string? s, IFormatProvider? provider, out Curriculum result)
     {
-        var isKnown = Enum.TryParse<Difficulty>(s?.Replace("_", ""), ignoreCase: true, out var by) && !int.TryParse(s, out _);
-        result = new Curriculum { By = by };
-        return isKnown;
+        var known = Enum.GetValues<Difficulty>()
+            .Where(by => JsonNamingPolicy.SnakeCaseLower.ConvertName($"{by}").Equals(s, StringComparison.OrdinalIgnoreCase))
+            .ToArray();
+        result = new Curriculum { By = known.FirstOrDefault() };
+        return known.Length == 1;
     }
 
     public override string ToString() => FormattableString.Invariant($"by {By}, from {From} until {Until}, {Pace}");

@@ -50,6 +50,7 @@ public sealed class CurriculumTests
         Assert.Equal(new Curriculum { By = by }, curriculum);
         Assert.False(Curriculum.TryParse("1", null, out _));
         Assert.False(Curriculum.TryParse("depth", null, out _));
+        Assert.False(Curriculum.TryParse("length,entropy", null, out _));
     }
 
     /// <summary>The order without a curriculum, gone through by hand and without what is too difficult at each batch.</summary>
@@ -177,6 +178,35 @@ public sealed class CurriculumTests
         }
 
         Assert.InRange(peak, windowGroups * 15, (windowGroups * 30 * 1.25) + 30);
+    }
+
+    /// <summary>
+    /// The first batch draws from 1 % of the sequences, two of each window of four groups, and so passes over dozens of windows. One and a
+    /// quarter are planned to be there at a time; each of the threads may hold what it has just read.
+    /// </summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void From_ABatchThatPassesOverManyWindows_KeepsTheSequencesOfTheBufferAlone(int threads)
+    {
+        const int Rows = 30;
+        var (most, alive) = (0, new Lock());
+        NumberedSequences? sequences = null;
+        sequences = new NumberedSequences([.. Enumerable.Repeat(Enumerable.Repeat(2, Rows).ToArray(), 200)], _ =>
+        {
+            lock (alive)
+            {
+                GC.Collect();
+                most = Math.Max(most, sequences!.GivenOut.Count(sequence => sequence.IsAlive));
+            }
+        });
+        var plan = new BatchPlan([sequences.Set()], 100, 1, 4 * Rows * NumberedSequences.SequenceBytes, _ => 0.01);
+
+        var batch = new BatchStream(plan, threads).From(0, TestContext.Current.CancellationToken).First();
+
+        Assert.Equal(50, batch.Count);
+        Assert.True(sequences.Reads.Count > 80, $"{sequences.Reads.Count} groups were read");
+        Assert.InRange(most, 1, (int)(4 * Rows * 1.25) + ((threads + 1) * Rows) + (3 * batch.Count));
     }
 
     static BatchPlan Plan(int bufferSequences, Curriculum? course) =>
