@@ -18,20 +18,22 @@ sealed class PassRates
     public bool HasVerdicts { get; private set; }
 
     /// <summary>Counts a trace, learned from or not.</summary>
-    public void Count(Trace trace)
+    /// <param name="trace">The trace.</param>
+    /// <param name="set">Its data set: another one may call another problem by the same id.</param>
+    public void Count(Trace trace, int set)
     {
         var isCorrect = trace.Verdict == Verdict.Correct.ToName();
         HasVerdicts |= isCorrect || trace.Verdict == Verdict.Incorrect.ToName();
-        var key = KeyOf(trace);
+        var key = KeyOf(trace, set);
         var (correct, all) = _problems.GetValueOrDefault(key);
         _problems[key] = (correct + (isCorrect ? 1 : 0), all + 1);
     }
 
     /// <returns>[traces] difficulties, zero until <see cref="Complete"/>.</returns>
-    public float[] Of(IReadOnlyList<Trace> traces)
+    public float[] Of(IReadOnlyList<Trace> traces, int set)
     {
         var difficulties = new float[traces.Count];
-        _waiting.Add((difficulties, [.. traces.Select(KeyOf)]));
+        _waiting.Add((difficulties, [.. traces.Select(trace => KeyOf(trace, set))]));
         return difficulties;
     }
 
@@ -49,5 +51,6 @@ sealed class PassRates
     }
 
     /// <summary>Eight bytes of a problem's id, however long it is.</summary>
-    static ulong KeyOf(Trace trace) => BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(trace.ProblemId)));
+    static ulong KeyOf(Trace trace, int set) =>
+        BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"{set} {trace.ProblemId}")));
 }

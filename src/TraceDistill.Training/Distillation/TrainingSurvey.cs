@@ -99,7 +99,7 @@ sealed class TrainingSurvey(
             var sequences = new TraceTokens?[traces.Count];
             for (var row = 0; row < traces.Count && taken != options.MaxTraces; row++)
             {
-                _passRates?.Count(traces[row].Trace);
+                _passRates?.Count(traces[row].Trace, _keeping.Count);
                 if (IsWanted(traces[row].Trace) && Look(traces[row], isFirst: taken++ == 0, shards) is { } sequence)
                 {
                     sequences[row] = sequence;
@@ -208,7 +208,8 @@ sealed class TrainingSurvey(
             return null;
         }
 
-        var difficulties = _passRates?.Of(traces) ?? [.. sequences.Select(sequence => sequence is null ? 0 : EntropyOf(sequence))];
+        var difficulties = _passRates?.Of(traces, _keeping.Count)
+            ?? [.. sequences.Select(sequence => sequence is null ? 0 : EntropyOf(sequence))];
         _difficulties.Add(difficulties);
         return difficulties;
     }

@@ -117,6 +117,23 @@ public sealed class TrainingSurveyTests : IDisposable
         Assert.Equal([true, false, true, false, true, false], group.Lengths.Select(length => length > 0));
     }
 
+    /// <summary>Both number their problems from 1, and mean other ones.</summary>
+    [Fact]
+    public async Task AddAsync_CurriculumByPassRateOfTwoDataSets_CountsEachSetsProblemsByThemselves()
+    {
+        using var other = new TraceFolder();
+        await _traces.WriteAsync([_traces.Create(1) with { Verdict = "correct" }, _traces.Create(2) with { Verdict = "incorrect" }]);
+        await other.WriteAsync([other.Create(1) with { Verdict = "incorrect" }, other.Create(2) with { Verdict = "incorrect" }]);
+        using var survey = Survey(new TrainOptions { Curriculum = new Curriculum { By = Difficulty.PassRate } });
+
+        var first = Assert.Single(await survey.AddAsync(await OpenAsync(), TestContext.Current.CancellationToken));
+        var second = Assert.Single(await survey.AddAsync(await OpenAsync(other), TestContext.Current.CancellationToken));
+        survey.CompleteDifficulties();
+
+        Assert.Equal([0f, 1f], first.Difficulties!);
+        Assert.Equal([1f, 1f], second.Difficulties!);
+    }
+
     [Theory]
     [InlineData(Difficulty.PassRate, "curriculum by pass_rate is of verdicts, and no trace has one: take length or entropy")]
     [InlineData(Difficulty.Entropy, "curriculum by entropy is of soft targets, and no trace has any: take length or pass_rate")]
@@ -167,9 +184,9 @@ public sealed class TrainingSurveyTests : IDisposable
 
     ChatSequence Chat => new(_traces.Tokenizer, ChatTemplate.Load(Path.Combine(_traces.Path, TrainStage.StoredTokenizer)));
 
-    Task<TraceShards> OpenAsync() =>
+    Task<TraceShards> OpenAsync(TraceFolder? folder = null) =>
         TraceShards.OpenAsync(
-            _traces.Path,
+            (folder ?? _traces).Path,
             teacherTokenizer: null,
             topK: null,
             _traces.Tokenizer,
