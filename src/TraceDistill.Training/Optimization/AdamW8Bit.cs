@@ -81,7 +81,7 @@ sealed class AdamW8Bit : IUpdateRule
         for (var first = 0L; first < count; first += most)
         {
             var length = (int)Math.Min(most, count - first);
-            yield return new Piece(mean, meanSquare, first / Block, weight + first, slope + first, length, shape.Length > 1);
+            yield return new Piece(mean, meanSquare, first / Block, weight + first, slope + first, length, shape.IsMatrix());
         }
     }
 

@@ -35,7 +35,7 @@ readonly record struct Stretch(long Weight, long Gradient, long Moment, long Cou
                 trained.OffsetOf(name)!.Value,
                 moment,
                 shape.ElementCount(),
-                shape.Length > 1
+                shape.IsMatrix()
             );
             moment += next.Count;
             if (whole.Count > 0 && whole[^1].IsBefore(next))

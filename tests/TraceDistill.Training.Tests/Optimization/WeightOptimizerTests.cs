@@ -222,6 +222,31 @@ public class WeightOptimizerTests
         );
     }
 
+    /// <summary>Without a gradient weight decay is all that moves a weight: matrices, and neither norms nor a convolution's taps.</summary>
+    [Theory]
+    [InlineData(OptimizerKind.Adamw)]
+    [InlineData(OptimizerKind.Adamw8bit)]
+    [InlineData(OptimizerKind.Lion)]
+    public void Step_WeightDecay_LeavesConvolutionsAndNormsAsTheyAre(OptimizerKind kind)
+    {
+        using var parameters = DecoderShapes.Parameters("mingru", seed: 3);
+        var before = parameters.Names.ToDictionary(name => name, name => parameters.Values(name).ToArray());
+        using var optimizer = new DeviceOptimizer(
+            new OptimizationOptions { Optim = kind, WeightDecay = 0.1 },
+            TrainedWeights.All(parameters)
+        );
+        using var gradient = new FloatBuffer(parameters.Count);
+
+        optimizer.Step(gradient, 1, 1e-2, 1);
+
+        foreach (var (name, values) in before)
+        {
+            var factor = parameters.ShapeOf(name).Length == 2 ? 1 - (1e-2 * 0.1) : 1;
+            var expected = values.Select(value => value * factor);
+            Assert.All(expected.Zip(parameters.Values(name).ToArray()), pair => Assert.Equal(pair.First, pair.Second, Rounding.Of(2)));
+        }
+    }
+
     /// <summary>Algorithm 2 of arXiv 2302.06675, in float64.</summary>
     [Fact]
     public void Step_Lion_FollowsItsFormula()
