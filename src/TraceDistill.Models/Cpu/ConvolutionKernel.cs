@@ -51,17 +51,27 @@ static unsafe class ConvolutionKernel
     /// <param name="tail">[k − 1, d] the inputs before it, the latest first; takes this one.</param>
     public static void Step(Span<float> x, ReadOnlySpan<float> taps, Span<float> tail)
     {
+        const int Most = 1_024; // channels at a time, for the stack's sake
+        Span<float> room = stackalloc float[Math.Min(Most, x.Length)];
         var d = x.Length;
-        Span<float> input = stackalloc float[d];
-        x.CopyTo(input);
-        TensorPrimitives.MultiplyAdd(input, taps[..d], x, x);
-        for (var former = 0; former < tail.Length; former += d)
+        for (var first = 0; first < d; first += Most)
         {
-            TensorPrimitives.MultiplyAdd(tail.Slice(former, d), taps.Slice(former + d, d), x, x);
-        }
+            var y = x.Slice(first, Math.Min(Most, d - first));
+            var input = room[..y.Length];
+            y.CopyTo(input);
+            TensorPrimitives.MultiplyAdd(input, taps.Slice(first, y.Length), y, y);
+            for (var former = 0; former < tail.Length; former += d)
+            {
+                TensorPrimitives.MultiplyAdd(tail.Slice(former + first, y.Length), taps.Slice(former + d + first, y.Length), y, y);
+            }
 
-        tail[..^d].CopyTo(tail[d..]);
-        input.CopyTo(tail);
+            for (var former = tail.Length - d; former > 0; former -= d)
+            {
+                tail.Slice(former - d + first, y.Length).CopyTo(tail[(former + first)..]);
+            }
+
+            input.CopyTo(tail[first..]);
+        }
     }
 
     /// <summary>The gradient of <see cref="Forward"/>.</summary>
