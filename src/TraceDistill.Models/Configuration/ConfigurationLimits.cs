@@ -17,15 +17,17 @@ static class ConfigurationLimits
     const int MostPositions = 1 << 27;
 
     /// <summary>Each problem by the field's name, with the value and what it must be.</summary>
-    public static IEnumerable<string> ProblemsOf(ModelConfiguration configuration)
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="expertsField">Where the number of experts stands, which a recipe calls alike for every family.</param>
+    public static IEnumerable<string> ProblemsOf(ModelConfiguration configuration, string? expertsField)
     {
-        string[] wrong = [.. Sizes(configuration).Concat(Numbers(configuration)).Concat(Rope(configuration.RopeScaling))];
+        string[] wrong = [.. Sizes(configuration, expertsField).Concat(Numbers(configuration)).Concat(Rope(configuration.RopeScaling))];
 
         // Relations between sizes say nothing where a size is wrong by itself.
-        return wrong.Length > 0 ? wrong : Relations(configuration);
+        return wrong.Length > 0 ? wrong : Relations(configuration, expertsField);
     }
 
-    static IEnumerable<string> Sizes(ModelConfiguration c)
+    static IEnumerable<string> Sizes(ModelConfiguration c, string? expertsField)
     {
         (string Name, int Value, int Most)[] sizes =
         [
@@ -37,8 +39,9 @@ static class ConfigurationLimits
             ("rope_scaling.original_max_position_embeddings", c.RopeScaling.OriginalMaxPositionEmbeddings ?? 1, MostPositions),
             ("sliding_window", c.SlidingWindow ?? 1, MostPositions),
         ];
-        sizes = [.. sizes, .. MixerSizes(c), .. ExpertSizes(c)];
+        sizes = [.. sizes, .. MixerSizes(c), .. ExpertSizes(c, expertsField)];
         return sizes
+            .Distinct()
             .Where(size => size.Value <= 0 || size.Value > size.Most)
             .Select(size =>
                 size.Value <= 0
@@ -57,14 +60,18 @@ static class ConfigurationLimits
                 ("head_dim", c.HeadDim, MostHeadChannels),
             ];
 
-    static IEnumerable<(string Name, int Value, int Most)> ExpertSizes(ModelConfiguration c) =>
+    static IEnumerable<(string Name, int Value, int Most)> ExpertSizes(ModelConfiguration c, string? expertsField) =>
         c.Experts is not { } experts
             ? []
             :
             [
-                (c.Traits.Experts!.CountField, experts.NumExperts, MostExperts),
+                (expertsField!, experts.NumExperts, MostExperts),
                 ("num_experts_per_tok", experts.NumExpertsPerToken, MostExperts),
-                ("moe_intermediate_size", experts.IntermediateSize, MostChannels),
+                (
+                    c.Traits.Defaults.ExpertIntermediateSize is null ? "intermediate_size" : "moe_intermediate_size",
+                    experts.IntermediateSize,
+                    MostChannels
+                ),
                 ("decoder_sparse_step", experts.SparseStep, MostLayers),
             ];
 
@@ -145,10 +152,10 @@ static class ConfigurationLimits
         }
     }
 
-    static IEnumerable<string> Relations(ModelConfiguration c) => Shapes(c).Concat(Lists(c));
+    static IEnumerable<string> Relations(ModelConfiguration c, string? expertsField) => Shapes(c).Concat(Lists(c, expertsField));
 
     /// <summary>Lists that have an entry for each of something.</summary>
-    static IEnumerable<string> Lists(ModelConfiguration c)
+    static IEnumerable<string> Lists(ModelConfiguration c, string? expertsField)
     {
         if (c.SlidingLayers is { } sliding && sliding.Count != c.NumHiddenLayers)
         {
@@ -162,8 +169,7 @@ static class ConfigurationLimits
 
         if (c.Experts is { } experts && experts.NumExpertsPerToken > experts.NumExperts)
         {
-            yield return $"num_experts_per_tok {experts.NumExpertsPerToken} is more "
-                + $"than {c.Traits.Experts!.CountField} {experts.NumExperts}";
+            yield return $"num_experts_per_tok {experts.NumExpertsPerToken} is more " + $"than {expertsField} {experts.NumExperts}";
         }
 
         foreach (var (name, factors) in new[] { ("short_factor", c.RopeScaling.ShortFactor), ("long_factor", c.RopeScaling.LongFactor) })

@@ -130,7 +130,7 @@ public sealed record ModelArchitecture
             TieWordEmbeddings = TieWordEmbeddings,
             EosTokenIds = [.. endOfSequenceIds.Order()],
         };
-        configuration.Validate("architecture");
+        configuration.Validate("architecture", "num_experts");
         return configuration;
     }
 

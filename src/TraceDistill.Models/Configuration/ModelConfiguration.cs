@@ -187,9 +187,9 @@ public sealed record ModelConfiguration
     /// Every configuration from outside passes here before anything is allocated by it.
     /// </summary>
     /// <exception cref="InvalidInputException">They do not; all problems are listed.</exception>
-    public void Validate(string origin)
+    public void Validate(string origin, string? expertsField = null)
     {
-        var problems = ConfigurationLimits.ProblemsOf(this).ToList();
+        var problems = ConfigurationLimits.ProblemsOf(this, expertsField ?? Traits.Experts?.CountField).ToList();
         if (problems.Count > 0)
         {
             throw new InvalidInputException($"{origin}: {string.Join("; ", problems)}");

@@ -356,6 +356,35 @@ public sealed class ModelFamiliesTests : IDisposable
         );
     }
 
+    /// <summary>Whatever a family calls them in its config.json.</summary>
+    [Fact]
+    public void Configure_ExpertsThatCannotBe_AreNamedByTheRecipesKeys()
+    {
+        var mixtral = new ModelArchitecture
+        {
+            ModelType = "mixtral",
+            HiddenSize = 64,
+            NumHiddenLayers = 2,
+            NumAttentionHeads = 4,
+            IntermediateSize = 96,
+        };
+
+        Refused(mixtral with { NumExperts = 0 }, "architecture: num_experts is 0 but must be positive");
+        Refused(mixtral with { NumExperts = 4, NumExpertsPerTok = 5 }, "architecture: num_experts_per_tok 5 is more than num_experts 4");
+        Assert.Equal(
+            "architecture: intermediate_size is 1048577 but must be at most 1048576",
+            Assert.Throws<InvalidInputException>(() => (mixtral with { IntermediateSize = 1_048_577 }).Configure(100, [])).Message
+        );
+        Refused(
+            mixtral with
+            {
+                ModelType = "qwen3_moe",
+                MoeIntermediateSize = 0,
+            },
+            "architecture: moe_intermediate_size is 0 but must be positive"
+        );
+    }
+
     /// <summary>Central differences of the decoder itself along a random direction of all weights, in float64.</summary>
     [Theory]
     [MemberData(nameof(DecoderShapes.All), MemberType = typeof(DecoderShapes))]
