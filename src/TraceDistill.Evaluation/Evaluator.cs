@@ -101,7 +101,7 @@ public sealed class Evaluator(EvaluateOptions options, IVerifier verifier, strin
         var limits = new ParallelOptions { MaxDegreeOfParallelism = options.Concurrency, CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(missing, limits, async (answer, token) =>
         {
-            var record = Judge(answer, await model.Generator.GenerateAsync(answer.Request, token));
+            var record = Judge(answer, await GenerateAsync(model, answer.Request, token));
             log.Append(record);
             Interlocked.Add(ref tokens, record.Tokens);
             observer.Progress($"evaluate {model.Name}", Interlocked.Increment(ref done), plan.Count, "answers");
@@ -113,6 +113,20 @@ public sealed class Evaluator(EvaluateOptions options, IVerifier verifier, strin
         }
 
         return log.Finish([.. plan.Select(answer => answer.Request.Id)]);
+    }
+
+    /// <exception cref="InvalidInputException">The model cannot answer; it is named.</exception>
+    static async Task<GenerationResult> GenerateAsync(EvaluatedModel model, GenerationRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await model.Generator.GenerateAsync(request, cancellationToken);
+        }
+        catch (InvalidInputException error) when (error.GetType() == typeof(InvalidInputException))
+        {
+            var place = model.Source is { } source && source != model.Name ? $" ({source})" : "";
+            throw new InvalidInputException($"{model.Name}{place}: {error.Message}", error);
+        }
     }
 
     EvaluationRecord Judge(PlannedAnswer planned, GenerationResult generation)

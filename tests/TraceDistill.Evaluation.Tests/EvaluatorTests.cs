@@ -51,6 +51,20 @@ public sealed class EvaluatorTests : IDisposable
     }
 
     [Fact]
+    public async Task Evaluate_OneOfTwoModelsIsDamaged_IsNamed()
+    {
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            EvaluateAsync(
+                Options(),
+                ("whole", new ScriptedModel(_ => "1")),
+                ("damaged", new ScriptedModel(_ => throw new InvalidInputException("the model's logits are not finite")))
+            )
+        );
+
+        Assert.Equal("damaged: the model's logits are not finite", error.Message);
+    }
+
+    [Fact]
     public async Task Evaluate_GreedyRequests_AreGreedyAndSamplesAreNot()
     {
         var model = new ScriptedModel(_ => "x");
