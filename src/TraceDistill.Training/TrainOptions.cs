@@ -16,7 +16,7 @@ namespace TraceDistill.Training;
 /// Settings of <c>train</c>: a student from traces. With <c>kd_alpha: 0</c> it is supervised
 /// fine-tuning. Adapters' names are TRL's and axolotl's.
 /// </summary>
-public sealed record TrainOptions : OptimizationOptions, IValidatableObject
+public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValidatableObject
 {
     /// <summary>
     /// Sets without weights are one, shuffled together. With weights an epoch (<see cref="OptimizationOptions.NumTrainEpochs"/>) is as many
@@ -113,6 +113,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Operational]
     [Description("Device that the teacher runs on: cpu, cuda, cuda:N, or auto, the student's")]
     public DeviceChoice TeacherDevice { get; init; } = DeviceChoice.Auto;
+
+    IEnumerable<DeviceChoice> IDeviceOptions.FurtherDevices => Teacher is null || TeacherDevice == DeviceChoice.Auto ? [] : [TeacherDevice];
 
     /// <value>Null: what its files have.</value>
     [Description(
@@ -313,8 +315,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>loss; accuracy where there are eval_problems and no held-out traces.</value>
     [Description(
-        "Metric that decides which weights are the best: loss (kd_alpha · kl + (1 − kd_alpha) · ce with the last step's kd_alpha), "
-            + "kl, ce or top1 on held-out traces, or accuracy on eval_problems"
+        "Metric that decides which weights are the best: loss (kd_alpha · kl + (1 − kd_alpha) · ce with the last step's kd_alpha; of "
+            + "objectives the share of the soft ones), kl, ce or top1 on held-out traces, or accuracy on eval_problems"
     )]
     public HeldOutMetric? MetricForBestModel { get; init; }
 

@@ -38,15 +38,17 @@ sealed class GpuPool(IReadOnlyList<string> names)
     {
         lock (_free)
         {
-            _named = [.. running.Append(stage).Select(NameOf).OfType<string>()];
+            _named = [.. running.Append(stage).SelectMany(NamedBy).Select(index => names[index])];
             // One that was started just now may not have taken its GPU yet.
-            var used = running.Count(IsPlaced) + running.Select(NameOf).OfType<string>().Distinct().Count();
-            if (NameOf(stage) is { } name)
+            var byName = running.SelectMany(NamedBy).ToHashSet();
+            var used = running.Count(IsPlaced) + byName.Count;
+            if (NamedBy(stage) is { Count: > 0 } own)
             {
-                var isTaken = running.Any(other => NameOf(other) == name) || (running.Any(IsPlaced) && !_free.Contains(name));
-                return isTaken || used >= names.Count
-                    ? $"its GPU, {((IDeviceOptions)stage.Options).Device}, which another stage uses"
-                    : null;
+                var isTaken = own.Any(byName.Contains) || (running.Any(IsPlaced) && own.Any(index => !_free.Contains(names[index])));
+                var told = string.Join(" and ", own.Select(index => $"{DeviceChoice.CudaWord}:{index}"));
+                return !isTaken && used + own.Count <= names.Count ? null
+                    : own.Count == 1 ? $"its GPU, {told}, which another stage uses"
+                    : $"its GPUs, {told}, one of which another stage uses";
             }
 
             return IsPlaced(stage) && used >= names.Count
@@ -86,14 +88,23 @@ sealed class GpuPool(IReadOnlyList<string> names)
     }
 
     /// <summary>
-    /// True for a stage whose GPU this pool chooses: there are GPUs, and its <c>device</c> names neither one of them nor the CPU.
+    /// True for a stage whose GPU this pool chooses: there are GPUs, and its devices name none of them, nor all of them the CPU.
     /// </summary>
-    bool IsPlaced(PlannedStage stage) =>
-        names.Count > 0 && stage.Options is IDeviceOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } };
+    bool IsPlaced(PlannedStage stage) => names.Count > 0 && NamedBy(stage).Count == 0 && DevicesOf(stage).Any(IsAnyGpu);
 
-    /// <summary>The GPU that a stage's <c>device</c> names; null for none.</summary>
-    string? NameOf(PlannedStage stage) =>
-        stage.Options is IDeviceOptions { Device: { Kind: DeviceChoice.CudaWord, Index: { } index } } && index < names.Count
-            ? names[index]
-            : null;
+    /// <summary>
+    /// The numbers of the GPUs that a stage's devices name. It sees all of them then: a device that is any GPU is the first one.
+    /// </summary>
+    SortedSet<int> NamedBy(PlannedStage stage)
+    {
+        var devices = DevicesOf(stage).ToList();
+        var named = devices.Where(device => device.Kind == DeviceChoice.CudaWord && device.Index < names.Count);
+        SortedSet<int> indices = [.. named.Select(device => device.Index!.Value)];
+        return indices.Count > 0 && devices.Exists(IsAnyGpu) ? [0, .. indices] : indices;
+    }
+
+    static bool IsAnyGpu(DeviceChoice device) => device is { Kind: not DeviceChoice.CpuWord, Index: null };
+
+    static IEnumerable<DeviceChoice> DevicesOf(PlannedStage stage) =>
+        stage.Options is IDeviceOptions { Device: { } device } options ? [device, .. options.FurtherDevices] : [];
 }

@@ -7,6 +7,9 @@ public interface IDeviceOptions
 {
     /// <summary>Where it computes; null where these options have it compute nothing here.</summary>
     DeviceChoice? Device { get; }
+
+    /// <summary>Where else it computes; <c>auto</c> is not among them.</summary>
+    IEnumerable<DeviceChoice> FurtherDevices => [];
 }
 
 /// <summary>The device that a stage computes on: <c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>, as PyTorch names them.</summary>

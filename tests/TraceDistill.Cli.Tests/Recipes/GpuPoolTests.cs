@@ -2,6 +2,7 @@ using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Data.Options;
 using TraceDistill.Evaluation;
+using TraceDistill.Training;
 using TraceDistill.Training.Optimization;
 using Xunit;
 
@@ -80,6 +81,31 @@ public class GpuPoolTests
         Assert.Equal("its GPU, cuda:0, which another stage uses", pool.Shortage(named, [First, Second]));
     }
 
+    /// <summary>The student on any GPU, which is the first one for a process that sees all of them, and the teacher on the second.</summary>
+    [Fact]
+    public void Shortage_TeacherOnAGpuOfItsOwn_NeedsThatOneToo()
+    {
+        var taught = Taught("auto", "cuda:1");
+        var pool = new GpuPool(["4", "5", "6"]);
+
+        Assert.Null(pool.Shortage(taught, []));
+        Assert.Null(pool.Take(taught)); // it sees all of them
+        Assert.Equal("its GPU, cuda:1, which another stage uses", pool.Shortage(Training("named", "cuda:1"), [taught]));
+        Assert.Equal("its GPU, cuda:0, which another stage uses", pool.Shortage(Training("named", "cuda:0"), [taught]));
+        Assert.Equal("its GPUs, cuda:0 and cuda:1, one of which another stage uses", pool.Shortage(taught, [Training("named", "cuda:0")]));
+        Assert.Null(pool.Shortage(First, [taught]));
+        Assert.Equal("6", pool.Take(First));
+        Assert.Equal("a GPU: all 3 are in use", pool.Shortage(Third, [taught, First]));
+    }
+
+    /// <summary>A teacher on the student's GPU needs no other one; one on any GPU beside a student on the CPU is placed.</summary>
+    [Theory]
+    [InlineData("auto", "auto")]
+    [InlineData("auto", "cuda")]
+    [InlineData("cpu", "cuda")]
+    public void Take_TeacherThatNamesNoGpu_GivesTheStageOne(string device, string teacher) =>
+        Assert.Equal("4", new GpuPool(["4", "5"]).Take(Taught(device, teacher)));
+
     [Fact]
     public void Shortage_NoGpu_LacksNothing() => Assert.Null(new GpuPool([]).Shortage(Second, [First]));
 
@@ -99,6 +125,19 @@ public class GpuPoolTests
         pool.Return("GPU-7f");
         Assert.Equal("GPU-7f", pool.Take(Third));
     }
+
+    static PlannedStage Taught(string device, string teacher) =>
+        SampleStages.Of(
+            new CountVerb(),
+            new TrainOptions
+            {
+                Device = DeviceChoice.Parse(device, null),
+                Teacher = "teacher",
+                TeacherDevice = DeviceChoice.Parse(teacher, null),
+            },
+            "taught",
+            []
+        );
 
     static PlannedStage Training(string name, string device) =>
         SampleStages.Of(new CountVerb(), new OptimizationOptions { Device = DeviceChoice.Parse(device, null) }, name, []);
