@@ -51,7 +51,28 @@ sealed class OptionBinder(ProblemList problems)
             isComplete = false;
         }
 
+        isAllowed &= EachIsSaidOnce(schema, map, path);
         return isBound && IsConsistent(record, map, path, isComplete) && isAllowed && isComplete ? record : null;
+    }
+
+    /// <summary>Of two settings that say the same, neither wins: whoever gives both means one of them.</summary>
+    bool EachIsSaidOnce(OptionSchema schema, ConfigMap map, string path)
+    {
+        var twice = schema
+            .Properties.Where(property => property.InPlaceOf is { } other && IsGiven(property.Key) && IsGiven(other))
+            .ToList();
+        foreach (var property in twice)
+        {
+            problems.Add(
+                map[property.Key]!.Origin,
+                Join(path, property.Key),
+                $"takes the place of {property.InPlaceOf}, which is given too: leave one of the two out"
+            );
+        }
+
+        return twice.Count == 0;
+
+        bool IsGiven(string key) => map[key] is not (null or ConfigScalar { Text: null });
     }
 
     bool BindProperty(OptionProperty property, ConfigNode node, string path, out object? value)

@@ -38,6 +38,9 @@ sealed record OptionProperty(string Key, PropertyInfo Property, bool IsRequired,
     /// <summary>True where the option may stand on the command line without a value, which then means <c>true</c>.</summary>
     public bool IsFlagOrValue => Property.IsDefined(typeof(FlagOrValueAttribute));
 
+    /// <summary>Key of the setting that this one takes the place of; null for none.</summary>
+    public string? InPlaceOf => Property.GetCustomAttribute<InPlaceOfAttribute>() is { Other: var other } ? KeyOf(other) : null;
+
     public bool IsOperational => Property.IsDefined(typeof(OperationalAttribute));
 
     public bool IsPositional => Property.IsDefined(typeof(PositionalAttribute));

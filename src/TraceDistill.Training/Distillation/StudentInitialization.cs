@@ -39,6 +39,30 @@ static class StudentInitialization
         return weights;
     }
 
+    /// <summary>An architecture with what a recurrent source says of it unless it is given.</summary>
+    /// <exception cref="InvalidInputException">It names another family.</exception>
+    public static ModelArchitecture Complete(ModelArchitecture architecture, ModelConfiguration source, string origin)
+    {
+        var type = source.Family.ModelType();
+        if (architecture.ModelType is { } other && other != type)
+        {
+            var heads = source.Recurrence is null && architecture.NumAttentionHeads is null ? ", and give num_attention_heads" : "";
+            throw new InvalidInputException(
+                $"architecture: model_type is {other}, and the student takes its weights from {origin}, "
+                    + $"a {type} model: leave it out{heads}"
+            );
+        }
+
+        return source.Recurrence is not { } recurrence
+            ? architecture
+            : architecture with
+            {
+                ModelType = type,
+                StateSize = architecture.StateSize ?? (int)Math.Min(recurrence.StateSize, 2L * architecture.HiddenSize),
+                ConvKernel = architecture.ConvKernel ?? recurrence.ConvKernel,
+            };
+    }
+
     /// <summary>
     /// The student's shape with what it has to share with its source: family, biases,
     /// rotations, norms, and of each layer that it takes the kind.
@@ -64,7 +88,6 @@ static class StudentInitialization
             AttentionSoftCap = source.AttentionSoftCap,
             LogitSoftCap = source.LogitSoftCap,
             Experts = null,
-            Recurrence = shape.Recurrence is { } recurrence ? recurrence with { ConvKernel = source.Recurrence!.ConvKernel } : null,
             Remark =
                 shape.TieWordEmbeddings && !source.TieWordEmbeddings
                     ? "init_from: its output projection (lm_head) is left out, for the student's "
@@ -203,6 +226,10 @@ static class StudentInitialization
         if (s.Recurrence is { } recurrence)
         {
             AtMost("state_size", recurrence.StateSize, t.Recurrence!.StateSize);
+            if (recurrence.ConvKernel != t.Recurrence.ConvKernel)
+            {
+                problems.Add($"conv_kernel is {recurrence.ConvKernel} and has to be its {t.Recurrence.ConvKernel}");
+            }
         }
         else
         {

@@ -74,6 +74,14 @@ public static class TrainStage
             throw new InvalidInputException($"{directory}: holds trace shards; name another folder with --out");
         }
 
+        if (options.InitFrom is { } larger)
+        {
+            options = options with
+            {
+                Architecture = StudentInitialization.Complete(options.Architecture!, ModelConfiguration.Load(larger), larger),
+            };
+        }
+
         var device = options.Device.Resolve();
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
@@ -168,6 +176,10 @@ public static class TrainStage
             if (options.Blocks(shape) is { } blocks)
             {
                 observer.Message($"training for {blocks}");
+                if (options.RoundsBlocks(device))
+                {
+                    observer.Message(OptimizationOptions.BlocksAreRounded);
+                }
             }
 
             if (options.Curriculum is { } curriculum)
@@ -396,22 +408,6 @@ public static class TrainStage
         if (options.InitFrom is { } larger)
         {
             using var taken = StudentInitialization.Finite(ModelDirectory.Load(larger), larger);
-            if (options.Architecture.ModelType is { } type && type != taken.Configuration.Family.ModelType())
-            {
-                throw new InvalidInputException(
-                    $"architecture: model_type is {type}, and the student takes its weights from {larger}, "
-                        + $"a {taken.Configuration.Family.ModelType()} model: leave it out"
-                );
-            }
-
-            if (taken.Configuration.Recurrence is not null && shape.Recurrence is null)
-            {
-                throw new InvalidInputException(
-                    $"architecture: the student takes its weights from {larger}, a {taken.Configuration.Family.ModelType()} "
-                        + $"model: say model_type: {taken.Configuration.Family.ModelType()}, and leave out heads"
-                );
-            }
-
             var cut = new ModelParameters(StudentInitialization.Adopt(shape, taken.Configuration));
             StudentInitialization.Copy(cut, taken, larger);
             return cut;

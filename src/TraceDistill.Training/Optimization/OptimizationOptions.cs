@@ -58,6 +58,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     public int MaxSteps { get; init; } = 1_000;
 
     /// <value>Null: max_steps counts.</value>
+    [InPlaceOf(nameof(MaxSteps))]
     [Range(1e-9, 1e9, ErrorMessage = "must be above 0")]
     [Description("Passes over the data, also a fraction of one, in place of max_steps")]
     public double? NumTrainEpochs { get; init; }
@@ -93,6 +94,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     public double WarmupRatio { get; init; } = 0.03;
 
     /// <value>Null: warmup_ratio counts.</value>
+    [InPlaceOf(nameof(WarmupRatio))]
     [Range(0, int.MaxValue, ErrorMessage = "must not be negative")]
     [Description("Steps used for warmup, instead of warmup_ratio")]
     public int? WarmupSteps { get; init; }
@@ -249,6 +251,15 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
 
     /// <summary>How the file that the model is trained for stores its matrices; null where it is trained for none.</summary>
     internal BlockPlan? Blocks(ModelConfiguration shape) => TensorPlan.BlocksOf(shape, QuantizationAware);
+
+    /// <summary>Returns whether products round the file's values to bfloat16 once more.</summary>
+    internal bool RoundsBlocks(TorchSharp.torch.Device device) =>
+        QuantizationAware != QuantizationAware.None && ComputeDtype.On(device) == ComputeDtype.BFloat16;
+
+    /// <summary>What <see cref="RoundsBlocks"/> means, for whoever trains so.</summary>
+    internal const string BlocksAreRounded =
+        "products in bfloat16 round the file's values once more, to 8 bits, which for q8_0 is about as coarse as the file itself: "
+        + "passes read other values than what is evaluated and kept; compute_dtype: float32 reads the file's";
 
     /// <summary>Number of optimizer steps: <see cref="NumTrainEpochs"/> over the data of a plan, or <see cref="MaxSteps"/>.</summary>
     internal int StepsFor(BatchPlan? plan) => NumTrainEpochs is { } epochs && plan is not null ? plan.UpdatesOf(epochs) : MaxSteps;

@@ -17,6 +17,7 @@ public sealed record PretrainOptions : OptimizationOptions, IValidatableObject
     public IReadOnlyList<string> Family { get; init; } = [ProblemGenerator.AllFamilies];
 
     [InputPath]
+    [InPlaceOf(nameof(Family))]
     [Description("File of problems with worked solutions to learn from, in place of generated ones")]
     public string? Problems { get; init; }
 

@@ -78,6 +78,10 @@ public static class PretrainStage
             if (blocks is not null)
             {
                 observer.Message($"training for {blocks}");
+                if (options.RoundsBlocks(device))
+                {
+                    observer.Message(OptimizationOptions.BlocksAreRounded);
+                }
             }
 
             var chat = new ChatSequence(tokenizer, ChatTemplate.Load(directory));

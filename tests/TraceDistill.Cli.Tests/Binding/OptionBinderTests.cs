@@ -4,6 +4,7 @@ using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training;
 using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Pretraining;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Binding;
@@ -228,6 +229,32 @@ public class OptionBinderTests
 
         Assert.StartsWith(start, message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
+    }
+
+    /// <summary>Given with the value that it has anyway, too: whoever wrote it means it.</summary>
+    [Theory]
+    [InlineData("num_train_epochs: 2, max_steps: 1000", "num_train_epochs: takes the place of max_steps")]
+    [InlineData("warmup_steps: 10, warmup_ratio: 0.03", "warmup_steps: takes the place of warmup_ratio")]
+    public void BindRecord_SettingInPlaceOfAnother_IsRefusedBesideIt(string settings, string message)
+    {
+        Assert.EndsWith(
+            $": {message}, which is given too: leave one of the two out",
+            Problems<TrainOptions>($"{{ traces: t, student: s, {settings} }}")
+        );
+        Bind<TrainOptions>($"{{ traces: t, student: s, {settings.Split(',')[0]} }}");
+        Bind<TrainOptions>($"{{ traces: t, student: s, {settings.Split(',')[1]} }}");
+    }
+
+    [Fact]
+    public void BindRecord_FamiliesBesideAFileOfProblems_AreRefused()
+    {
+        const string Model = "architecture: { hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 1 }";
+
+        Assert.EndsWith(
+            ": problems: takes the place of family, which is given too: leave one of the two out",
+            Problems<PretrainOptions>($"{{ problems: p.jsonl, family: [clock], {Model} }}")
+        );
+        Bind<PretrainOptions>($"{{ problems: p.jsonl, {Model} }}");
     }
 
     static T Bind<T>(string yaml)

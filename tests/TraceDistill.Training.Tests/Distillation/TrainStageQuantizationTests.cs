@@ -34,6 +34,26 @@ public sealed class TrainStageQuantizationTests : TrainStageCase
         Assert.Contains("training for Q4_0 (14 matrices Q4_0, 1 Q8_0)", observer.Messages);
     }
 
+    /// <summary>A value of a block has up to 18 significant bits, and bfloat16 has 8.</summary>
+    [Theory]
+    [InlineData(ComputeDtype.Float32)]
+    [InlineData(ComputeDtype.BFloat16)]
+    public async Task RunAsync_ForAQuantizedTypeInBFloat16_SaysThatItsValuesAreRounded(ComputeDtype dtype)
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        var observer = new RecordingObserver();
+        var options = Options with { QuantizationAware = QuantizationAware.Q8_0, ComputeDtype = dtype, MaxSteps = 1 };
+
+        await TrainStage.RunAsync(options, Folder.Out("student"), observer, TestContext.Current.CancellationToken);
+
+        Assert.Equal(
+            dtype == ComputeDtype.BFloat16 && ComputeDtypes.MultipliesBFloat16,
+            observer.Messages.Exists(message =>
+                message.StartsWith("products in bfloat16 round the file's values", StringComparison.Ordinal)
+            )
+        );
+    }
+
     [Fact]
     public async Task RunAsync_ForAQuantizedType_IsEvaluatedAsTheModelThatIsWritten()
     {

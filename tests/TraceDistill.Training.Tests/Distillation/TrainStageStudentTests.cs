@@ -70,6 +70,48 @@ public sealed class TrainStageStudentTests : TrainStageCase
         );
     }
 
+    /// <summary>What a recurrent model is not told is what its source has; what it is told otherwise is refused.</summary>
+    [Fact]
+    public async Task RunAsync_InitFromARecurrentModel_TakesItsFamilyStatesAndConvolution()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        var recurrent = Options.Architecture! with { ModelType = "mingru", NumAttentionHeads = null, StateSize = 40, ConvKernel = 3 };
+        await RunAsync(Options with { Architecture = recurrent }, "teacher");
+        var narrow = new ModelArchitecture { HiddenSize = 24, NumHiddenLayers = 1 };
+        var options = Options with { InitFrom = Folder.Out("teacher"), Architecture = narrow };
+
+        await RunAsync(options, "student");
+
+        var student = ModelConfiguration.Load(Folder.Out("student"));
+        Assert.Equal(ModelFamily.MinGru, student.Family);
+        Assert.Equal(new RecurrenceSettings { StateSize = 40, ConvKernel = 3 }, student.Recurrence);
+        await RefusedAsync(narrow with { NumAttentionHeads = 2 }, "architecture: num_attention_heads: mingru has a recurrence in place of");
+        await RefusedAsync(
+            narrow with
+            {
+                ConvKernel = 1,
+            },
+            $"init_from: the student does not fit into {Folder.Out("teacher")}: conv_kernel is 1 and has to be its 3"
+        );
+        await RefusedAsync(
+            narrow with
+            {
+                ModelType = "llama",
+                NumAttentionHeads = 2,
+            },
+            $"architecture: model_type is llama, and the student takes its weights from {Folder.Out("teacher")}, a mingru model: "
+                + "leave it out"
+        );
+
+        async Task RefusedAsync(ModelArchitecture architecture, string message)
+        {
+            var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+                RunAsync(options with { Architecture = architecture }, "refused")
+            );
+            Assert.StartsWith(message, error.Message);
+        }
+    }
+
     [Fact]
     public async Task RunAsync_StudentFromScratchWithoutPositions_HasAsManyAsItsTeacherMayWrite()
     {
