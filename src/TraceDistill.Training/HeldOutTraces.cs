@@ -16,7 +16,10 @@ namespace TraceDistill.Training;
 /// <summary>Quantities by which a model in training is judged.</summary>
 public enum HeldOutMetric
 {
-    /// <summary>kd_alpha · KL + (1 − kd_alpha) · CE with the last step's kd_alpha; smaller is better.</summary>
+    /// <summary>
+    /// kd_alpha · KL + (1 − kd_alpha) · CE with the last step's kd_alpha, whatever the objectives are; in their place the share of soft
+    /// targets in the weights of soft objectives and cross entropy. Smaller is better.
+    /// </summary>
     Loss,
 
     /// <summary>KL(teacher ‖ student); smaller is better.</summary>
@@ -125,7 +128,7 @@ public sealed class HeldOutTraces(
 }
 
 /// <summary>A model on held-out traces: means over tokens, in nats.</summary>
-/// <param name="Loss">kd_alpha · KL + (1 − kd_alpha) · CE; CE alone where there are no soft targets.</param>
+/// <param name="Loss">α · KL + (1 − α) · CE, α as <see cref="HeldOutMetric.Loss"/> has it; CE alone without soft targets.</param>
 /// <param name="Kl">KL(teacher ‖ student) over the reported tokens and the tail, at T = 1; NaN where there are no soft targets.</param>
 /// <param name="Ce">Cross entropy of the drawn tokens.</param>
 /// <param name="Top1">Share of tokens at which the most probable one is the teacher's.</param>

@@ -148,6 +148,14 @@ public sealed class Trainer(
 
     FinishedTraining End(TrainingState checkpoints)
     {
+        if (_progress.LeftOut == _progress.Step)
+        {
+            throw new InvalidInputException(
+                $"training diverged: all {_progress.Step} batches were left out and nothing was learned; lower learning_rate, "
+                    + "or look for what is wrong with the traces or the weights to start from"
+            );
+        }
+
         if (evaluation is { LoadBest: true } && _progress.BestStep > 0)
         {
             checkpoints.LoadBest(weights, _progress.BestStep);
@@ -348,7 +356,7 @@ public sealed class Trainer(
         observer.Metrics(_progress.Step, scores.ToValues());
         var best = _progress.BestStep > 0 ? FormattableString.Invariant($"best at step {_progress.BestStep:N0}") : "no best one yet";
         observer.Message(FormattableString.Invariant($"step {_progress.Step:N0}, {scores}; {best}"));
-        if (plan.Patience > 0 && _progress.Stale >= plan.Patience)
+        if (plan.Patience > 0 && _progress.Stale >= plan.Patience && _progress.Step < options.MaxSteps)
         {
             observer.Message(
                 FormattableString.Invariant(

@@ -165,6 +165,18 @@ public class TrainerTests
         Assert.Equal(30, steps.Values[^1]);
     }
 
+    /// <summary>Weights that are as they were are no result, however few steps were asked for.</summary>
+    [Fact]
+    public void Run_AllBatchesWithoutALoss_FailsHoweverPatient()
+    {
+        var options = Options with { MaxSteps = 3, OnDivergence = DivergencePolicy.Skip };
+        var plan = new ObjectivePlan { Objectives = [new CrossEntropy(), new SpikedZ(_ => double.PositiveInfinity)] };
+
+        var error = Assert.Throws<Text.Errors.InvalidInputException>(() => Train(options, plan: plan));
+
+        Assert.StartsWith("training diverged: all 3 batches were left out and nothing was learned; lower learning_rate", error.Message);
+    }
+
     [Fact]
     public void Run_BatchWithoutALoss_StopsUnlessToldOtherwise()
     {
@@ -270,6 +282,18 @@ public class TrainerTests
 
         Assert.Equal("stopped early: 3 evaluations without a better ce", BeforeTheEnd(steps.Lines));
         Assert.InRange(steps.Values[^1], 16, 399);
+    }
+
+    /// <summary>At the last step there is nothing left to stop.</summary>
+    [Fact]
+    public void Run_PatienceThatEndsAtTheLastStep_IsNoEarlyStop()
+    {
+        var steps = new Steps();
+        var plan = new EvaluationPlan(null, new Answers([5, 4, 3]), 4, HeldOutMetric.Accuracy, LoadBest: false, Patience: 2, Threshold: 0);
+
+        Train(Options with { MaxSteps = 12 }, observer: steps, evaluation: plan);
+
+        Assert.DoesNotContain(steps.Lines, line => line.StartsWith("stopped early", StringComparison.Ordinal));
     }
 
     /// <summary>

@@ -5,6 +5,7 @@ namespace TraceDistill.Training.Tests.Objectives;
 /// </summary>
 static class ObjectiveFormulas
 {
+    /// <summary>What a teacher's zero counts as where the formula has no value for one (README: objectives).</summary>
     const double Least = 1e-8;
 
     /// <param name="P">At the temperature; 0 is an outcome that the teacher says is impossible.</param>
@@ -95,21 +96,25 @@ static class ObjectiveFormulas
             return 0;
         }
 
-        var floored = Normalize([.. row.P.Select(a => a > 0 ? a : Least)]);
+        // Where the teacher is certain nothing is said of the others.
+        var p = row.P[row.Drawn] < row.P.Sum() ? row.P : Possible(row.P);
         double[] Others(double[] of) => Normalize([.. of.Where((_, i) => i != row.Drawn)]);
         double[] Two(double[] of) => [of[row.Drawn], of.Where((_, i) => i != row.Drawn).Sum()];
-        var among = row.P.Length > 1 ? Forward(Others(floored), Others(row.Q)) : 0;
-        return (0.7 * Forward(Two(floored), Two(row.Q))) + (3 * among);
+        var among = row.P.Length > 1 ? Forward(Others(p), Others(row.Q)) : 0;
+        return (0.7 * Forward(Two(p), Two(row.Q))) + (3 * among);
     }
 
     static double NonTarget(Row row, double factor)
     {
-        var p = Normalize([.. row.P.Select(a => a > 0 ? a : Least)]);
-        int[] order = [.. Enumerable.Range(0, p.Length - (row.HasTail ? 1 : 0)).OrderByDescending(i => p[i])];
+        int[] order = [.. Enumerable.Range(0, row.P.Length - (row.HasTail ? 1 : 0)).OrderByDescending(i => row.P[i])];
+        // Without a second token it cannot be level with it.
+        var p = order.Length < 2 || row.P[order[1]] > 0 ? row.P : Possible(row.P);
         var shrink = order.Length < 2 ? 1 : Math.Pow(p[order[1]] / p[order[0]], factor);
         double[] Shrunk(double[] of) => Normalize([.. of.Select((value, i) => i == order[0] ? value * shrink : value)]);
         return Forward(Shrunk(p), Shrunk(row.Q));
     }
+
+    static double[] Possible(double[] p) => Normalize([.. p.Select(a => a > 0 ? a : Least)]);
 
     static double[] Normalize(double[] values) => [.. values.Select(value => value / values.Sum())];
 }
