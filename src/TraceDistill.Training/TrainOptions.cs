@@ -334,6 +334,20 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
     [Description("Least improvement of metric_for_best_model that counts for early_stopping_patience")]
     public double EarlyStoppingThreshold { get; init; }
 
+    /// <value>None.</value>
+    [Description("Traces of what the student has learned before, gone through beside the others: a map with traces, share and max_traces")]
+    public Rehearsal? Rehearsal { get; init; }
+
+    /// <value>None.</value>
+    [Description(
+        "Elastic weight consolidation: what the student has learned before holds its weights where they were, each as much as it "
+            + "matters there: a map with traces, weight, fisher_samples and fisher"
+    )]
+    public Ewc? Ewc { get; init; }
+
+    /// <summary>All data sets that are learned from, those that are rehearsed last.</summary>
+    public IEnumerable<string> TracePaths() => [.. Traces.Select(set => set.Path), .. Rehearsal?.Traces ?? []];
+
     /// <summary>The data set whose tokenizer, template and task a student takes over; null where there is none.</summary>
     internal string? FirstTraces => Traces.Count > 0 ? Traces[0].Path : null;
 
@@ -454,6 +468,21 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
             yield return problem;
         }
 
+        if (Rehearsal is not null && Traces.Count == 0 && Problems is null)
+        {
+            yield return new ValidationResult("is beside what is learned now: give traces", [nameof(Rehearsal)]);
+        }
+
+        if (Ewc is not null && (Student is null || LoraR is not null))
+        {
+            yield return new ValidationResult(
+                Student is null
+                    ? "holds a student to the weights that it begins with; name it with student"
+                    : "is of the model's own weights; leave it or lora_r out",
+                [nameof(Ewc)]
+            );
+        }
+
         if (EvalTraces is not null && EvalFraction > 0)
         {
             yield return new ValidationResult(
@@ -511,12 +540,12 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
     IEnumerable<ValidationResult> ValidateTraces()
     {
         if (
-            Traces.GroupBy(set => Path.TrimEndingDirectorySeparator(Path.GetFullPath(set.Path))).FirstOrDefault(same => same.Count() > 1) is
-            { } twice
+            TracePaths().GroupBy(path => Path.TrimEndingDirectorySeparator(Path.GetFullPath(path))).FirstOrDefault(same => same.Count() > 1)
+            is { } twice
         )
         {
             yield return new ValidationResult(
-                $"{twice.First().Path} is listed {twice.Count()} times; give it a larger weight instead",
+                $"{twice.First()} is listed {twice.Count()} times; give it a larger weight instead",
                 [nameof(Traces)]
             );
         }

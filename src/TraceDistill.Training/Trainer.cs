@@ -26,6 +26,7 @@ namespace TraceDistill.Training;
 /// <param name="teacher">A model that teaches; null for the soft targets of batches alone. Owned by the caller.</param>
 /// <param name="panel">Several teachers in place of one; null for none. Owned by the caller.</param>
 /// <param name="auxiliary">Weights of objectives that compare states; null where there are none. Owned by the caller.</param>
+/// <param name="penalty">Holds the weights to where they were; null for none. Owned by the caller.</param>
 /// <remarks>
 /// Everything a step does, its noise included, is a function of the weights, the moments, the step's number and the
 /// batch, so a run that was killed and goes on from its last checkpoint ends with the bits of an uninterrupted one.
@@ -38,7 +39,8 @@ public sealed class Trainer(
     Action<string>? saveModel = null,
     TeacherModel? teacher = null,
     TeacherPanel? panel = null,
-    AuxiliaryWeights? auxiliary = null
+    AuxiliaryWeights? auxiliary = null,
+    ElasticPenalty? penalty = null
 ) : IDisposable
 {
     /// <summary>Folder beside the result with a folder for each evaluation of generated answers.</summary>
@@ -202,6 +204,11 @@ public sealed class Trainer(
         var objectives = plan.At(at) with { Measures = IsLogged(step + 1) || plan.Measures(step) };
         var totals = _workers.Accumulate(batch, objectives, noise, step >= quantizationStart);
         Peers?.Accumulate(batch, objectives, noise);
+        if (penalty is not null)
+        {
+            totals = totals.With(new TermTotal("ewc", penalty.AddTo(_workers.Gradient, totals.Tokens) * totals.Tokens, totals.Tokens));
+        }
+
         var norm = _workers.GradientNorm() / totals.Tokens;
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
         var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length), objectives);

@@ -116,7 +116,7 @@ public static class TrainingMemory
 
     /// <summary>Bytes that come to what is there before the first step.</summary>
     /// <remarks>
-    /// A gradient for each lane, the moments, an average, matrices rounded to bfloat16 or to a file's blocks, and, for each lane
+    /// A gradient for each lane, the moments, an average, weights that are held to, with their Fisher information, matrices rounded to bfloat16 or to a file's blocks, and, for each lane
     /// at work, what its forward pass keeps: of each layer the inputs of two norms and four products, the
     /// rotated queries, keys and values (or gates and states), and the gate; with checkpointing the layer's input alone.
     /// </remarks>
@@ -153,6 +153,7 @@ public static class TrainingMemory
             + WeightOptimizer.MomentBytes(options.Optim, trained, options.MasterDtype)
             + rounded
             + (options.EmaDecay > 0 ? sizeof(float) * trained : 0)
+            + (options is TrainOptions { Ewc: not null } ? 2 * sizeof(float) * trained : 0)
             + Activations(options, shape, trained, longest, device);
     }
 

@@ -28,6 +28,9 @@ public sealed class TrainingState(string directory, string fingerprint)
 
     const string BestPrefix = ".training.best-";
 
+    /// <summary>Begins the names of what was computed once, at the beginning.</summary>
+    const string OncePrefix = ".training.once-";
+
     readonly string _path = Path.Combine(directory, FileName);
 
     static ReadOnlySpan<byte> Magic => "TDSTATE5"u8;
@@ -56,6 +59,11 @@ public sealed class TrainingState(string directory, string fingerprint)
             {
                 DeleteBest(except: header.Progress.BestStep);
                 DeleteModel();
+                if (header.FinalLoss is not null)
+                {
+                    DeleteOnce(); // killed while it finished
+                }
+
                 return header.FinalLoss is { } loss && hasModel ? new FinishedTraining(header.Progress.Step, loss) : null;
             }
 
@@ -68,6 +76,7 @@ public sealed class TrainingState(string directory, string fingerprint)
         }
 
         System.IO.Directory.CreateDirectory(directory);
+        DeleteOnce();
         AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(fingerprint, default, null)));
         return null;
     }
@@ -96,7 +105,7 @@ public sealed class TrainingState(string directory, string fingerprint)
             return default;
         }
 
-        ReadBody(reader, weights, others, _path);
+        ReadBody(reader, visit => Visit(weights, others, visit), _path);
         return progress;
     }
 
@@ -106,7 +115,7 @@ public sealed class TrainingState(string directory, string fingerprint)
         AtomicFile.Write(_path, stream =>
         {
             WriteHeader(stream, new Header(fingerprint, progress, null));
-            WriteBody(stream, weights, others);
+            WriteBody(stream, visit => Visit(weights, others, visit));
         });
         DeleteBest(except: progress.BestStep);
     }
@@ -115,13 +124,32 @@ public sealed class TrainingState(string directory, string fingerprint)
     /// <param name="weights">The weights.</param>
     /// <param name="step">Updates made, <see cref="TrainingProgress.BestStep"/> from now on.</param>
     public void SaveBest(TrainedWeights weights, long step) =>
-        AtomicFile.Write(BestPath(step), stream => WriteBody(stream, weights, _ => { }));
+        AtomicFile.Write(BestPath(step), stream => WriteBody(stream, visit => Visit(weights, _ => { }, visit)));
 
     /// <summary>Puts back the weights of <see cref="SaveBest"/>.</summary>
     public void LoadBest(TrainedWeights weights, long step)
     {
         using var reader = new BinaryReader(File.OpenRead(BestPath(step)));
-        ReadBody(reader, weights, _ => { }, BestPath(step));
+        ReadBody(reader, visit => Visit(weights, _ => { }, visit), BestPath(step));
+    }
+
+    /// <summary>Has something computed once for the whole training: whoever goes on reads it from a file.</summary>
+    /// <param name="name">Of the file, behind a prefix.</param>
+    /// <param name="compute">Computes it; not invoked where it is there.</param>
+    /// <param name="all">Shows its memory.</param>
+    /// <exception cref="InvalidInputException">The file is damaged.</exception>
+    public void Once(string name, Action compute, Action<BytesVisitor> all)
+    {
+        var path = Path.Combine(directory, OncePrefix + name);
+        if (File.Exists(path))
+        {
+            using var reader = new BinaryReader(File.OpenRead(path));
+            ReadBody(reader, all, path);
+            return;
+        }
+
+        compute();
+        AtomicFile.Write(path, stream => WriteBody(stream, all));
     }
 
     /// <summary>Records that the model is written, and deletes what was needed to resume.</summary>
@@ -131,6 +159,15 @@ public sealed class TrainingState(string directory, string fingerprint)
             WriteHeader(stream, new Header(fingerprint, new TrainingProgress { Step = end.Steps }, end.Loss))
         );
         DeleteBest(except: 0);
+        DeleteOnce();
+    }
+
+    void DeleteOnce()
+    {
+        foreach (var path in System.IO.Directory.GetFiles(directory, OncePrefix + "*"))
+        {
+            File.Delete(path);
+        }
     }
 
     string BestPath(long step) => Path.Combine(directory, FormattableString.Invariant($"{BestPrefix}{step}"));
@@ -153,10 +190,10 @@ public sealed class TrainingState(string directory, string fingerprint)
         }
     }
 
-    static void WriteBody(Stream stream, TrainedWeights weights, Action<BytesVisitor> others)
+    static void WriteBody(Stream stream, Action<BytesVisitor> all)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Visit(weights, others, bytes =>
+        all(bytes =>
         {
             stream.Write(bytes);
             hash.AppendData(bytes);
@@ -165,12 +202,12 @@ public sealed class TrainingState(string directory, string fingerprint)
         stream.Write(hash.GetHashAndReset());
     }
 
-    static void ReadBody(BinaryReader reader, TrainedWeights weights, Action<BytesVisitor> others, string path)
+    static void ReadBody(BinaryReader reader, Action<BytesVisitor> all, string path)
     {
         try
         {
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            Visit(weights, others, bytes =>
+            all(bytes =>
             {
                 reader.BaseStream.ReadExactly(bytes);
                 hash.AppendData(bytes);

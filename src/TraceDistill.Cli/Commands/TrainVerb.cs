@@ -42,7 +42,7 @@ sealed class TrainVerb : Verb<TrainOptions>
     /// <summary>Tokens of the longest trace that fits, of those that are there: a sequence takes its memory all at once.</summary>
     static int LongestOf(TrainOptions options)
     {
-        var there = options.Traces.Select(set => set.Path).Where(path => ShardManifest.Load(path) is not null).ToList();
+        var there = options.TracePaths().Where(path => ShardManifest.Load(path) is not null).ToList();
         var longest = there.Select(path =>
             LongOnesAsync(path, int.MaxValue, options.MaxTraces ?? MostTraces, CancellationToken.None).GetAwaiter().GetResult().Longest
         );
@@ -67,7 +67,8 @@ sealed class TrainVerb : Verb<TrainOptions>
         var most = (long)options.ShuffleBufferMb << 20;
         foreach (
             var manifest in options
-                .Traces.Select(set => ShardManifest.Load(set.Path))
+                .TracePaths()
+                .Select(ShardManifest.Load)
                 .OfType<ShardManifest>()
                 .Where(manifest => manifest.Rows > 0)
         )
@@ -122,7 +123,7 @@ sealed class TrainVerb : Verb<TrainOptions>
                 : options.Student is null ? "max_position_embeddings"
                 : null;
             var bound = advice == "max_length" ? $"max_length {limit}" : $"the student's {limit} positions";
-            foreach (var path in options.Traces.Select(set => set.Path))
+            foreach (var path in options.TracePaths())
             {
                 if (ahead.IsThere(path))
                 {

@@ -43,7 +43,7 @@ sealed class BatchPlan(
                         index,
                         index == 0 ? $"{seed}" : $"{seed} set {index}",
                         fits ? Math.Max(1, set.Bytes) : (long)Math.Max(1, bufferBytes * (set.Weight / weight)),
-                        isByDifficulty: shareAt is not null
+                        isByDifficulty: shareAt is not null && !set.IsRehearsed
                     )
             ),
         ];
@@ -51,9 +51,9 @@ sealed class BatchPlan(
         while (true)
         {
             var next = orders.MinBy(order => order.Drawn / order.Weight)!;
-            if (shareAt is not null)
+            if (next.IsByDifficulty)
             {
-                next.Seek(shareAt(number), steps);
+                next.Seek(shareAt!(number), steps);
             }
 
             if (tokens > 0 && tokens + next.NextLength > batchTokens)
@@ -66,16 +66,17 @@ sealed class BatchPlan(
         }
     }
 
-    /// <summary>The number of batches that together have so many times the tokens of all sets.</summary>
+    /// <summary>The number of batches that together have so many times the tokens of all sets but those that are rehearsed.</summary>
     /// <param name="epochs">
     /// May be a fraction. Of one set it is how often each sequence comes; of several with other shares than their sizes, on the average.
     /// </param>
     public int UpdatesOf(double epochs)
     {
-        var (wanted, batches, seen) = (epochs * sets.Sum(set => set.Tokens), 0, 0L);
+        var (wanted, batches, seen) = (epochs * sets.Where(set => !set.IsRehearsed).Sum(set => set.Tokens), 0, 0L);
         foreach (var batch in Batches())
         {
-            (seen, batches) = (seen + batch.Tokens, batches + 1);
+            var old = batch.Sequences.Where(step => sets[step.Set].IsRehearsed).Sum(step => (long)LengthOf(step));
+            (seen, batches) = (seen + batch.Tokens - old, batches + 1);
             if (seen >= wanted || batches == int.MaxValue)
             {
                 break;
@@ -83,6 +84,8 @@ sealed class BatchPlan(
         }
 
         return batches;
+
+        int LengthOf(BatchStep step) => sets[step.Set].Groups[step.Group].Lengths[step.Row];
     }
 }
 

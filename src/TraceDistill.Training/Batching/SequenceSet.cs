@@ -31,7 +31,8 @@ sealed record SequenceGroup(ISequenceSource Source, int Index, int[] Lengths, lo
 /// <summary>Sequences that are shuffled together, and their share of the tokens that a student learns from.</summary>
 /// <param name="Groups">In the order they are stored.</param>
 /// <param name="Weight">Its share beside the others'.</param>
-sealed record SequenceSet(IReadOnlyList<SequenceGroup> Groups, double Weight = 1)
+/// <param name="IsRehearsed">True where they were learned before: neither a curriculum nor a count of epochs is of them.</param>
+sealed record SequenceSet(IReadOnlyList<SequenceGroup> Groups, double Weight = 1, bool IsRehearsed = false)
 {
     public long Tokens { get; } = Groups.Sum(group => group.Lengths.Sum(length => (long)length));
 

@@ -29,7 +29,7 @@ sealed class SetOrder
     /// <param name="index">Its number, for the steps.</param>
     /// <param name="seed">Equal seeds give equal orders.</param>
     /// <param name="windowBytes">See <see cref="ShuffleWindow.Series"/>.</param>
-    /// <param name="isByDifficulty">True where <see cref="Seek"/> is to be called.</param>
+    /// <param name="isByDifficulty">True where <see cref="Seek"/> may be called.</param>
     public SetOrder(SequenceSet set, int index, string seed, long windowBytes, bool isByDifficulty = false)
     {
         (_set, _index) = (set, index);
@@ -40,6 +40,9 @@ sealed class SetOrder
     }
 
     public double Weight => _set.Weight;
+
+    /// <summary>True where sequences are passed over by their difficulty.</summary>
+    public bool IsByDifficulty => _ranks is not null;
 
     /// <summary>Tokens drawn so far.</summary>
     public long Drawn { get; private set; }

@@ -9,6 +9,7 @@ using TraceDistill.Models;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
@@ -123,6 +124,9 @@ public static class TrainStage
         var (heldOut, heldOutDigest) = options.EvalTraces is { } evalTraces
             ? await TrainingSet.ReadHeldOutAsync(options, evalTraces, tokenizer, chat, maxLength, cancellationToken)
             : (data.HeldOut, []);
+        var (old, oldDigest) = options.Ewc is { } ewc
+            ? await TrainingSet.SampleAsync(options, ewc, tokenizer, chat, maxLength, cancellationToken)
+            : ([], []);
         if (options.EvalFraction > 0 && heldOut.Count == 0)
         {
             throw new InvalidInputException($"{options.DataName}: eval_fraction {options.EvalFraction} holds out no trace; raise it");
@@ -147,7 +151,7 @@ public static class TrainStage
                 options,
                 tokenizer,
                 [parameters, .. teachers.Weights, .. peers.Models],
-                [data.Digest, heldOutDigest, answers?.Digest ?? []]
+                [data.Digest, heldOutDigest, answers?.Digest ?? [], oldDigest]
             )
         );
         if (state.Claim() is not { } end)
@@ -252,6 +256,12 @@ public static class TrainStage
             own?.MoveTo(device, options.ComputeDtype);
             peers.MoveTo(device, options.MasterDtype);
             teachers.MoveTo(device, options.ComputeDtype);
+            using var penalty = options.Ewc is null ? null : new ElasticPenalty(trained, options.Ewc.Weight);
+            if (penalty is not null)
+            {
+                state.Once("fisher", () => Measure(penalty), penalty.Fisher.Visit);
+            }
+
             var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
             using var self = own is null ? null : new SelfTeacher(trained, own, options.SelfTeacherDecay!.Value);
             using var group = peers.Trained.Count == 0 ? null : new PeerGroup(options, trained, peers.Trained);
@@ -263,13 +273,36 @@ public static class TrainStage
                 WriteModel,
                 teachers.Single ?? own ?? group?.Teacher,
                 teachers.Panel ?? group?.Panel,
-                auxiliary
+                auxiliary,
+                penalty
             )
             {
                 Self = self,
                 Peers = group,
             };
             return trainer.Run(batches, objectives, state, cancellationToken);
+        }
+
+        void Measure(ElasticPenalty penalty)
+        {
+            var dtype = options.ComputeDtype.On(device);
+            using var workers = new GradientWorkers(
+                trained,
+                options.ResolveWorkers(),
+                options.MicroBatchTokens,
+                dtype,
+                options.GradientCheckpointing
+            );
+            FisherInformation.Estimate(
+                penalty.Fisher,
+                workers,
+                old,
+                options.Ewc!.Fisher,
+                options.Seed,
+                done => observer.Progress("fisher", done, old.Count, "sequences"),
+                cancellationToken
+            );
+            observer.Message($"ewc: Fisher information measured on {Counted.Of(old.Count, "sequence")} of what was learned before");
         }
 
         void Write(string folder, PeftAdapter? merged = null, BlockPlan? blocks = null)
@@ -446,6 +479,8 @@ public static class TrainStage
             DataloaderNumWorkers = 0,
             EvalTraces = null,
             EvalProblems = null,
+            Rehearsal = options.Rehearsal is { } rehearsal ? rehearsal with { Traces = [] } : null,
+            Ewc = options.Ewc is { } ewc ? ewc with { Traces = [] } : null,
         };
 
     /// <summary>

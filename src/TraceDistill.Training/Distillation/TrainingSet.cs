@@ -94,10 +94,10 @@ sealed class TrainingSet : IDisposable
         var (traces, remarks) = (new List<IReadOnlyList<SequenceGroup>>(), new List<string>());
         using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
         var stored = await StoredTeachers.OpenAsync(options, tokenizer, chat, cancellationToken);
-        var sets = new List<TraceShards>();
-        foreach (var path in options.Traces.Select(set => set.Path))
+        var opened = new List<TraceShards>();
+        foreach (var path in options.TracePaths())
         {
-            sets.Add(await OpenAsync(path, options, tokenizer, chat, stored, cancellationToken));
+            opened.Add(await OpenAsync(path, options, tokenizer, chat, stored, cancellationToken));
         }
 
         if (options.EvalTraces is { } eval && options.StoredTeachers.Count > 0)
@@ -106,9 +106,13 @@ sealed class TrainingSet : IDisposable
         }
 
         await stored.EnsureUsedAsync(cancellationToken);
-        foreach (var (path, shards) in options.Traces.Select(set => set.Path).Zip(sets))
+        foreach (var (path, shards) in options.TracePaths().Zip(opened))
         {
-            traces.Add(await survey.AddAsync(shards, cancellationToken));
+            traces.Add(
+                traces.Count < options.Traces.Count
+                    ? await survey.AddAsync(shards, cancellationToken)
+                    : await survey.RehearseAsync(shards, options.Rehearsal!.MaxTraces, cancellationToken)
+            );
             task ??= TaskDescription.OfTraces(path, shards.Dataset);
             if (TakesOwn(options))
             {
@@ -116,7 +120,7 @@ sealed class TrainingSet : IDisposable
                 survival = shards.Aligner.Survival is { } left ? left + (survival ?? default) : survival;
             }
 
-            var name = options.Traces.Count > 1 ? $"{path}: " : "";
+            var name = options.TracePaths().Skip(1).Any() ? $"{path}: " : "";
             remarks.AddRange([name + shards.Aligner.DescribeTemplates(), .. shards.Aligner.DescribeLogprobs().Select(line => name + line)]);
         }
 
@@ -134,7 +138,9 @@ sealed class TrainingSet : IDisposable
             Describe(survey, options, maxLength, remarks);
             EnsureSomeLeft(survey, options, traces, remarks);
             survey.CompleteDifficulties();
-            blend = Blend(options.Traces, traces, solutions?.Groups ?? [], remarks);
+            IReadOnlyList<SequenceGroup> rehearsed = [.. traces.Skip(options.Traces.Count).SelectMany(groups => groups)];
+            traces = traces[..options.Traces.Count];
+            blend = WithRehearsal(Blend(options.Traces, traces, solutions?.Groups ?? [], remarks), rehearsed, options.Rehearsal, remarks);
         }
         catch
         {
@@ -268,6 +274,35 @@ sealed class TrainingSet : IDisposable
             );
     }
 
+    /// <summary>Draws sequences of what the student has learned before.</summary>
+    /// <exception cref="InvalidInputException">There are none.</exception>
+    public static async Task<(IReadOnlyList<TraceTokens> Sequences, byte[] Digest)> SampleAsync(
+        TrainOptions options,
+        Ewc ewc,
+        Tokenizer tokenizer,
+        ChatSequence chat,
+        int maxLength,
+        CancellationToken cancellationToken
+    )
+    {
+        using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
+        var sequences = await survey.SampleAsync(OpenAsync(), ewc.FisherSamples, cancellationToken);
+        return sequences.Count > 0
+            ? (sequences, survey.Digest())
+            : throw new InvalidInputException(
+                $"ewc: {string.Join(", ", ewc.Traces)}: no trace to measure on: {survey.Unfinished} unfinished, "
+                    + $"{survey.NotCorrect} not correct, the others longer than {maxLength} tokens"
+            );
+
+        async IAsyncEnumerable<TraceShards> OpenAsync()
+        {
+            foreach (var path in ewc.Traces)
+            {
+                yield return await TraceShards.OpenAsync(path, options.TeacherTokenizer, options.KdTopK, tokenizer, chat, cancellationToken);
+            }
+        }
+    }
+
     public void Dispose() => _solutions?.Dispose();
 
     static void Describe(TrainingSurvey survey, TrainOptions options, int maxLength, List<string> remarks)
@@ -330,17 +365,38 @@ sealed class TrainingSet : IDisposable
         return blend;
     }
 
+    /// <summary>What is rehearsed has its share of the tokens beside all else.</summary>
+    static IReadOnlyList<SequenceSet> WithRehearsal(
+        SequenceSet[] sets,
+        IReadOnlyList<SequenceGroup> groups,
+        Rehearsal? rehearsal,
+        List<string> remarks
+    )
+    {
+        if (rehearsal is null)
+        {
+            return sets;
+        }
+
+        remarks.Add(
+            FormattableString.Invariant($"rehearsal: {groups.Sum(group => group.Lengths.Count(length => length > 0)):N0} sequences, ")
+                + FormattableString.Invariant($"{rehearsal.Share:P1} of the tokens of each step")
+        );
+        return [.. sets, new SequenceSet(groups, sets.Sum(set => set.Weight) * rehearsal.Share / (1 - rehearsal.Share), IsRehearsed: true)];
+    }
+
     static void EnsureSomeLeft(TrainingSurvey survey, TrainOptions options, List<IReadOnlyList<SequenceGroup>> traces, List<string> remarks)
     {
         if (survey.Fitting > 0)
         {
             // Without weights one set of traces is mixed with the worked solutions, and may be empty.
-            var isEachWanted = traces.Count > 1 || options.Traces.Any(set => set.Weight is not null);
-            if (isEachWanted && traces.FindIndex(groups => groups.Count == 0) is >= 0 and var empty)
+            var mayBeEmpty = options is { Problems: not null, Traces: [{ Weight: null }] } ? 1 : 0;
+            if (traces.FindIndex(mayBeEmpty, groups => groups.Count == 0) is >= 0 and var empty)
             {
+                var key = empty < options.Traces.Count ? "traces" : "rehearsal";
                 throw new InvalidInputException(
-                    $"{options.Traces[empty].Path}: nothing to train on: its traces are unfinished, "
-                        + "not correct, too long or held out; leave it out of traces"
+                    $"{options.TracePaths().ElementAt(empty)}: nothing to train on: its traces are unfinished, "
+                        + $"not correct, too long or held out; leave it out of {key}"
                 );
             }
 

@@ -86,9 +86,22 @@ sealed class TrainingSurvey(
     /// <summary>A digest of all sequences so far.</summary>
     public byte[] Digest() => _hash.GetCurrentHash();
 
+    /// <summary>Looks at all traces of a data set that is rehearsed: nothing of it is held out.</summary>
+    /// <returns>The row groups that have traces to train on.</returns>
+    public Task<IReadOnlyList<SequenceGroup>> RehearseAsync(TraceShards shards, int? most, CancellationToken cancellationToken) =>
+        AddAsync(shards, most, isRehearsed: true, cancellationToken);
+
     /// <summary>Looks at all traces of a data set.</summary>
     /// <returns>The row groups that have traces to train on.</returns>
-    public async Task<IReadOnlyList<SequenceGroup>> AddAsync(TraceShards shards, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<SequenceGroup>> AddAsync(TraceShards shards, CancellationToken cancellationToken) =>
+        AddAsync(shards, options.MaxTraces, isRehearsed: false, cancellationToken);
+
+    async Task<IReadOnlyList<SequenceGroup>> AddAsync(
+        TraceShards shards,
+        int? most,
+        bool isRehearsed,
+        CancellationToken cancellationToken
+    )
     {
         var (groups, taken, index) = (new List<SequenceGroup>(), 0, -1);
         _keeping.Add(shards);
@@ -97,10 +110,10 @@ sealed class TrainingSurvey(
             cancellationToken.ThrowIfCancellationRequested();
             index++;
             var sequences = new TraceTokens?[traces.Count];
-            for (var row = 0; row < traces.Count && taken != options.MaxTraces; row++)
+            for (var row = 0; row < traces.Count && taken != most; row++)
             {
                 _passRates?.Count(traces[row].Trace, _keeping.Count);
-                if (IsWanted(traces[row].Trace) && Look(traces[row], isFirst: taken++ == 0, shards) is { } sequence)
+                if (IsWanted(traces[row].Trace) && Look(traces[row], isFirst: taken++ == 0, isRehearsed, shards) is { } sequence)
                 {
                     sequences[row] = sequence;
                 }
@@ -119,7 +132,7 @@ sealed class TrainingSurvey(
                 Keep(shards, group, sequences);
             }
 
-            if (taken == options.MaxTraces)
+            if (taken == most)
             {
                 break;
             }
@@ -144,6 +157,50 @@ sealed class TrainingSurvey(
                 break;
             }
         }
+    }
+
+    /// <summary>
+    /// Draws sequences of some data sets, each as likely as any other (reservoir sampling: Vitter, "Random Sampling with a Reservoir", 1985,
+    /// algorithm R).
+    /// </summary>
+    /// <param name="sets">Opened one after another.</param>
+    /// <param name="count">Number of sequences; all where there are fewer.</param>
+    public async Task<IReadOnlyList<TraceTokens>> SampleAsync(
+        IAsyncEnumerable<TraceShards> sets,
+        int count,
+        CancellationToken cancellationToken
+    )
+    {
+        var (taken, seen, random) = (new List<TraceTokens>(), 0L, ShuffleWindow.Random($"{options.Seed} sample"));
+        await foreach (var shards in sets)
+        {
+            await foreach (var traces in shards.GroupsAsync())
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                foreach (var trace in traces.Where(IsWanted))
+                {
+                    var sequence = shards.Aligner.Align(trace);
+                    if (!IsFitting(sequence))
+                    {
+                        continue;
+                    }
+
+                    var place = taken.Count < count ? taken.Count : random.NextInt64(seen + 1);
+                    seen++;
+                    if (place == taken.Count)
+                    {
+                        taken.Add(sequence);
+                    }
+                    else if (place < count)
+                    {
+                        taken[(int)place] = sequence;
+                    }
+                }
+            }
+        }
+
+        taken.ForEach(AddToDigest);
+        return taken;
     }
 
     /// <summary>Looks at all worked solutions of a problem file.</summary>
@@ -266,7 +323,7 @@ sealed class TrainingSurvey(
     }
 
     /// <returns>The sequence of a trace that is trained on; else null.</returns>
-    TraceTokens? Look(TraceRow row, bool isFirst, TraceShards shards)
+    TraceTokens? Look(TraceRow row, bool isFirst, bool isRehearsed, TraceShards shards)
     {
         var trace = row.Trace;
         if (isFirst)
@@ -277,7 +334,7 @@ sealed class TrainingSurvey(
 
         _specials.Look(trace.Messages, trace.ProblemId);
         var sequence = shards.Align(row);
-        if (!IsHeldOut(trace.ProblemId))
+        if (isRehearsed || !IsHeldOut(trace.ProblemId))
         {
             return Count(sequence) ? sequence : null;
         }

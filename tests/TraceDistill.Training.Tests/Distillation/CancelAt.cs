@@ -7,7 +7,7 @@ sealed class CancelAt(int step, CancellationTokenSource source) : IRunObserver
 {
     public void Progress(string activity, long done, long? total, string unit, string? note = null)
     {
-        if (done == step)
+        if (activity == "train" && done == step)
         {
             source.Cancel();
         }
