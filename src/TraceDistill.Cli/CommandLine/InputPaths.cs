@@ -15,9 +15,18 @@ static class InputPaths
     {
         foreach (var entry in settings.Entries)
         {
-            if (OptionSchema.Of(optionsType)[entry.Key] is { } property && property.IsInputPath(settings))
+            if (OptionSchema.Of(optionsType)[entry.Key] is not { } property)
+            {
+                continue;
+            }
+
+            if (property.IsInputPath(settings))
             {
                 Check(property, entry.Value, within + entry.Key, problems);
+            }
+            else if (entry.Value is ConfigMap map && OptionShape.IsRecord(property.Type))
+            {
+                Check(property.Type, map, problems, $"{within}{entry.Key}.");
             }
         }
     }

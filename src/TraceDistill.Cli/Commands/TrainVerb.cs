@@ -68,7 +68,7 @@ sealed class TrainVerb : Verb<TrainOptions>
         foreach (
             var manifest in options
                 .TracePaths()
-                .Select(ShardManifest.Load)
+                .Select(path => ShardManifest.Load(path))
                 .OfType<ShardManifest>()
                 .Where(manifest => manifest.Rows > 0)
         )

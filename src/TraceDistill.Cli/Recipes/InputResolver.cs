@@ -21,12 +21,14 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
             Entries =
             [
                 .. settings.Entries.Select(entry =>
-                    schema[entry.Key] is { } property && property.IsInputPath(settings)
+                    schema[entry.Key] is not { } property ? entry
+                    : property.IsInputPath(settings) ? entry with { Value = Value(reader, property, entry, within + entry.Key, inputs) }
+                    : entry.Value is ConfigMap map && OptionShape.IsRecord(property.Type)
                         ? entry with
                         {
-                            Value = Value(reader, property, entry, within + entry.Key, inputs),
+                            Value = Resolve(reader, OptionSchema.Of(property.Type), map, inputs, $"{within}{entry.Key}."),
                         }
-                        : entry
+                    : entry
                 ),
             ],
         };

@@ -166,12 +166,14 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
                 Entries =
                 [
                     .. map.Entries.Select(entry =>
-                        schema[entry.Key] is { } property && property.IsInputPath(map)
+                        schema[entry.Key] is not { } property ? entry
+                        : property.IsInputPath(map) ? entry with { Value = Locate(entry.Value, OptionShape.ListItem(property.Type)) }
+                        : entry.Value is ConfigMap inner && OptionShape.IsRecord(property.Type)
                             ? entry with
                             {
-                                Value = Locate(entry.Value, OptionShape.ListItem(property.Type)),
+                                Value = LocateAll(inner, OptionSchema.Of(property.Type)),
                             }
-                            : entry
+                        : entry
                     ),
                 ],
             };

@@ -88,6 +88,7 @@ public sealed class CommandLineTests : IDisposable
         "--weighed",
         "{ path: nowhere, weight: 2 }"
     )]
+    [InlineData("error: --inner: path: no such file or folder: \"nowhere\"\n", "join", "--inner", "{ path: nowhere }")]
     [InlineData("error: RECIPE: is required: recipe, a YAML file of named stages\n", "run")]
     public async Task Verb_WrongUsage_IsToldWithExitCode2(string expected, params string[] arguments)
     {

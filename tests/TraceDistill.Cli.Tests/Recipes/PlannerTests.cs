@@ -92,6 +92,23 @@ public sealed class PlannerTests : IDisposable
         Assert.Equal(InRun("b"), Assert.Single(Options(plan, "one").Weighed).Path);
     }
 
+    /// <summary>As of what is rehearsed: { traces: STAGE, share: 0.2 }.</summary>
+    [Fact]
+    public void Plan_PathWithinAMap_NamesAStageToo()
+    {
+        var plan = Plan(
+            """
+            stages:
+              a: { do: write, text: x }
+              map: { do: join, inner: { path: a/text.txt, weight: a } }
+            """
+        );
+
+        Assert.Equal((InRun("a/text.txt"), "a"), (Options(plan, "map").Inner!.Path, Options(plan, "map").Inner!.Weight));
+        Assert.Equal(["a"], plan.Stages.Single(stage => stage.Name == "map").DependsOn);
+        Assert.Equal("inner.path", Assert.Single(plan.Stages.Single(stage => stage.Name == "map").Inputs).Key);
+    }
+
     [Fact]
     public void Plan_PathWithinAMapThatIsNowhere_IsToldWithItsPlace() =>
         Assert.Contains(

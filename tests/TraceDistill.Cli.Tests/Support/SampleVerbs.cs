@@ -46,6 +46,8 @@ public sealed record JoinOptions
     [InputPath]
     public IReadOnlyDictionary<string, string> Named { get; init; } = new Dictionary<string, string>();
 
+    public WeighedText? Inner { get; init; }
+
     public string Tag { get; init; } = "";
 
     public long Seed { get; init; }
