@@ -197,10 +197,10 @@ public static class CollectStage
             options.Seed,
             cancellationToken
         );
-        return options.OnlyCorrect && plan.Counts.Unanswered == plan.Counts.Problems
+        return options is { OnlyCorrect: true, MinAgreement: null } && plan.Counts.Unanswered == plan.Counts.Problems
             ? throw new InvalidInputException(
                 $"only_correct: none of the problems in {options.Problems} has an answer, so no trace can be correct; "
-                    + "name the field that holds it with answer_field"
+                    + "name the field that holds it with answer_field, or go by what samples agree on (min_agreement)"
             )
             : plan;
     }

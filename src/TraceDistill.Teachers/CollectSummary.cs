@@ -44,7 +44,8 @@ public sealed record CollectSummary(
     public long Unfinished { get; init; }
 
     /// <summary>
-    /// Traces that are kept and not published, because their answer is not correct; see <see cref="GenerateOptions.OnlyCorrect"/>.
+    /// Traces that are kept and not published: not correct (<see cref="GenerateOptions.OnlyCorrect"/>) or not agreed on
+    /// (<see cref="GenerateOptions.MinAgreement"/>).
     /// </summary>
     public long LeftOut { get; init; }
 
@@ -63,7 +64,7 @@ public sealed record CollectSummary(
             {
                 Invariant($"{Counted.Of(Count, "trace")} ({(Collected == Count + LeftOut ? "all" : $"{Collected:N0}")} new)"),
                 Invariant($"{100.0 * Correct / Math.Max(1, Count):0.#} % correct"),
-                LeftOut > 0 ? Invariant($"{LeftOut:N0} not correct are left out") : null,
+                LeftOut > 0 ? Invariant($"{LeftOut:N0} others are left out") : null,
                 Length > 0 ? Invariant($"{Length:N0} cut off") : null,
                 Unfinished > 0 ? Invariant($"{Unfinished:N0} unfinished") : null,
                 Refusal > 0 ? Invariant($"{Refusal:N0} refused") : null,

@@ -92,6 +92,7 @@ public sealed partial class ShippedRecipesTests : IDisposable
             "ewc.ewc.fisher_samples=4",
             "old_scores.max_tokens=20",
         ],
+        ["semi"] = ["problem_count=12", "problems.held_out=12", "steps=2", "scores.max_tokens=20"],
         ["score"] = ["problem_count=24", "problems.held_out=12", "steps=2", "scores.max_tokens=40"],
         ["teacher"] = ["teacher.max_steps=2", "problems.count=12", "scores.max_tokens=20"],
         ["gsm8k"] = ["traces.limit=2", "traces.max_tokens=40", "student.max_steps=1", "scores.limit=3", "scores.max_tokens=20"],

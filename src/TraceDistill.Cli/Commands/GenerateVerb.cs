@@ -134,7 +134,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
                 Endpoint = new Uri(server.Endpoint, "v1").ToString(),
                 Model = options.Model ?? server.ModelName,
             };
-        var folder = CorrectTraces.CollectionFolder(options, context.Output!);
+        var folder = SelectedTraces.CollectionFolder(options, context.Output!);
         await TakeOverAsync(endpoint, folder, context, cancellationToken);
         if (options.BatchOut is not null)
         {
@@ -166,9 +166,16 @@ sealed class GenerateVerb : Verb<GenerateOptions>
                     context.TimeProvider,
                     cancellationToken
                 );
-        if (options.OnlyCorrect)
+        if (options.Selects())
         {
-            summary = await CorrectTraces.PublishAsync(options, context.Output!, summary, context.Observer, cancellationToken);
+            summary = await SelectedTraces.PublishAsync(
+                options,
+                context.Output!,
+                summary,
+                MathVerifier.Instance,
+                context.Observer,
+                cancellationToken
+            );
         }
 
         StoreTokenizer(options, tokenizer);
@@ -196,7 +203,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         CancellationToken cancellationToken
     )
     {
-        folder = CorrectTraces.CollectionFolderIn(folder);
+        folder = SelectedTraces.CollectionFolderIn(folder);
 
         // What an earlier stage is to make may not be there yet.
         string?[] read = [options.Problems, options.Serve, options.Tokenizer, options.FewShot];
@@ -216,7 +223,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         if (
             context.Earlier is not { } earlier
             || CollectStage.HasBegunIn(folder)
-            || CorrectTraces.CollectionFolderIn(earlier.Folder) is not { } collected
+            || SelectedTraces.CollectionFolderIn(earlier.Folder) is not { } collected
             || ShardManifest.Load(collected) is not { } manifest
         )
         {

@@ -5,4 +5,7 @@ namespace TraceDistill.Data.Shards;
 /// <param name="Collected">Traces collected.</param>
 /// <param name="LeftOut">Those of them that are not here.</param>
 /// <param name="Folder">Where all of them are, beside the shards.</param>
-public sealed record TraceSelection(bool OnlyCorrect, long Collected, long LeftOut, string Folder);
+/// <param name="MinAgreement">
+/// Least fraction of a problem's samples that give the answer of a trace that is here; null where that was not asked for.
+/// </param>
+public sealed record TraceSelection(bool OnlyCorrect, long Collected, long LeftOut, string Folder, double? MinAgreement = null);

@@ -34,6 +34,9 @@ public sealed class MathVerifier : IVerifier
     public static MathVerifier Instance { get; } = new();
 
     /// <inheritdoc/>
+    public string? FindAnswer(string text) => FinalAnswer.Find(text);
+
+    /// <inheritdoc/>
     /// <remarks>
     /// Correct takes an answer that is marked, or asserted beyond mistake. Incorrect takes the same with another value, or a text in
     /// which the expected number does not occur. All else is unverified: what the engine cannot read or decide, what a sentence only

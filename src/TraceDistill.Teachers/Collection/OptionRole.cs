@@ -55,6 +55,7 @@ static class OptionRoles
             [nameof(GenerateOptions.Endpoint)] = OptionRole.Operation,
             [nameof(GenerateOptions.Layout)] = OptionRole.Operation,
             [nameof(GenerateOptions.OnlyCorrect)] = OptionRole.Operation,
+            [nameof(GenerateOptions.MinAgreement)] = OptionRole.Operation,
             [nameof(GenerateOptions.Endpoints)] = OptionRole.Operation,
             [nameof(GenerateOptions.ApiKeyEnv)] = OptionRole.Operation,
             [nameof(GenerateOptions.ApiKeyFile)] = OptionRole.Operation,

@@ -158,6 +158,22 @@ public sealed record GenerateOptions : TeacherOptions, IValidatableObject
     )]
     public bool OnlyCorrect { get; init; }
 
+    /// <summary>
+    /// For problems whose answer nobody knows: of those on whose answer enough samples agree, the traces that give it
+    /// (self-consistency, arXiv 2203.11171). The known answers of others are not looked at, unless <see cref="OnlyCorrect"/> says so too:
+    /// then a trace is published where it is correct, or, where no answer is known, where it agrees.
+    /// </summary>
+    /// <value>None: all traces are published.</value>
+    [Range(0.01, 1.0, ErrorMessage = "must be from 0.01 to 1")]
+    [Description(
+        "Publish only traces whose answer at least this fraction of the problem's samples give, such as 0.75, for problems without "
+            + "a known answer; with only_correct, only those go by it; the others are kept in the folder collected"
+    )]
+    public double? MinAgreement { get; init; }
+
+    /// <summary>Returns whether only some of the traces are published.</summary>
+    public bool Selects() => OnlyCorrect || MinAgreement is not null;
+
     /// <value>None.</value>
     [Operational]
     [Description(
@@ -255,6 +271,14 @@ public sealed record GenerateOptions : TeacherOptions, IValidatableObject
         foreach (var refusal in Dialects.ExtraBody.Validate(ExtraBody, nameof(ExtraBody)))
         {
             yield return refusal;
+        }
+
+        if (MinAgreement is not null && SamplesPerProblem < 2)
+        {
+            yield return new ValidationResult(
+                "one sample of a problem always agrees with itself; raise samples_per_problem, to 4 or more",
+                [nameof(MinAgreement)]
+            );
         }
 
         if (Temperature == 0 && SamplesPerProblem > 1)
