@@ -48,9 +48,7 @@ sealed class AnswerAgreement(IVerifier verifier)
     /// <param name="trace">All traces of its problem were taken in.</param>
     /// <param name="least">Fraction of the problem's samples.</param>
     public bool Agrees(Trace trace, double least) =>
-        _problems[trace.ProblemId].Winner(least) is { } winner
-        && AnswerOf(trace) is { } answer
-        && AnswerText.AreEqual(winner, answer);
+        _problems[trace.ProblemId].Winner(least) is { } winner && AnswerOf(trace) is { } answer && AnswerText.AreEqual(winner, answer);
 
     string? AnswerOf(Trace trace) => FinishReasons.IsNatural(trace.FinishReason) ? verifier.FindAnswer(trace.Answer) : null;
 

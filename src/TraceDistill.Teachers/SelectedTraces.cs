@@ -86,13 +86,7 @@ public static class SelectedTraces
             await writer.WriteAsync(trace, cancellationToken);
         }
 
-        var selection = new TraceSelection(
-            options.OnlyCorrect,
-            source.Rows,
-            source.Rows - writer.Rows,
-            Folder,
-            options.MinAgreement
-        );
+        var selection = new TraceSelection(options.OnlyCorrect, source.Rows, source.Rows - writer.Rows, Folder, options.MinAgreement);
         var manifest = await writer.CompleteAsync(selection, source.Capabilities, cancellationToken);
         if (agreement is not null)
         {

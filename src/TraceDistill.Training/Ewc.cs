@@ -29,10 +29,10 @@ public sealed record Ewc
     [Description("Folders of trace shards, or Parquet files, of what the student has learned before")]
     public required IReadOnlyList<string> Traces { get; init; }
 
-    /// <value>100: the diagonal leaves out what weights do together, which is most of it.</value>
+    /// <value>1,000: the diagonal leaves out what weights do together, which is most of it.</value>
     [Range(0.0, 1e12, ErrorMessage = "must not be negative")]
     [Description("Weight of the penalty; with 1 it counts a token of the earlier traces as much as one that is learned now")]
-    public double Weight { get; init; } = 100;
+    public double Weight { get; init; } = 1_000;
 
     /// <value>256.</value>
     [Range(1, 1_000_000, ErrorMessage = "must be from 1 to 1000000")]

@@ -540,8 +540,10 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
     IEnumerable<ValidationResult> ValidateTraces()
     {
         if (
-            TracePaths().GroupBy(path => Path.TrimEndingDirectorySeparator(Path.GetFullPath(path))).FirstOrDefault(same => same.Count() > 1)
-            is { } twice
+            TracePaths()
+                .GroupBy(path => Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)))
+                .FirstOrDefault(same => same.Count() > 1) is
+            { } twice
         )
         {
             yield return new ValidationResult(

@@ -65,7 +65,9 @@ public sealed class SelectedTracesTests
             ShardManifest.Load(run.Out)!.Selection
         );
         Assert.Contains($"those whose answer at least {least} of the problem's samples give, {rows} of 12 collected", Card(run));
-        Assert.Contains(observer.Messages, line => line.StartsWith($"of 3 problems {agreed} have an answer that", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, line =>
+            line.StartsWith($"of 3 problems {agreed} have an answer that", StringComparison.Ordinal)
+        );
 
         // Another fraction asks for nothing; of two answers that are equally frequent the first one counts.
         var asked = server.Requests.Count;
@@ -81,17 +83,7 @@ public sealed class SelectedTracesTests
         using var run = new CollectionRun(problems: 3);
         WithoutAnswers(run, 2); // that of p002 is known, and two of its samples give it
 
-        await RunAsync(
-            run,
-            server,
-            options =>
-                options with
-                {
-                    OnlyCorrect = true,
-                    MinAgreement = 0.75,
-                    SamplesPerProblem = 4,
-                }
-        );
+        await RunAsync(run, server, options => options with { OnlyCorrect = true, MinAgreement = 0.75, SamplesPerProblem = 4 });
 
         Assert.Equal(
             [("p000", 4), ("p001", 3), ("p002", 2)],

@@ -32,7 +32,11 @@ public sealed class LifelongTests : TrainStageCase
             Assert.InRange(ofOld, (all * 0.2) - 40, (all * 0.2) + 40);
         }
 
-        var longest = lengths.SelectMany(group => group).Where(length => length > 0).Order().ElementAt(lengths.Sum(group => group.Length) / 8);
+        var longest = lengths
+            .SelectMany(group => group)
+            .Where(length => length > 0)
+            .Order()
+            .ElementAt(lengths.Sum(group => group.Length) / 8);
         var drawn = plan.Batches().Take(300).SelectMany(batch => batch.Sequences).ToList();
         Assert.All(drawn.Where(step => step.Set == 0), step => Assert.InRange(news.Groups[step.Group].Lengths[step.Row], 2, longest));
         Assert.Contains(drawn, step => step.Set == 1 && old.Groups[step.Group].Lengths[step.Row] > longest);
@@ -50,7 +54,11 @@ public sealed class LifelongTests : TrainStageCase
     public async Task RunAsync_Rehearsal_ForgetsLessAndResumesToTheSameBits()
     {
         var options = await LearnedAsync();
-        var rehearsed = options with { Rehearsal = new Rehearsal { Traces = [_old.Path], Share = 0.5 }, EvalTraces = _old.Path };
+        var rehearsed = options with
+        {
+            Rehearsal = new Rehearsal { Traces = [_old.Path], Share = 0.5 },
+            EvalTraces = _old.Path,
+        };
         using var stop = new CancellationTokenSource();
         var observer = new RecordingObserver();
 
@@ -62,7 +70,10 @@ public sealed class LifelongTests : TrainStageCase
         await TrainStage.RunAsync(rehearsed, Folder.Out("whole"), whole, Token);
 
         Assert.Equal(Weights("whole"), await TrainAsync(rehearsed, "resumed"));
-        Assert.Contains("rehearsal: 20 sequences, 50.0 % of the tokens of each step", whole.Messages.Select(line => line.Replace("50.0%", "50.0 %")));
+        Assert.Contains(
+            "rehearsal: 20 sequences, 50.0 % of the tokens of each step",
+            whole.Messages.Select(line => line.Replace("50.0%", "50.0 %"))
+        );
         Assert.True(LastLoss(whole) < 0.9 * LastLoss(observer), $"{LastLoss(whole)}, without {LastLoss(observer)}");
     }
 
@@ -76,7 +87,10 @@ public sealed class LifelongTests : TrainStageCase
         var plain = await RunAsync(options, "plain");
 
         Assert.Equal(plain.Sequences + 20, (await RunAsync(options with { Rehearsal = rehearsal }, "all")).Sequences);
-        Assert.Equal(plain.Sequences + 3, (await RunAsync(options with { Rehearsal = rehearsal with { MaxTraces = 3 } }, "some")).Sequences);
+        Assert.Equal(
+            plain.Sequences + 3,
+            (await RunAsync(options with { Rehearsal = rehearsal with { MaxTraces = 3 } }, "some")).Sequences
+        );
     }
 
     [Theory]
@@ -162,7 +176,15 @@ public sealed class LifelongTests : TrainStageCase
         var ewc = new Ewc { Traces = ["old"] };
         Assert.Equal("holds a student to the weights that it begins with; name it with student", Refused(Options with { Ewc = ewc }));
         Assert.Equal("is of the model's own weights; leave it or lora_r out", Refused(Tuned with { Ewc = ewc, LoraR = 4 }));
-        Assert.Null(Refused(Tuned with { Ewc = ewc, Rehearsal = new Rehearsal { Traces = ["old"] } }));
+        Assert.Null(
+            Refused(
+                Tuned with
+                {
+                    Ewc = ewc,
+                    Rehearsal = new Rehearsal { Traces = ["old"] },
+                }
+            )
+        );
         Assert.Equal(
             $"{Folder.Path} is listed 2 times; give it a larger weight instead",
             Refused(Tuned with { Rehearsal = new Rehearsal { Traces = [Folder.Path] } })
@@ -175,9 +197,7 @@ public sealed class LifelongTests : TrainStageCase
     async Task<TrainOptions> LearnedAsync()
     {
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
-        await _old.WriteAsync(
-            Enumerable.Range(1, 20).Select(i => _old.Create(7_000 + (13 * i)))
-        );
+        await _old.WriteAsync(Enumerable.Range(1, 20).Select(i => _old.Create(7_000 + (13 * i))));
         await RunAsync(
             Options with
             {
@@ -185,7 +205,6 @@ public sealed class LifelongTests : TrainStageCase
                 Tokenizer = Path.Combine(Folder.Path, TrainStage.StoredTokenizer),
                 MaxSteps = 60,
                 LearningRate = 1e-2,
-                
             },
             "base"
         );

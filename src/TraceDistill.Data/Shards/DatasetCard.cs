@@ -208,14 +208,14 @@ static class DatasetCard
 
     static string Selected(ShardManifest manifest) =>
         manifest.Dataset.Scoring is not null ? "those of the source, in its order"
-        : manifest.Selection is { } selection
-            ? $"{Kept(selection)}, {Count(manifest.Rows)} of {Count(selection.Collected)} collected"
+        : manifest.Selection is { } selection ? $"{Kept(selection)}, {Count(manifest.Rows)} of {Count(selection.Collected)} collected"
         : "all that were collected, right and wrong";
 
     static string Kept(TraceSelection selection) =>
-        selection.MinAgreement is not { } least ? "those with a correct answer"
-        : FormattableString.Invariant($"those whose answer at least {least:0.##} of the problem's samples give")
-            + (selection.OnlyCorrect ? ", or the correct one where it is known" : "");
+        selection.MinAgreement is not { } least
+            ? "those with a correct answer"
+            : FormattableString.Invariant($"those whose answer at least {least:0.##} of the problem's samples give")
+                + (selection.OnlyCorrect ? ", or the correct one where it is known" : "");
 
     static string AnswerInMessages(ShardManifest manifest) =>
         manifest.FormatVersion < ShardManifest.AnswerInMessages

@@ -298,7 +298,14 @@ sealed class TrainingSet : IDisposable
         {
             foreach (var path in ewc.Traces)
             {
-                yield return await TraceShards.OpenAsync(path, options.TeacherTokenizer, options.KdTopK, tokenizer, chat, cancellationToken);
+                yield return await TraceShards.OpenAsync(
+                    path,
+                    options.TeacherTokenizer,
+                    options.KdTopK,
+                    tokenizer,
+                    chat,
+                    cancellationToken
+                );
             }
         }
     }

@@ -96,12 +96,7 @@ sealed class TrainingSurvey(
     public Task<IReadOnlyList<SequenceGroup>> AddAsync(TraceShards shards, CancellationToken cancellationToken) =>
         AddAsync(shards, options.MaxTraces, isRehearsed: false, cancellationToken);
 
-    async Task<IReadOnlyList<SequenceGroup>> AddAsync(
-        TraceShards shards,
-        int? most,
-        bool isRehearsed,
-        CancellationToken cancellationToken
-    )
+    async Task<IReadOnlyList<SequenceGroup>> AddAsync(TraceShards shards, int? most, bool isRehearsed, CancellationToken cancellationToken)
     {
         var (groups, taken, index) = (new List<SequenceGroup>(), 0, -1);
         _keeping.Add(shards);

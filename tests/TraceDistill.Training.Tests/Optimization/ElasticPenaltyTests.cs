@@ -170,14 +170,7 @@ public class ElasticPenaltyTests
     )
     {
         using var fisher = new FloatBuffer(trained.Count, trained.Weights.Device);
-        FisherInformation.Estimate(
-            fisher,
-            workers,
-            sequences,
-            labels,
-            seed,
-            cancellationToken: TestContext.Current.CancellationToken
-        );
+        FisherInformation.Estimate(fisher, workers, sequences, labels, seed, cancellationToken: TestContext.Current.CancellationToken);
         var values = new float[trained.Count];
         fisher.Read(0, values);
         return values;
@@ -216,5 +209,6 @@ public class ElasticPenaltyTests
         buffer.Vector.copy_(given);
     }
 
-    static long Count(TrainedWeights trained, string name) => trained.Weights.ShapeOf(name).Aggregate(1L, (product, size) => product * size);
+    static long Count(TrainedWeights trained, string name) =>
+        trained.Weights.ShapeOf(name).Aggregate(1L, (product, size) => product * size);
 }
