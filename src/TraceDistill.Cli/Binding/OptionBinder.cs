@@ -33,6 +33,10 @@ sealed class OptionBinder(ProblemList problems)
                 problems.Add(entry.Location, path, $"unknown key \"{entry.Key}\"; {NearestName.Suggestion(entry.Key, schema.Keys)}");
                 isBound = false;
             }
+            else if (entry.Value is ConfigScalar { Text: null } && schema.Properties.Any(other => other.InPlaceOf == property.Key))
+            {
+                // As if it were not there, for a stage that is like another one and says it the other way.
+            }
             else if (BindProperty(property, entry.Value, Join(path, entry.Key), out var value))
             {
                 property.Property.SetValue(record, value);

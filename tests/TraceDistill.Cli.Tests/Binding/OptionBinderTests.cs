@@ -242,6 +242,7 @@ public class OptionBinderTests
             Problems<TrainOptions>($"{{ traces: t, student: s, {settings} }}")
         );
         Bind<TrainOptions>($"{{ traces: t, student: s, {settings.Split(',')[0]} }}");
+        Bind<TrainOptions>($"{{ traces: t, student: s, {settings[..settings.LastIndexOf(' ')]} null }}");
         Bind<TrainOptions>($"{{ traces: t, student: s, {settings.Split(',')[1]} }}");
     }
 
