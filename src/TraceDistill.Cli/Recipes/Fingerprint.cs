@@ -21,19 +21,41 @@ static class Fingerprint
     public static string Of(PlannedStage stage, IReadOnlyList<InputRecord> inputs)
     {
         var outside = stage.Inputs.Where(input => input.Stage is null).Select(input => input.Reference).ToHashSet();
-        var schema = OptionSchema.Of(stage.Verb.OptionsType);
-        var settings = stage.Settings with
-        {
-            Entries = [.. stage.Settings.Entries.Where(entry => schema[entry.Key] is not { IsOperational: true })],
-        };
         var text = new JsonObject
         {
             ["version"] = ProgramVersion,
             ["verb"] = stage.Verb.Name,
-            ["options"] = Canonical(settings, outside),
+            ["options"] = Canonical(Deciding(stage.Settings, stage.Verb.OptionsType), outside),
             ["inputs"] = new JsonArray([.. inputs.Select(input => (JsonNode)$"{input.Key} {input.Digest}")]),
         }.ToJsonString();
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+    }
+
+    /// <summary>The settings that decide what comes out, within the maps of lists too.</summary>
+    static ConfigMap Deciding(ConfigMap settings, Type options)
+    {
+        var schema = OptionSchema.Of(options);
+        return settings with
+        {
+            Entries =
+            [
+                .. settings
+                    .Entries.Where(entry => schema[entry.Key] is not { IsOperational: true })
+                    .Select(entry =>
+                        entry.Value is ConfigList list
+                        && schema[entry.Key] is { } property
+                        && OptionShape.ListItem(property.Type) is { } item
+                            ? entry with
+                            {
+                                Value = list with
+                                {
+                                    Items = [.. list.Items.Select(node => node is ConfigMap map ? Deciding(map, item) : node)],
+                                },
+                            }
+                            : entry
+                    ),
+            ],
+        };
     }
 
     static JsonNode? Canonical(ConfigNode node, HashSet<string> outside) =>

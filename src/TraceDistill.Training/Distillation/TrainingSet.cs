@@ -304,6 +304,7 @@ sealed class TrainingSet : IDisposable
                     options.KdTopK,
                     tokenizer,
                     chat,
+                    teachers: null,
                     cancellationToken
                 );
             }

@@ -172,9 +172,9 @@ sealed class TrainingSurvey(
             await foreach (var traces in shards.GroupsAsync())
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                foreach (var trace in traces.Where(IsWanted))
+                foreach (var row in traces.Where(row => IsWanted(row.Trace)))
                 {
-                    var sequence = shards.Aligner.Align(trace);
+                    var sequence = shards.Aligner.Align(row.Trace);
                     if (!IsFitting(sequence))
                     {
                         continue;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Training.Batching;
 using static TorchSharp.torch;
@@ -11,7 +12,7 @@ namespace TraceDistill.Training.Distributions;
 /// <remarks>
 /// Where all are stored, the outcomes are the tokens that any of them reported, and all others as one; else the whole vocabulary. A token
 /// that a teacher did not report has a share of its tail: the tail spread evenly over all that it did not report, and no more than the
-/// least probability that it did report. What is over stays in the tail; over a whole vocabulary, where there is none, the row is
+/// least probability above 10⁻⁸ that it did report. What is over stays in the tail; over a whole vocabulary, where there is none, the row is
 /// normalised.
 /// </remarks>
 public sealed record PanelRows
@@ -200,14 +201,14 @@ public sealed record PanelRows
     /// <summary>The tokens that any teacher with a weight reported, each once; the drawn one where none did.</summary>
     List<int> Union(IReadOnlyList<PackedSoftTargets> stored, int drawn, int first, int row, IReadOnlyList<PanelMember> members)
     {
-        var (union, known) = (new List<int>(), new HashSet<int>());
+        var union = new List<int>();
         foreach (var (index, member) in members.Index())
         {
             if (_weights[(row * members.Count) + index] > 0)
             {
                 foreach (var id in stored[member.Stored!.Value].IdsOf(first + row))
                 {
-                    if (known.Add(id))
+                    if (!CollectionsMarshal.AsSpan(union).Contains(id))
                     {
                         union.Add(id);
                     }
@@ -246,7 +247,8 @@ public sealed record PanelRows
         var least = double.PositiveInfinity;
         foreach (var logprob in logprobs)
         {
-            least = Math.Min(least, logprob);
+            // A reported zero is a number that was rounded, and no bound.
+            least = logprob < Math.Log(Outcomes.LeastProbability) ? least : Math.Min(least, logprob);
         }
 
         return Math.Min(tail - Math.Log(others), least);

@@ -15,6 +15,8 @@ namespace TraceDistill.Training.Head;
 /// <param name="models">Hidden states of those that are models, in their order.</param>
 public sealed class PanelStates(TeacherPanel panel, IReadOnlyList<TeacherStates> models)
 {
+    double[] _sums = []; // tokens, the gate's loss, M weights, the gate's gradient
+
     /// <summary>Runs the models over a batch, without a graph.</summary>
     /// <param name="panel">The teachers.</param>
     /// <param name="decoders">Of its models, on a thread of their own.</param>
@@ -24,8 +26,6 @@ public sealed class PanelStates(TeacherPanel panel, IReadOnlyList<TeacherStates>
         using var noGrad = no_grad();
         return new PanelStates(panel, [.. decoders.Select(decoder => new TeacherStates(decoder, decoder.Forward(tokens)))]);
     }
-
-    Tensor? _sums; // tokens, the gate's loss, M weights, the gate's gradient
 
     /// <param name="targets">[C] with the drawn tokens.</param>
     /// <param name="batch">With the stored soft targets.</param>
@@ -53,14 +53,11 @@ public sealed class PanelStates(TeacherPanel panel, IReadOnlyList<TeacherStates>
         return targets.With(rows, mixture, vocabulary, policy, keys);
     }
 
-    /// <summary>The sums over all chunks; to be called once.</summary>
+    /// <summary>The sums over all chunks.</summary>
     public PanelTotals Totals()
     {
-        using var sums = _sums!;
-        using var here = sums.cpu();
-        var values = here.data<double>().ToArray();
         var count = panel.Members.Count;
-        return new PanelTotals(values[2..(2 + count)], values[0], values[1], values[(2 + count)..]);
+        return new PanelTotals(_sums[2..(2 + count)], _sums[0], _sums[1], _sums[(2 + count)..]);
     }
 
     void Add(PanelRows rows, TeacherMixture mixture, Tensor drawn, Tensor? inputs)
@@ -75,14 +72,7 @@ public sealed class PanelStates(TeacherPanel panel, IReadOnlyList<TeacherStates>
             sums.Add(slopes.t().matmul(inputs).flatten()); // [M · F]
         }
 
-        var all = cat(sums, 0);
-        if (_sums is null)
-        {
-            _sums = all.DetachFromDisposeScope();
-        }
-        else
-        {
-            _sums.Add(all);
-        }
+        var values = cat(sums, 0).cpu().data<double>();
+        _sums = _sums.Length == 0 ? [.. values] : [.. _sums.Zip(values, (sum, value) => sum + value)];
     }
 }

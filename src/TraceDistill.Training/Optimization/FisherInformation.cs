@@ -41,7 +41,7 @@ static class FisherInformation
         foreach (var (index, sequence) in sequences.Index())
         {
             cancellationToken.ThrowIfCancellationRequested();
-            Objective objective = labels == FisherLabels.Model ? new DrawnLabels(seed, index) : new CrossEntropy();
+            TokenObjective objective = labels == FisherLabels.Model ? new DrawnLabels(seed, index) : new CrossEntropy();
             var at = new TrainingPoint(index, sequences.Count);
             var objectives = new StepObjectives([new ObjectiveTerm(objective, 1, 1)], new TargetPolicy(), at);
             tokens += workers.Accumulate([sequence with { Soft = null }], objectives).Tokens;
@@ -56,7 +56,7 @@ static class FisherInformation
     static readonly TorchSharp.Scalar One = 1.0;
 
     /// <summary>−log q of a token that is drawn from q at each place of one sequence.</summary>
-    sealed record DrawnLabels : Objective
+    sealed record DrawnLabels : TokenObjective
     {
         SplitMix64 _keys;
 

@@ -71,6 +71,20 @@ public sealed class RunVerbTests : IDisposable
         Assert.Equal(["done", "unchanged"], Outcomes());
     }
 
+    /// <summary>Where something runs is no part of what comes out of it, within a list of maps either.</summary>
+    [Theory]
+    [InlineData("note: other", "unchanged")]
+    [InlineData("weight: other", "done")]
+    public async Task Run_OptionWithinAListOfMapsChanged_RepeatsTheStageWhereItDecides(string changed, string outcome)
+    {
+        const string Recipe = "stages: { a: { do: write, text: x }, b: { do: join, weighed: [{ path: a/text.txt, CHANGED }] } }";
+        await _cli.RunRecipeAsync(Recipe.Replace("CHANGED", "note: one"));
+
+        await _cli.RunRecipeAsync(Recipe.Replace("CHANGED", changed), "--json");
+
+        Assert.Equal(["unchanged", outcome], Outcomes());
+    }
+
     [Fact]
     public async Task Run_StageThatStoppedBeforeItsEnd_GoesOnEachTimeUntilItReachesIt()
     {

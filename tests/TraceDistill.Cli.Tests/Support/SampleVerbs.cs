@@ -23,6 +23,9 @@ public sealed record WeighedText : IParsable<WeighedText>
 
     public string Weight { get; init; } = "";
 
+    [Operational]
+    public string Note { get; init; } = "";
+
     public static WeighedText Parse(string s, IFormatProvider? provider) => new() { Path = s };
 
     public static bool TryParse(string? s, IFormatProvider? provider, out WeighedText result)

@@ -152,14 +152,16 @@ public sealed class TeacherMixtureTests
         }
     }
 
-    /// <summary>What one teacher does not report has its even share of the tail, and never more than the least that it reports.</summary>
+    /// <summary>
+    /// What one teacher does not report has its even share of the tail, and never more than the least that it reports; a zero is no least.
+    /// </summary>
     [Fact]
     public void Panel_TokensThatOneTeacherDoesNotReport_HaveAShareOfItsTailUpToItsLeast()
     {
         using var scope = NewDisposeScope();
         var batch = Batch(
             [
-                [([1, 2], [0.6, 0.3])],
+                [([1, 2, 9], [0.6, 0.3, 0])],
                 [([3], [0.9])],
                 [([4, 5, 6], [0.5, 0.25, 0.001])],
             ],
@@ -168,10 +170,10 @@ public sealed class TeacherMixtureTests
 
         var rows = PanelRows.Of(batch, 0, 1, Members, [], Vocabulary, CPU);
 
-        Assert.Equal([1, 2, 3, 4, 5, 6], rows.Ids![0].data<long>().ToArray());
-        AssertRow(0, [0.6, 0.3, .. Enumerable.Repeat(0.1 / 28, 4), 0.1 - (4 * 0.1 / 28)]);
-        AssertRow(1, [.. Enumerable.Repeat(0.1 / 29, 2), 0.9, .. Enumerable.Repeat(0.1 / 29, 3), 0.1 - (5 * 0.1 / 29)]);
-        AssertRow(2, [.. Enumerable.Repeat(0.001, 3), 0.5, 0.25, 0.001, 0.249 - 0.003]);
+        Assert.Equal([1, 2, 9, 3, 4, 5, 6], rows.Ids![0].data<long>().ToArray());
+        AssertRow(0, [0.6, 0.3, 0, .. Enumerable.Repeat(0.1 / 27, 4), 0.1 - (4 * 0.1 / 27)]);
+        AssertRow(1, [.. Enumerable.Repeat(0.1 / 29, 3), 0.9, .. Enumerable.Repeat(0.1 / 29, 3), 0.1 - (6 * 0.1 / 29)]);
+        AssertRow(2, [.. Enumerable.Repeat(0.001, 4), 0.5, 0.25, 0.001, 0.249 - 0.004]);
 
         void AssertRow(int teacher, double[] expected) =>
             Assert.All(expected.Zip(rows.LogProbabilities[teacher][0].exp().data<double>().ToArray()), pair =>
