@@ -92,7 +92,7 @@ sealed class CrossVocabularyAligner
 
         var (bytes, starts) = Spell(_teacher, logprobs.TokenIds);
         var marked = Unmark(bytes, starts);
-        var (own, ownStarts) = Spell(_student, trained[..^1]);
+        var (own, ownStarts) = Spell(_student, trained.AsSpan(..^1));
         ReadOnlySpan<byte> text = CollectionsMarshal.AsSpan(bytes),
             ownText = CollectionsMarshal.AsSpan(own);
         // A think tag may have been put before the text, or be the prompt's now; so may a tokenizer's space.

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using TraceDistill.Models.Tensors;
 using TraceDistill.Training.Batching;
 using static TorchSharp.torch;
 
@@ -153,7 +152,7 @@ public sealed record PanelRows
 
     /// <summary>Stored soft targets of all over the tokens that any of them reported.</summary>
     PanelRows Named(
-        IReadOnlyList<PackedSoftTargets> stored,
+        List<PackedSoftTargets> stored,
         int[] drawn,
         int first,
         IReadOnlyList<PanelMember> members,
@@ -199,7 +198,7 @@ public sealed record PanelRows
     }
 
     /// <summary>The tokens that any teacher with a weight reported, each once; the drawn one where none did.</summary>
-    List<int> Union(IReadOnlyList<PackedSoftTargets> stored, int drawn, int first, int row, IReadOnlyList<PanelMember> members)
+    List<int> Union(List<PackedSoftTargets> stored, int drawn, int first, int row, IReadOnlyList<PanelMember> members)
     {
         var union = new List<int>();
         foreach (var (index, member) in members.Index())

@@ -1,6 +1,5 @@
 using TraceDistill.Models;
 using TraceDistill.Models.Passes;
-using TraceDistill.Models.Tensors;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Distributions;
 using TraceDistill.Training.Teaching;
