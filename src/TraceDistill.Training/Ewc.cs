@@ -1,26 +1,14 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Data.Options;
+using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training;
 
-/// <summary>Labels that the Fisher information is estimated with.</summary>
-public enum FisherLabels
-{
-    /// <summary>Drawn from the model's own distribution at each token: the Fisher information itself, without bias.</summary>
-    Model,
-
-    /// <summary>
-    /// Those of the traces: the "empirical Fisher", which is another quantity (Kunstner et al., arXiv 1905.12558), and near 0 where the
-    /// model knows the traces by heart.
-    /// </summary>
-    Empirical,
-}
-
 /// <summary>
 /// Elastic weight consolidation (Kirkpatrick et al., arXiv 1612.00796, equation 3): weight / 2 · Σ F · (θ − θ*)² is added to the loss of a
-/// token, θ* being the weights that the student begins with and F the diagonal of their Fisher information on earlier traces. F is that of a
-/// token, so that the penalty with weight 1 is what the loss of a token of the earlier traces grows by, to the second order and as far as
+/// token, θ* being the weights that the student begins with and F the diagonal of their Fisher information on earlier traces. F is that of
+/// a token, so that the penalty with weight 1 is what the loss of a token of the earlier traces grows by, to the second order and as far as
 /// the diagonal tells.
 /// </summary>
 public sealed record Ewc

@@ -116,9 +116,9 @@ public static class TrainingMemory
 
     /// <summary>Bytes that come to what is there before the first step.</summary>
     /// <remarks>
-    /// A gradient for each lane, the moments, an average, weights that are held to, with their Fisher information, matrices rounded to bfloat16 or to a file's blocks, and, for each lane
-    /// at work, what its forward pass keeps: of each layer the inputs of two norms and four products, the
-    /// rotated queries, keys and values (or gates and states), and the gate; with checkpointing the layer's input alone.
+    /// A gradient for each lane, the moments, an average, weights that are held to, with their Fisher information, matrices rounded to
+    /// bfloat16 or to a file's blocks, and, for each lane at work, what its forward pass keeps: of each layer the inputs of two norms and
+    /// four products, the rotated queries, keys and values (or gates and states), and the gate; with checkpointing the layer's input alone.
     /// </remarks>
     internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest, Device? device = null)
     {

@@ -9,7 +9,8 @@ using Xunit;
 
 namespace TraceDistill.Training.Tests;
 
-/// <summary>A student that goes on to another task and is to keep what it has learned: rehearsal and elastic weight consolidation.</summary>
+/// <summary>A student that goes on to another task and is to keep what it has learned: rehearsal and elastic weight
+/// consolidation.</summary>
 public sealed class LifelongTests : TrainStageCase
 {
     readonly TraceFolder _old = new();

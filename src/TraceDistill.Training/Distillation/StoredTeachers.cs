@@ -75,8 +75,8 @@ sealed class StoredTeachers
                 same.Count < 2
                     ? new StoredTeacher(teacher.Traces, same.FirstOrDefault())
                     : throw new InvalidInputException(
-                        $"teachers: {same[0].Path} and {same[1].Path} are both scores of {traces.Path}; list them as two teachers, or leave "
-                            + "one out"
+                        $"teachers: {same[0].Path} and {same[1].Path} are both scores of {traces.Path}; list them as two teachers, or "
+                            + "leave one out"
                     )
             );
         }
@@ -91,7 +91,8 @@ sealed class StoredTeachers
         {
             var identity = Identity(folder.Path, folder.Rows, await folder.FirstIdAsync(cancellationToken));
             throw new InvalidInputException(
-                $"teachers: {identity}, and so is of other traces than these: {string.Join("; ", _looked)}; score the traces as they are now"
+                $"teachers: {identity}, and so is of other traces than these: {string.Join("; ", _looked)}; "
+                    + "score the traces as they are now"
             );
         }
     }

@@ -155,8 +155,8 @@ sealed class TrainingSurvey(
     }
 
     /// <summary>
-    /// Draws sequences of some data sets, each as likely as any other (reservoir sampling: Vitter, "Random Sampling with a Reservoir", 1985,
-    /// algorithm R).
+    /// Draws sequences of some data sets, each as likely as any other (reservoir sampling: Vitter, "Random Sampling with a Reservoir",
+    /// 1985, algorithm R).
     /// </summary>
     /// <param name="sets">Opened one after another.</param>
     /// <param name="count">Number of sequences; all where there are fewer.</param>

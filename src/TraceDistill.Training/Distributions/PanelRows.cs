@@ -11,8 +11,8 @@ namespace TraceDistill.Training.Distributions;
 /// <remarks>
 /// Where all are stored, the outcomes are the tokens that any of them reported, and all others as one; else the whole vocabulary. A token
 /// that a teacher did not report has a share of its tail: the tail spread evenly over all that it did not report, and no more than the
-/// least probability above 10⁻⁸ that it did report. What is over stays in the tail; over a whole vocabulary, where there is none, the row is
-/// normalised.
+/// least probability above 10⁻⁸ that it did report. What is over stays in the tail; over a whole vocabulary, where there is none, the row
+/// is normalised.
 /// </remarks>
 public sealed record PanelRows
 {

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// λ / 2 · Σ F · (θ − θ*)² and its gradient λ · F · (θ − θ*), which pulls each weight back to where it was the more the more it matters there
-/// (<see cref="Ewc"/>).
+/// λ / 2 · Σ F · (θ − θ*)² and its gradient λ · F · (θ − θ*), which pulls each weight back to where it was the more the more it matters
+/// there (<see cref="Ewc"/>).
 /// </summary>
 public sealed class ElasticPenalty : IDisposable
 {

@@ -9,6 +9,19 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
+/// <summary>Labels that the Fisher information is estimated with.</summary>
+public enum FisherLabels
+{
+    /// <summary>Drawn from the model's own distribution at each token: the Fisher information itself, without bias.</summary>
+    Model,
+
+    /// <summary>
+    /// Those of the traces: the "empirical Fisher", which is another quantity (Kunstner et al., arXiv 1905.12558), and near 0 where the
+    /// model knows the traces by heart.
+    /// </summary>
+    Empirical,
+}
+
 /// <summary>
 /// The diagonal of the Fisher information of a token, F = Σ g² / tokens, g being the gradient of log p(y | x) of a whole sequence by the
 /// trained weights. Labels y that are drawn token by token from the model, behind the sequence's own tokens, have gradients whose mean is 0

@@ -81,7 +81,8 @@ public class GpuPoolTests
         Assert.Equal("its GPU, cuda:0, which another stage uses", pool.Shortage(named, [First, Second]));
     }
 
-    /// <summary>The student on any GPU, which is the first one for a process that sees all of them, and the teacher on the second.</summary>
+    /// <summary>The student on any GPU, which is the first one for a process that sees all of them, and the teacher on the
+    /// second.</summary>
     [Fact]
     public void Shortage_TeacherOnAGpuOfItsOwn_NeedsThatOneToo()
     {

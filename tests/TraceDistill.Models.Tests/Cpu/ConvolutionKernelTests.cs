@@ -6,7 +6,8 @@ namespace TraceDistill.Models.Tests.Cpu;
 [Trait("Category", "Numeric")]
 public unsafe class ConvolutionKernelTests
 {
-    /// <summary>A token at a time as a whole sequence, up to as many channels as a model may have: more than a stack has room for.</summary>
+    /// <summary>A token at a time as a whole sequence, up to as many channels as a model may have: more than a stack has room
+    /// for.</summary>
     [Theory]
     [InlineData(1, 2)]
     [InlineData(33, 4)]

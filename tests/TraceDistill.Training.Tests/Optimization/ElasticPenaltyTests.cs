@@ -97,8 +97,8 @@ public class ElasticPenaltyTests
 
     /// <summary>
     /// Σ over tokens and words of p · (∂ log p / ∂θ)², each word's gradient by itself: 40 words of 9 tokens. Drawn labels come to it on the
-    /// average; of 600 drawn sequences the trace is within a tenth, as are the sums over each weight, where a gradient of another place or a
-    /// label of the trace would be off by its multiple.
+    /// average; of 600 drawn sequences the trace is within a tenth, as are the sums over each weight, where a gradient of another place or
+    /// a label of the trace would be off by its multiple.
     /// </summary>
     [Fact]
     public void Estimate_DrawnLabels_ComesToTheFisherInformation()
