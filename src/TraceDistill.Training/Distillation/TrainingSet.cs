@@ -374,7 +374,7 @@ sealed class TrainingSet : IDisposable
     }
 
     /// <summary>What is rehearsed has its share of the tokens beside all else.</summary>
-    static IReadOnlyList<SequenceSet> WithRehearsal(
+    static SequenceSet[] WithRehearsal(
         SequenceSet[] sets,
         IReadOnlyList<SequenceGroup> groups,
         Rehearsal? rehearsal,

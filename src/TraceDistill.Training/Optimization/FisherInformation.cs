@@ -1,5 +1,4 @@
 using TraceDistill.Data.Determinism;
-using TraceDistill.Models;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Distributions;
