@@ -374,12 +374,7 @@ sealed class TrainingSet : IDisposable
     }
 
     /// <summary>What is rehearsed has its share of the tokens beside all else.</summary>
-    static SequenceSet[] WithRehearsal(
-        SequenceSet[] sets,
-        IReadOnlyList<SequenceGroup> groups,
-        Rehearsal? rehearsal,
-        List<string> remarks
-    )
+    static SequenceSet[] WithRehearsal(SequenceSet[] sets, IReadOnlyList<SequenceGroup> groups, Rehearsal? rehearsal, List<string> remarks)
     {
         if (rehearsal is null)
         {
