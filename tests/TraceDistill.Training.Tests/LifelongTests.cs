@@ -3,6 +3,7 @@ using TraceDistill.Models.Checkpoints;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Tests.Batching;
 using TraceDistill.Training.Tests.Distillation;
 using Xunit;
