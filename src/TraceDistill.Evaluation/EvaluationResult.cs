@@ -23,7 +23,7 @@ public sealed record EvaluationResult
     /// <summary>By name, in the order given.</summary>
     public required IReadOnlyDictionary<string, ModelScores> Models { get; init; }
 
-    /// <summary>Every pair of models, in the order given.</summary>
+    /// <summary>Every pair of models, in the order given; none of more than <see cref="Evaluator.MostCompared"/> models.</summary>
     public required IReadOnlyList<Comparison> Comparisons { get; init; }
 
     /// <exception cref="InvalidInputException">The file is not an evaluation's result.</exception>

@@ -16,6 +16,12 @@ namespace TraceDistill.Evaluation;
 /// <param name="folder">Where <c>MODEL.jsonl</c>, <c>speed.json</c> and <c>evaluation.json</c> go; exists.</param>
 public sealed class Evaluator(EvaluateOptions options, IVerifier verifier, string folder, IRunObserver observer, TimeProvider time)
 {
+    /// <summary>
+    /// Most models that are compared pair by pair. More of them are copies over seeds, of which nobody reads tens of thousands of pairs:
+    /// the report compares ways of training by their means.
+    /// </summary>
+    public const int MostCompared = 60;
+
     /// <summary>Measures all models and writes <c>evaluation.json</c> last.</summary>
     /// <param name="models">Taken one at a time, so that the caller can load a model when its turn comes and free it afterwards.</param>
     /// <param name="problems">Problems that they answer; cut to <see cref="EvaluateOptions.Limit"/>.</param>
