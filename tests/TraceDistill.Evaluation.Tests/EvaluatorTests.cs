@@ -132,6 +132,21 @@ public sealed class EvaluatorTests : IDisposable
     }
 
     [Fact]
+    public async Task Evaluate_MoreModelsThanAnyoneComparesByPairs_ComparesNone()
+    {
+        var result = await EvaluateAsync(
+            Options() with
+            {
+                Limit = 1,
+            },
+            [.. Enumerable.Range(0, Evaluator.MostCompared + 1).Select(index => ($"copy-{index}", new ScriptedModel(_ => "x")))]
+        );
+
+        Assert.Equal(Evaluator.MostCompared + 1, result.Models.Count);
+        Assert.Empty(result.Comparisons);
+    }
+
+    [Fact]
     public async Task Evaluate_AnyCompletionOrder_LeavesTheSameFiles()
     {
         // The second model holds every third answer back until all the others are there.

@@ -12,4 +12,11 @@ sealed record ReportOptions
     [InputPath]
     [Description("Run directory to report on")]
     public string? Run { get; init; }
+
+    /// <value>kd and ce, as far as the recipe has trainings of these names.</value>
+    [Description(
+        "Names of trainings, repeated over seeds, that three or more ways of training are compared with; kd and ce unless given, "
+            + "where trainings have these names"
+    )]
+    public IReadOnlyList<string> Baselines { get; init; } = [];
 }

@@ -20,11 +20,13 @@ static class ReportPage
         var scriptHash = Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script)));
         Section?[] sections =
         [
+            MethodsSection.Of(run),
             AblationSection.Of(run),
             ResultsSection.Of(run),
             ComparisonSection.Of(run),
             FamilySection.Of(run),
             LearningSection.Of(run),
+            DiagnosticsSection.Of(run),
             CalibrationSection.Of(run),
             TracesSection.Of(run),
             TeacherSection.Of(run),
@@ -43,7 +45,7 @@ static class ReportPage
                 <meta name="viewport" content="width=device-width, initial-scale=1" />
                 <meta name="color-scheme" content="light dark" />
                 <title>{run.Name} – TraceDistill</title>
-                <style>{Html.Trusted(Asset("report.css"))}</style>
+                <style>{Html.Trusted(Asset("colors.css"))}{Html.Trusted(Asset("report.css"))}</style>
                 </head>
                 <body>
                 <main>
@@ -62,7 +64,8 @@ static class ReportPage
             .ToString();
     }
 
-    static string Asset(string name)
+    /// <summary>The text of a file in <c>Assets</c>.</summary>
+    public static string Asset(string name)
     {
         using var reader = new StreamReader(
             typeof(ReportPage).Assembly.GetManifestResourceStream($"TraceDistill.Cli.Reporting.Assets.{name}")!

@@ -28,6 +28,9 @@ sealed record RunSummary
     /// <summary>Paired over a matrix; empty without one.</summary>
     public required IReadOnlyList<AblationSummary> Ablations { get; init; }
 
+    /// <summary>Ways of training with their baselines, the most accurate first; empty where fewer than three are compared.</summary>
+    public required IReadOnlyList<MethodSummary> Methods { get; init; }
+
     public static RunSummary Of(RunFacts run)
     {
         var models = new OrderedDictionary<string, ModelSummary>();
@@ -52,6 +55,7 @@ sealed record RunSummary
             PeakMemoryBytes = run.PeakMemoryBytes,
             Comparisons = [.. run.Evaluations.SelectMany(evaluation => evaluation.Result.Comparisons)],
             Ablations = [.. Ablation.Find(run).Select(AblationSummary.Of)],
+            Methods = [.. run.Methods?.Methods.Select(MethodSummary.Of) ?? []],
         };
     }
 
@@ -126,3 +130,35 @@ sealed record AblationSummary(
 
 /// <summary>One condition of such a comparison.</summary>
 sealed record AblationConditionSummary(string Condition, double First, double Second, double Difference, Interval? DifferenceCi, int Seeds);
+
+/// <summary>One way of training, over its seeds.</summary>
+/// <param name="Kl">To the teacher, in nats a token; null where it was not measured.</param>
+sealed record MethodSummary(string Method, MeanOverSeeds Accuracy, MeanOverSeeds? Kl, IReadOnlyList<MethodDifferenceSummary> Differences)
+{
+    public static MethodSummary Of(Method method) =>
+        new(
+            method.Name,
+            method.Figures[MethodMeasure.Accuracy],
+            method.Figures.GetValueOrDefault(MethodMeasure.Kl),
+            [
+                .. method.Differences.Select(found => new MethodDifferenceSummary(
+                    found.Measure.Key,
+                    found.Baseline,
+                    found.Difference,
+                    found.HolmP,
+                    found.SignFlipP,
+                    found.Verdict
+                )),
+            ]
+        );
+}
+
+/// <summary>Its difference from a baseline.</summary>
+sealed record MethodDifferenceSummary(
+    string Measure,
+    string Baseline,
+    MeanOverSeeds Difference,
+    double? HolmP,
+    double? SignFlipP,
+    MethodVerdict Verdict
+);

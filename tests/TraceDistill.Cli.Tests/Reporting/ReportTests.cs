@@ -24,7 +24,7 @@ public sealed class QuickstartReport : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         await new SyntheticRun(Folder).WriteQuickstartAsync();
-        await ReportWriter.WriteAsync(Folder, Folder);
+        await ReportWriter.WriteAsync(Folder, Folder, []);
         Page = await File.ReadAllTextAsync(_directory.File("report.html"));
         Summary = JsonDocument.Parse(await File.ReadAllBytesAsync(_directory.File("summary.json"))).RootElement;
     }
@@ -107,7 +107,7 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         };
         new SyntheticRun(directory.Path).Finish("traces", "generate", 100, 0.1, new { Count = 4000, Usage = usage });
 
-        await ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken);
+        await ReportWriter.WriteAsync(directory.Path, directory.Path, [], TestContext.Current.CancellationToken);
 
         var page = Parse(await File.ReadAllTextAsync(directory.File("report.html"), TestContext.Current.CancellationToken));
         var section = Normal(page.Descendants("section").Single(section => section.Attribute("id")!.Value == "teacher").Value);
@@ -181,7 +181,7 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
             TestContext.Current.CancellationToken
         );
 
-        var summary = await ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken);
+        var summary = await ReportWriter.WriteAsync(directory.Path, directory.Path, [], TestContext.Current.CancellationToken);
 
         Assert.Equal(["total", "new"], summary.Seconds.Keys);
         Assert.Equal(5, summary.Seconds["total"]);
@@ -233,7 +233,7 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
     public async Task Page_AgainFromTheSameFiles_IsTheSame()
     {
         using var other = new TemporaryDirectory();
-        await ReportWriter.WriteAsync(report.Folder, other.Path, TestContext.Current.CancellationToken);
+        await ReportWriter.WriteAsync(report.Folder, other.Path, [], TestContext.Current.CancellationToken);
         Assert.Equal(report.Page, await File.ReadAllTextAsync(other.File("report.html"), TestContext.Current.CancellationToken));
     }
 
@@ -242,7 +242,7 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
     {
         using var directory = new TemporaryDirectory();
         new SyntheticRun(directory.Path).Finish("problems", "problems", 2, 0.1);
-        await ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken);
+        await ReportWriter.WriteAsync(directory.Path, directory.Path, [], TestContext.Current.CancellationToken);
         var page = Parse(await File.ReadAllTextAsync(directory.File("report.html"), TestContext.Current.CancellationToken));
         Assert.Equal(["cost", "recipe", "environment"], page.Descendants("section").Select(section => section.Attribute("id")!.Value));
         var summary = JsonDocument
@@ -257,10 +257,10 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
     {
         using var directory = new TemporaryDirectory();
         var missing = await Assert.ThrowsAsync<InvalidInputException>(() =>
-            ReportWriter.WriteAsync(directory.File("none"), directory.Path, TestContext.Current.CancellationToken)
+            ReportWriter.WriteAsync(directory.File("none"), directory.Path, [], TestContext.Current.CancellationToken)
         );
         var empty = await Assert.ThrowsAsync<InvalidInputException>(() =>
-            ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken)
+            ReportWriter.WriteAsync(directory.Path, directory.Path, [], TestContext.Current.CancellationToken)
         );
         Assert.Contains("no such run directory", missing.Message, StringComparison.Ordinal);
         Assert.Contains("no finished stage", empty.Message, StringComparison.Ordinal);

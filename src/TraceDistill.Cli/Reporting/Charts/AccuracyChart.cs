@@ -12,7 +12,7 @@ static class AccuracyChart
 
     public static Html Overall(EvaluationFacts evaluation)
     {
-        var models = evaluation.Models;
+        var models = evaluation.Listed;
         var axis = Axis.Share(models.Select(model => model.Scores.AccuracyCi.Low), "share of problems solved");
         using var chart = new Chart(
             axis,

@@ -5,25 +5,42 @@ namespace TraceDistill.Cli.Reporting.Charts;
 
 /// <summary>One difference to draw.</summary>
 /// <param name="Label">Name of the comparison.</param>
-/// <param name="Difference">In shares.</param>
+/// <param name="Difference">In shares, or in what the scale says.</param>
 /// <param name="Interval">Null where a single value says nothing of its spread.</param>
 /// <param name="Singles">The differences it is the mean of, drawn beside it; may be empty.</param>
 sealed record DrawnDifference(string Label, double Difference, Interval? Interval, IReadOnlyList<double> Singles, ChartColor Color);
 
-/// <summary>Differences of accuracy with their intervals, against no difference.</summary>
+/// <summary>What differences are of.</summary>
+/// <param name="Title">Of the axis.</param>
+/// <param name="Tick">Label of a value on the axis.</param>
+/// <param name="Show">A value with its sign and unit.</param>
+sealed record DifferenceScale(string Title, Func<double, string> Tick, Func<double, string> Show)
+{
+    public static DifferenceScale Points { get; } =
+        new(
+            "difference in percentage points",
+            value => Markup.Show.Signed(100 * value, "0.#"),
+            value => $"{Markup.Show.Points(value)} points"
+        );
+
+    public static DifferenceScale Nats { get; } =
+        new("difference in nats a token", value => Markup.Show.Signed(value, "0.####"), value => $"{Markup.Show.Nats(value)} nats");
+}
+
+/// <summary>Differences with their intervals, against no difference.</summary>
 static class DifferenceChart
 {
     const int RowHeight = 34;
     const int Margins = 58;
 
-    public static Html Draw(string description, IReadOnlyList<DrawnDifference> rows, int width = 520)
+    public static Html Draw(string description, IReadOnlyList<DrawnDifference> rows, DifferenceScale scale, int width = 520)
     {
         var values = rows.SelectMany(row =>
                 new[] { 0, row.Difference, row.Interval?.Low ?? 0, row.Interval?.High ?? 0 }.Concat(row.Singles)
             )
             .ToList();
         using var chart = new Chart(
-            Axis.Linear(values.Min(), values.Max(), "difference in percentage points", value => Show.Signed(100 * value, "0.#"), 6),
+            Axis.Linear(values.Min(), values.Max(), scale.Title, scale.Tick, 6),
             Axis.Categories([.. rows.Select(row => row.Label)], downwards: true),
             width,
             Margins + RowHeight * rows.Count,
@@ -34,7 +51,7 @@ static class DifferenceChart
         {
             foreach (var single in row.Singles)
             {
-                chart.Point(single, index - 0.28, ChartColor.Ink, $"{row.Label}: {Show.Points(single)} points (one pair)", 4);
+                chart.Point(single, index - 0.28, ChartColor.Ink, $"{row.Label}: {scale.Show(single)} (one pair)", 4);
             }
 
             if (row.Interval is { } interval)
@@ -46,7 +63,7 @@ static class DifferenceChart
                 row.Difference,
                 index,
                 row.Color,
-                $"{row.Label}: {Show.Points(row.Difference)} points{(row.Interval is { } ci ? $" ({Show.Points(ci)})" : "")}"
+                $"{row.Label}: {scale.Show(row.Difference)}{(row.Interval is { } ci ? $" ({scale.Show(ci.Low)} to {scale.Show(ci.High)})" : "")}"
             );
         }
 

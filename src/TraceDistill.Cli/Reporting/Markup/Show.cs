@@ -20,6 +20,9 @@ static class Show
     /// <summary>The bounds of such a difference: +2.9 to +5.3.</summary>
     public static string Points(Interval interval) => $"{Points(interval.Low)} to {Points(interval.High)}";
 
+    /// <summary>A difference in nats a token: +0.0031 or −0.0120.</summary>
+    public static string Nats(double difference) => Signed(difference, "0.0000");
+
     /// <summary>A number with a sign that is typographically one.</summary>
     public static string Signed(double value, string format)
     {

@@ -6,8 +6,8 @@ namespace TraceDistill.Cli.Reporting.Reading;
 /// <summary>One pair of models that were trained alike but for what is compared.</summary>
 /// <param name="Condition">The matrix values they share, the seed apart.</param>
 /// <param name="Seed">The seed they share; empty where seeds do not vary.</param>
-/// <param name="First">Accuracy of the first model.</param>
-/// <param name="Second">Accuracy of the second model.</param>
+/// <param name="First">Figure of the first model, such as its accuracy.</param>
+/// <param name="Second">The same of the second model.</param>
 /// <param name="IsOfSoftTargets">True where the two differ in nothing but soft targets, which the first had.</param>
 sealed record AblationPair(string Condition, string Seed, double First, double Second, bool IsOfSoftTargets)
 {
@@ -44,6 +44,10 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
     /// <summary>Mean difference with its t interval over seeds.</summary>
     public MeanOverSeeds Overall => MeanOverSeeds.Of(BySeed);
 
+    /// <summary>Mean of the first family's own figures with its t interval over seeds.</summary>
+    public MeanOverSeeds OverallFirst =>
+        MeanOverSeeds.Of([.. Pairs.GroupBy(pair => pair.Seed).Select(pairs => pairs.Average(pair => pair.First))]);
+
     /// <summary>Exact sign-flip p value over seeds; null for a single one, which says nothing about spread.</summary>
     public double? SignFlip => BySeed.Length > 1 ? SignFlipTest.PValue(BySeed) : null;
 
@@ -51,28 +55,40 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
     /// Each seed's mean over the conditions. Pairs of one seed begin with the same weights, so they
     /// are no repetitions of each other: counted one by one they would make the interval too narrow.
     /// </summary>
-    double[] BySeed => [.. Pairs.GroupBy(pair => pair.Seed).Select(pairs => pairs.Average(pair => pair.Difference))];
+    public double[] BySeed => [.. Pairs.GroupBy(pair => pair.Seed).Select(pairs => pairs.Average(pair => pair.Difference))];
 
     /// <summary>All pairs of families whose copies were evaluated; none where no matrix repeats a training.</summary>
     public static IReadOnlyList<Ablation> Find(RunFacts run)
     {
-        var families = run
-            .Evaluations.SelectMany(evaluation => evaluation.Models)
-            .Where(model => model.IsResult && model.Stage!.Copy.Length > 0)
-            .DistinctBy(model => model.Stage!.Name)
-            .GroupBy(model => model.Stage!.Family)
-            .ToList();
+        var families = Families(run.Evaluations.SelectMany(evaluation => evaluation.Models));
         return
         [
             .. from first in Enumerable.Range(0, families.Count)
             from second in Enumerable.Range(first + 1, families.Count - first - 1)
-            select Compare(run, [.. families[first]], [.. families[second]]) into ablation
+            select Compare(run, families[first], families[second], model => model.Scores.Accuracy) into ablation
             where ablation.Pairs.Count > 0
             select ablation,
         ];
     }
 
-    static Ablation Compare(RunFacts run, IReadOnlyList<ModelFacts> first, IReadOnlyList<ModelFacts> second)
+    /// <summary>Trained models that a matrix repeats, those of one stage of the recipe together.</summary>
+    public static IReadOnlyList<IReadOnlyList<ModelFacts>> Families(IEnumerable<ModelFacts> models) =>
+        [
+            .. models
+                .Where(model => model.IsResult && model.Stage!.Copy.Length > 0)
+                .DistinctBy(model => model.Stage!.Name)
+                .GroupBy(model => model.Stage!.Family)
+                .Select(IReadOnlyList<ModelFacts> (copies) => [.. copies]),
+        ];
+
+    /// <summary>Pairs the copies of two families.</summary>
+    /// <param name="figure">The figure that is compared.</param>
+    public static Ablation Compare(
+        RunFacts run,
+        IReadOnlyList<ModelFacts> first,
+        IReadOnlyList<ModelFacts> second,
+        Func<ModelFacts, double> figure
+    )
     {
         var settings = first.ToDictionary(model => model, model => Effective(run, model.Stage!));
         var axes = settings
@@ -89,8 +105,8 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
                     new AblationPair(
                         Describe(axes[false], settings[a]),
                         string.Join(", ", axes[true].Select(key => settings[a].GetValueOrDefault(key)).Distinct()),
-                        a.Scores.Accuracy,
-                        b.Scores.Accuracy,
+                        figure(a),
+                        figure(b),
                         a.Stage!.AddsSoftTargetsTo(b.Stage!)
                     )
             )
@@ -106,10 +122,8 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
         var effective = new Dictionary<string, string>();
         foreach (var (key, value) in stage.Settings)
         {
-            if (
-                run.Stages.FirstOrDefault(other => other.Copy.Length > 0 && other != stage && other.Name == value.Split('/')[0])
-                is not { } source
-            )
+            var name = value.Split('/')[0];
+            if (run.Stages.FirstOrDefault(other => other.Name == name && other.Copy.Length > 0 && other != stage) is not { } source)
             {
                 effective[key] = value;
                 continue;

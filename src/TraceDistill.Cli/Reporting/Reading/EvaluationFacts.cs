@@ -25,6 +25,16 @@ sealed record EvaluationFacts
         Models.FirstOrDefault(model => model.IsSingleResult && model != Student && model.Scores.Parameters == Student?.Scores.Parameters);
 
     /// <summary>
+    /// The models that stand in tables: all, or of more than an evaluation compares pair by pair the first of the copies that a matrix made.
+    /// </summary>
+    public IReadOnlyList<ModelFacts> Listed =>
+        Models.Count <= Evaluator.MostCompared ? Models : [.. Models.GroupBy(model => model.Color).Select(copies => copies.First())];
+
+    /// <summary>What <see cref="Listed"/> leaves out, to be said beside tables; empty where it is nothing.</summary>
+    public string NotListed =>
+        Listed.Count == Models.Count ? "" : $"Of the copies that a matrix made, the first is shown; {EvaluationResult.FileName} has all.";
+
+    /// <summary>
     /// The models that stand in drawings of details: not the starts of trainings, which would squeeze all others into a corner, and of the
     /// copies that a matrix made only the last.
     /// </summary>

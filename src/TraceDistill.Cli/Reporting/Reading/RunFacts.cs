@@ -20,6 +20,9 @@ sealed record RunFacts
 
     public required IReadOnlyList<MetricsLine> Metrics { get; init; }
 
+    /// <summary>Ways of training that are compared over seeds; null where there are none.</summary>
+    public MethodComparison? Methods { get; init; }
+
     /// <summary>Seconds that all stages took; what ran at the same time counts once.</summary>
     public double Seconds
     {

@@ -10,7 +10,8 @@ static class AblationSection
 {
     public static Section? Of(RunFacts run)
     {
-        var ablations = Ablation.Find(run);
+        // A table of methods has all pairs of one condition, and the baselines among them.
+        var ablations = Ablation.Find(run).Where(ablation => run.Methods is null || ablation.Conditions.Count > 1).ToList();
         return ablations.Count == 0
             ? null
             : new Section(
@@ -65,7 +66,7 @@ static class AblationSection
             $"""
             <h3>{ablation.First} − {ablation.Second}</h3><div class="pair">
             {Section.Figure(
-                DifferenceChart.Draw($"Paired differences of accuracy, {ablation.First} minus {ablation.Second}", rows),
+                DifferenceChart.Draw($"Paired differences of accuracy, {ablation.First} minus {ablation.Second}", rows, DifferenceScale.Points),
                 caption
             )}
             {Section.Table(head, table)}</div>
@@ -73,7 +74,7 @@ static class AblationSection
         );
     }
 
-    static string Few(IReadOnlyList<Ablation> ablations) =>
+    static string Few(List<Ablation> ablations) =>
         ablations.Min(ablation => ablation.Seeds) is < Ablation.EnoughSeeds and var seeds
             ? $"{(seeds == 1 ? "One seed is" : $"{seeds} seeds are")} few: "
                 + $"{Ablation.EnoughSeeds} or more make a finding about the way of training."

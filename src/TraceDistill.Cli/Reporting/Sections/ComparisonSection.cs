@@ -44,7 +44,7 @@ static class ComparisonSection
             $"""
             {title}<div class="pair">
             {Section.Figure(
-                DifferenceChart.Draw("Differences of accuracy between models with 95% intervals", [.. drawn.Select(Row)]),
+                DifferenceChart.Draw("Differences of accuracy between models with 95% intervals", [.. drawn.Select(Row)], DifferenceScale.Points),
                 caption
             )}
             {Table(drawn)}

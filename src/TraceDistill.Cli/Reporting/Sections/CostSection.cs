@@ -7,6 +7,9 @@ namespace TraceDistill.Cli.Reporting.Sections;
 /// <summary>Time and memory that each stage took.</summary>
 static class CostSection
 {
+    /// <summary>A table of more stages is shown when it is asked for.</summary>
+    const int MostRows = 60;
+
     public static Section Of(RunFacts run)
     {
         var total = run.Seconds;
@@ -36,7 +39,9 @@ static class CostSection
                 <p>{Show.Duration(total)} in all, and at most {ProgressText.Bytes(run.PeakMemoryBytes)} of memory at once.
                 Stages that ran side by side count once in that time, and their memory is added up.
                 Time spent in interrupted attempts is included; this report, which was not finished when it was written, is not.</p>
-                {Section.Table(head, rows)}
+                {(run.Stages.Count <= MostRows
+                    ? Section.Table(head, rows)
+                    : Html.Of($"<details><summary>{run.Stages.Count} stages</summary>{Section.Table(head, rows)}</details>"))}
                 """
             )
         );

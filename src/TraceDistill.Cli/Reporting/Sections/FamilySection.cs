@@ -24,7 +24,7 @@ static class FamilySection
             Html.Of(
                 $"""
                 <tr><th scope="row">{family}</th><td>{Show.Count(evaluation.Models[0].Scores.Families[family].N)}</td>
-                {evaluation.Models.Select(model => model.Scores.Families[family]).Select(scores =>
+                {evaluation.Listed.Select(model => model.Scores.Families[family]).Select(scores =>
                     Html.Of(
                         $"""<td>{Show.Percent(scores.Accuracy)} <span class="soft under">{Show.Percent(scores.AccuracyCi)}</span></td>"""
                     )
@@ -35,14 +35,14 @@ static class FamilySection
         var head = Html.Of(
             $"""
             <th scope="col">family</th><th scope="col">problems</th>
-            {evaluation.Models.Select(model => Html.Of($"""<th scope="col">{Section.Chip(model.Name, model.Color)}</th>"""))}
+            {evaluation.Listed.Select(model => Html.Of($"""<th scope="col">{Section.Chip(model.Name, model.Color)}</th>"""))}
             """
         );
         return Html.Of(
             $"""
             {title}{Section.Legend(evaluation.Drawn)}
             <div class="grid">{AccuracyChart.ByFamily(evaluation).Select(drawing => Section.Figure(drawing, Html.Empty))}</div>
-            <p class="soft below">Accuracy of the greedy answer, with 95% Wilson intervals. {evaluation.NotDrawn}</p>
+            <p class="soft below">Accuracy of the greedy answer, with 95% Wilson intervals. {evaluation.NotDrawn} {evaluation.NotListed}</p>
             <details><summary>The same as a table</summary>{Section.Table(head, rows)}</details>
             """
         );

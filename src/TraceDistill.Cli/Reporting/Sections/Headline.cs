@@ -12,11 +12,26 @@ static class Headline
         var ablations = Ablation.Find(run);
         Html[] sentences =
         [
-            .. ablations.Select(Sentence),
+            .. run.Methods is { } methods ? Methods(methods) : ablations.Select(Sentence),
             .. run.Main is { } evaluation && (ablations.Count == 0 || evaluation.Student is not null) ? Models(evaluation) : [],
         ];
         return Html.Of($"""<div class="headline">{(sentences.Length == 0 ? [Nothing(run)] : sentences)}</div>""");
     }
+
+    static IEnumerable<Html> Methods(MethodComparison comparison) =>
+        MethodWords
+            .Findings(comparison, isBrief: true)
+            .Select(finding => Html.Of($"<p>{finding}</p>"))
+            .Append(
+                Html.Of(
+                    $"""
+                    <p class="soft">{comparison.Methods.Count} ways of training over {comparison.Seeds} {(
+                        comparison.Seeds == 1 ? "seed" : "seeds"
+                    )}, paired by seed, corrected for
+                    the number of comparisons.</p>
+                    """
+                )
+            );
 
     static Html Nothing(RunFacts run) =>
         run.Traces.Count > 0

@@ -1,4 +1,3 @@
-using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Reporting.Charts;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
@@ -28,15 +27,22 @@ static class LearningSection
 
     public static Section? Of(RunFacts run)
     {
-        var trainings = Trainings(run);
+        // Of many ways of training, each with objectives of its own, what all have, and one seed each.
+        var all = Training.Of(run);
+        var trainings = run.Methods is null ? all : Training.OneOfEach(all);
         var metrics = trainings
             .SelectMany(training => training.Lines)
             .SelectMany(line => line.Values.Keys)
-            .Where(metric => metric.Contains(Loss, StringComparison.Ordinal) || Titles.ContainsKey(metric) || Shares.ContainsKey(metric))
             .Distinct()
+            .Where(metric =>
+                Titles.ContainsKey(metric)
+                || Shares.ContainsKey(metric)
+                || (run.Methods is null && metric.Contains(Loss, StringComparison.Ordinal))
+            )
             .OrderBy(metric => metric != Loss)
             .ThenBy(Shares.ContainsKey)
             .ToList();
+        var seeds = run.Methods is null ? "" : " One seed of each way of training is drawn.";
         return metrics.Count == 0
             ? null
             : new Section(
@@ -47,10 +53,16 @@ static class LearningSection
                     <p>Losses are means over the trained tokens of a step, in nats a token, as the trainings logged them.
                     The hard loss is the cross entropy of the teacher's tokens, that of soft targets the divergence from
                     the teacher's distribution. The loss weighs both by kd_alpha, so that losses of different kd_alpha do
-                    not compare. A vertical axis is logarithmic where values fall far.</p>
+                    not compare. A vertical axis is logarithmic where values fall far.{seeds}</p>
                     {Section.Legend(trainings.Select(training => (training.Name, training.Color)))}
                     <div class="grid">{metrics.Select(metric =>
-                        Section.Figure(LossChart.Draw(metric, TitleOf(metric), trainings), Html.Empty)
+                        Section.Figure(
+                            LossChart.Draw(
+                                TitleOf(metric),
+                                trainings.Select(training => new DrawnMetric(training.Name, training.Color, training.Lines, metric))
+                            ),
+                            Html.Empty
+                        )
                     )}</div>
                     """
                 )
@@ -58,32 +70,4 @@ static class LearningSection
     }
 
     static string TitleOf(string metric) => Shares.GetValueOrDefault(metric) ?? $"{Titles.GetValueOrDefault(metric, metric)}, nats a token";
-
-    /// <summary>Stages with metrics, coloured like the models they made; copies of a matrix share name and colour.</summary>
-    static List<(string Name, int Color, IReadOnlyList<MetricsLine> Lines)> Trainings(RunFacts run)
-    {
-        var models = run.Evaluations.SelectMany(evaluation => evaluation.Models).ToList();
-        var colors = models
-            .Where(model => model.IsResult)
-            .DistinctBy(model => model.Stage!.Family)
-            .ToDictionary(model => model.Stage!.Family, model => model.Color);
-        var next = models.Select(model => model.Color).DefaultIfEmpty(-1).Max() + 1;
-        var found = new List<(string, int, IReadOnlyList<MetricsLine>)>();
-        foreach (
-            var lines in run
-                .Metrics.GroupBy(line => line.Stage)
-                .Where(lines => lines.Any(line => line.Values.Keys.Any(key => key.Contains(Loss, StringComparison.Ordinal))))
-        )
-        {
-            var family = run.Stages.FirstOrDefault(stage => stage.Name == lines.Key)?.Family ?? lines.Key;
-            if (!colors.TryGetValue(family, out var color))
-            {
-                colors[family] = color = next++;
-            }
-
-            found.Add((family, color, [.. lines]));
-        }
-
-        return found;
-    }
 }

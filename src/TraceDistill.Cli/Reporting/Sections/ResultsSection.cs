@@ -60,7 +60,7 @@ static class ResultsSection
 
     static Html Of(EvaluationFacts evaluation, bool isOne)
     {
-        var shown = Columns.Where(column => evaluation.Models.Any(model => column.Value(model) is not null)).ToList();
+        var shown = Columns.Where(column => evaluation.Listed.Any(model => column.Value(model) is not null)).ToList();
         var head = Html.Of(
             $"""
             <th scope="col">model</th>
@@ -69,7 +69,7 @@ static class ResultsSection
             {shown.Select(column => Html.Of($"""<th scope="col" title="{column.Meaning}">{column.Head}</th>"""))}
             """
         );
-        var rows = evaluation.Models.Select(model =>
+        var rows = evaluation.Listed.Select(model =>
             Html.Of(
                 $"""
                 <tr><th scope="row">{Section.Chip(model.Name, model.Color)}</th>
@@ -85,7 +85,7 @@ static class ResultsSection
             $"""
             {title}<p>{Show.Count(evaluation.Result.N)} problems, the same for every model. Accuracy is that of the greedy answer.{Asked(
                 evaluation
-            )}{Missing(shown)}</p>
+            )}{Missing(shown)} {evaluation.NotListed}</p>
             {Section.Table(head, rows)}
             <p class="soft below">{string.Join("; ", shown.Select(column => $"{column.Head}: {column.Meaning}"))}.</p>
             <div class="grid">
@@ -123,7 +123,7 @@ static class ResultsSection
     static string Asked(EvaluationFacts evaluation)
     {
         var ways = evaluation
-            .Models.Where(model => model.Scores.Prompt is not null)
+            .Listed.Where(model => model.Scores.Prompt is not null)
             .GroupBy(model => (model.Scores.Prompt, model.Scores.MaxTokens))
             .ToList();
         var told = ways.Select(way =>
@@ -131,7 +131,7 @@ static class ResultsSection
             + $"{way.Key.Prompt}, at most {Show.Count(way.Key.MaxTokens ?? 0)} tokens an answer"
         );
         var others = evaluation
-            .Models.Where(model => model.Scores.TrainedOn is not null)
+            .Listed.Where(model => model.Scores.TrainedOn is not null)
             .Select(model => $" {model.Name} was trained on another prompt: {model.Scores.TrainedOn}.");
         return ways.Count == 0 ? "" : $" Asked {string.Join("; ", told)}.{string.Concat(others)}";
     }

@@ -16,7 +16,7 @@ public sealed class AblationReport : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         await new SyntheticRun(Folder).WriteAblationAsync();
-        await ReportWriter.WriteAsync(Folder, Folder);
+        await ReportWriter.WriteAsync(Folder, Folder, []);
     }
 
     public ValueTask DisposeAsync()

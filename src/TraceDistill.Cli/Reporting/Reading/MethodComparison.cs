@@ -1,0 +1,177 @@
+using TraceDistill.Evaluation.Statistics;
+using TraceDistill.Text.Errors;
+
+namespace TraceDistill.Cli.Reporting.Reading;
+
+/// <summary>What is known of a difference after the correction for many comparisons.</summary>
+enum MethodVerdict
+{
+    /// <summary>The method is better than the baseline.</summary>
+    Helped,
+
+    /// <summary>It is worse.</summary>
+    Harmed,
+
+    /// <summary>The seeds do not tell them apart.</summary>
+    Undecided,
+}
+
+/// <summary>A figure by which ways of training are compared.</summary>
+/// <param name="Key">Its name in files.</param>
+/// <param name="Title">Its name in sentences.</param>
+/// <param name="IsBetterHigher">False where less of it is better.</param>
+sealed record MethodMeasure(string Key, string Title, bool IsBetterHigher, Func<ModelFacts, double?> Of)
+{
+    public static MethodMeasure Accuracy { get; } = new("accuracy", "accuracy", true, model => model.Scores.Accuracy);
+
+    public static MethodMeasure Kl { get; } = new("kl", "KL to the teacher", false, model => model.Scores.Distribution?.Kl);
+}
+
+/// <summary>One way of training against a baseline, by one figure.</summary>
+/// <param name="Difference">Method minus baseline, paired by seed; its p value is of the paired t test.</param>
+/// <param name="HolmP">That p value after Holm's correction over all methods; null for a single seed.</param>
+/// <param name="SignFlipP">Exact sign-flip test, as it is; null for a single seed.</param>
+/// <param name="BySeed">The differences themselves.</param>
+sealed record MethodDifference(
+    MethodMeasure Measure,
+    string Baseline,
+    MeanOverSeeds Difference,
+    double? HolmP,
+    double? SignFlipP,
+    IReadOnlyList<double> BySeed
+)
+{
+    /// <summary>Level of all comparisons of a figure with a baseline together.</summary>
+    public const double Level = 0.05;
+
+    public MethodVerdict Verdict =>
+        HolmP is not < Level ? MethodVerdict.Undecided
+        : Difference.Mean > 0 == Measure.IsBetterHigher ? MethodVerdict.Helped
+        : MethodVerdict.Harmed;
+}
+
+/// <summary>One way of training, over all of its seeds.</summary>
+/// <param name="Name">The stage of the recipe.</param>
+/// <param name="Color">Index of its colour.</param>
+/// <param name="Figures">By each measure of the comparison.</param>
+/// <param name="Differences">From each baseline but itself by each measure, as far as there are common seeds.</param>
+sealed record Method(
+    string Name,
+    int Color,
+    IReadOnlyDictionary<MethodMeasure, MeanOverSeeds> Figures,
+    IReadOnlyList<MethodDifference> Differences
+)
+{
+    /// <summary>Null where it is that baseline itself.</summary>
+    public MethodDifference? Against(string baseline, MethodMeasure measure) =>
+        Differences.FirstOrDefault(difference => difference.Baseline == baseline && difference.Measure == measure);
+}
+
+/// <summary>Ways of training that one evaluation compares over the same seeds, each with one or two baselines.</summary>
+/// <param name="Evaluation">The evaluation.</param>
+/// <param name="Baselines">Names of methods.</param>
+/// <param name="Measures">Accuracy, and KL to the teacher where it was measured of all.</param>
+/// <param name="Methods">The most accurate first.</param>
+/// <param name="Seeds">Most seeds of a method.</param>
+sealed record MethodComparison(
+    EvaluationFacts Evaluation,
+    IReadOnlyList<string> Baselines,
+    IReadOnlyList<MethodMeasure> Measures,
+    IReadOnlyList<Method> Methods,
+    int Seeds
+)
+{
+    /// <summary>Two ways of training are one comparison, which needs no table.</summary>
+    const int FewestMethods = 3;
+
+    /// <summary>Names of baselines where none are given: plain distillation and supervised fine-tuning.</summary>
+    static readonly string[] UsualBaselines = ["kd", "ce"];
+
+    /// <summary>
+    /// The comparison of the run's main evaluation; null where it has not three ways of training over seeds, or none of them is a baseline.
+    /// </summary>
+    /// <param name="baselines">Names of stages; <c>kd</c> and <c>ce</c>, as far as they exist, where it is empty.</param>
+    /// <exception cref="InvalidInputException">A given baseline is none of the ways of training.</exception>
+    public static MethodComparison? Find(RunFacts run, IReadOnlyList<string> baselines)
+    {
+        var families = run.Main is { } main ? Ablation.Families(main.Models) : [];
+        var names = families.Select(NameOf).ToList();
+        foreach (var unknown in baselines.Except(names))
+        {
+            throw new InvalidInputException(
+                $"baselines: {unknown} is no training that a matrix repeats over seeds and an evaluation measured; "
+                    + (names.Count == 0 ? "leave baselines out" : NearestName.Suggestion(unknown, names))
+            );
+        }
+
+        var known = baselines.Count > 0 ? baselines.Distinct().ToList() : [.. UsualBaselines.Intersect(names)];
+        if (known.Count == 0 || families.Count < FewestMethods)
+        {
+            return null;
+        }
+
+        List<MethodMeasure> measures =
+        [
+            .. new[] { MethodMeasure.Accuracy, MethodMeasure.Kl }.Where(measure =>
+                families.All(copies => copies.All(model => measure.Of(model) is not null))
+            ),
+        ];
+        var differences = (
+            from baseline in known
+            from measure in measures
+            from difference in Differences(run, families, families[names.IndexOf(baseline)], measure)
+            select difference
+        ).ToLookup(difference => difference.Method, difference => difference.Found);
+        return new MethodComparison(
+            run.Main!,
+            known,
+            measures,
+            [
+                .. families
+                    .Select(copies => new Method(
+                        NameOf(copies),
+                        copies[0].Color,
+                        measures.ToDictionary(
+                            measure => measure,
+                            measure => Ablation.Compare(run, copies, copies, model => measure.Of(model)!.Value).OverallFirst
+                        ),
+                        [.. differences[NameOf(copies)]]
+                    ))
+                    .OrderByDescending(method => method.Figures[MethodMeasure.Accuracy].Mean),
+            ],
+            families.Max(copies => Ablation.Compare(run, copies, copies, _ => 0).Seeds)
+        );
+    }
+
+    /// <summary>All methods against one baseline by one figure: one family of tests, corrected together.</summary>
+    static IEnumerable<(string Method, MethodDifference Found)> Differences(
+        RunFacts run,
+        IReadOnlyList<IReadOnlyList<ModelFacts>> families,
+        IReadOnlyList<ModelFacts> baseline,
+        MethodMeasure measure
+    )
+    {
+        var compared = families
+            .Where(copies => copies != baseline)
+            .Select(copies => Ablation.Compare(run, copies, baseline, model => measure.Of(model)!.Value))
+            .Where(ablation => ablation.Pairs.Count > 0)
+            .ToList();
+        var tested = compared.Where(ablation => ablation.Overall.PValue is not null).ToList();
+        var corrected = Holm.Adjust([.. tested.Select(ablation => ablation.Overall.PValue!.Value)]);
+        return compared.Select(ablation =>
+            (
+                ablation.First,
+                new MethodDifference(
+                    measure,
+                    ablation.Second,
+                    ablation.Overall,
+                    tested.IndexOf(ablation) is >= 0 and var place ? corrected[place] : null,
+                    ablation.SignFlip,
+                    ablation.BySeed
+                )
+            )
+        );
+    }
+
+    static string NameOf(IReadOnlyList<ModelFacts> copies) => copies[0].Stage!.Family;
+}
