@@ -5,7 +5,9 @@ namespace TraceDistill.Evaluation.Tests.Statistics;
 
 public sealed class HolmTests
 {
-    /// <summary>Four tests by hand: 4 · 0.005, then 3 · 0.01, then 2 · 0.03, and 1 · 0.04, which may not fall below the one before.</summary>
+    /// <summary>
+    /// Four tests by hand: 4 · 0.005, then 3 · 0.01, then 2 · 0.03, and 1 · 0.04, which may not fall below the one before.
+    /// </summary>
     [Fact]
     public void Adjust_FourTests_AreThoseWorkedByHand() => AssertClose([0.03, 0.06, 0.06, 0.02], Holm.Adjust([0.01, 0.04, 0.03, 0.005]));
 
