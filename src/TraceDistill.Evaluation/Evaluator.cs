@@ -60,6 +60,7 @@ public sealed class Evaluator(EvaluateOptions options, IVerifier verifier, strin
             scores.Add(model.Name, ModelScoring.Score(records, model, distribution, options));
         }
 
+        var paired = greedy.Count <= MostCompared ? greedy.Count : 0;
         var result = new EvaluationResult
         {
             Problems = Path.GetFileName(options.Problems),
@@ -68,8 +69,8 @@ public sealed class Evaluator(EvaluateOptions options, IVerifier verifier, strin
             Models = scores,
             Comparisons =
             [
-                .. from first in ParallelEnumerable.Range(0, greedy.Count).AsOrdered()
-                from second in Enumerable.Range(first + 1, greedy.Count - first - 1)
+                .. from first in ParallelEnumerable.Range(0, paired).AsOrdered()
+                from second in Enumerable.Range(first + 1, paired - first - 1)
                 select ModelScoring.Compare(
                     greedy.GetAt(first).Key,
                     greedy.GetAt(first).Value,

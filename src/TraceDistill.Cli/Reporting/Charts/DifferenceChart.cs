@@ -59,12 +59,8 @@ static class DifferenceChart
                 chart.Segment(interval.Low, index, interval.High, index, row.Color, 3);
             }
 
-            chart.Point(
-                row.Difference,
-                index,
-                row.Color,
-                $"{row.Label}: {scale.Show(row.Difference)}{(row.Interval is { } ci ? $" ({scale.Show(ci.Low)} to {scale.Show(ci.High)})" : "")}"
-            );
+            var bounds = row.Interval is { } ci ? $" ({scale.Show(ci.Low)} to {scale.Show(ci.High)})" : "";
+            chart.Point(row.Difference, index, row.Color, $"{row.Label}: {scale.Show(row.Difference)}{bounds}");
         }
 
         return chart.Render(description);

@@ -25,7 +25,8 @@ sealed record EvaluationFacts
         Models.FirstOrDefault(model => model.IsSingleResult && model != Student && model.Scores.Parameters == Student?.Scores.Parameters);
 
     /// <summary>
-    /// The models that stand in tables: all, or of more than an evaluation compares pair by pair the first of the copies that a matrix made.
+    /// The models that stand in tables: all, or of more than an evaluation compares pair by pair the first of the copies that a matrix
+    /// made.
     /// </summary>
     public IReadOnlyList<ModelFacts> Listed =>
         Models.Count <= Evaluator.MostCompared ? Models : [.. Models.GroupBy(model => model.Color).Select(copies => copies.First())];

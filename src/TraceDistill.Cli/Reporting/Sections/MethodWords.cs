@@ -54,8 +54,8 @@ static class MethodWords
             + $"{Show.Count(comparison.Evaluation.Result.N)} problems. Differences are paired: both of a pair began with the same seed. "
             + "Each interval is 95% of Student's t over the seeds, for itself alone. p is of the paired t test, which assumes that the "
             + $"differences of seeds are normally distributed, corrected by Holm's method for the {compared} comparisons of its column; "
-            + $"below {MethodDifference.Level} a method is said to help or to harm. An exact test of signs could not decide: of n seeds its "
-            + $"smallest p is 2/2ⁿ, times {compared} methods.{few}";
+            + $"below {MethodDifference.Level} a method is said to help or to harm. An exact test of signs could not decide: of n seeds "
+            + $"its smallest p is 2/2ⁿ, times {compared} methods.{few}";
     }
 
     /// <summary>What helped, what harmed and what cannot be told apart, a sentence for each baseline and figure.</summary>
