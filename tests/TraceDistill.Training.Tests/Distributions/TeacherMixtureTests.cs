@@ -236,7 +236,7 @@ public sealed class TeacherMixtureTests
 
     static double Rounded(double p) => Math.Exp((float)Math.Log(p));
 
-    double[] Scores()
+    static double[] Scores()
     {
         var random = new Random(9);
         return [.. Enumerable.Range(0, Rows * 3).Select(_ => random.NextDouble() - 0.5)];
