@@ -91,7 +91,7 @@ public sealed record ObjectiveChoice : IParsable<ObjectiveChoice>, IValidatableO
     [Description("Contrast between sequences (CRD)")]
     public Contrastive? Crd { get; init; }
 
-    [Description("A discriminator that tells the teacher's hidden states from the student's")]
+    [Description("Cross entropy of a discriminator between hidden states, which the student learns to deceive")]
     public Adversarial? Adversarial { get; init; }
 
     /// <summary>The objective.</summary>

@@ -142,7 +142,7 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
     /// </summary>
     /// <value>fixed.</value>
     [Description(
-        "What decides how much each of several teachers counts: fixed, verdict (of the trace), confidence or entropy "
+        "Rule of how much each of several teachers counts: fixed, verdict (of the trace), confidence or entropy "
             + "(at each token), or gate, which is learned"
     )]
     public TeacherWeights TeacherWeights { get; init; }

@@ -49,7 +49,7 @@ sealed class RotaryTables(ModelConfiguration configuration, bool isLocal) : IDis
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var frequencies = RotaryFrequencies.Of(configuration, isLocal, isLong);
-        var angles = outer(arange(count, dtype: ScalarType.Float64), tensor(frequencies.Angles));
+        var angles = outer(Arithmetic.Range(count, CPU, ScalarType.Float64), tensor(frequencies.Angles));
         return (Table(angles.cos()), Table(angles.sin()));
 
         Tensor Table(Tensor values) => values.Times(frequencies.Magnitude).to(dtype).to(device).DetachFromDisposeScope();

@@ -12,7 +12,22 @@ static class Arithmetic
 {
     static readonly Scalar One = 1.0,
         Zero = 0.0,
-        NegativeInfinity = double.NegativeInfinity;
+        NegativeInfinity = double.NegativeInfinity,
+        FirstPlace = 0L,
+        NextPlace = 1L;
+
+    /// <returns>0, 1, … below <paramref name="count"/>.</returns>
+    public static Tensor Range(long count, Device device, ScalarType dtype = ScalarType.Int64)
+    {
+        Scalar stop = count;
+        var range = arange(FirstPlace, stop, NextPlace, dtype, device);
+        GC.KeepAlive(stop);
+        return range;
+    }
+
+    /// <returns>−∞ everywhere.</returns>
+    public static Tensor NegativeInfinities(long[] shape, ScalarType dtype, Device device) =>
+        full(shape, NegativeInfinity, dtype: dtype, device: device);
 
     /// <returns>Numbers of 16 bits in float32; others as they are.</returns>
     public static Tensor Wide(this Tensor a) => a.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? a.to(ScalarType.Float32) : a;

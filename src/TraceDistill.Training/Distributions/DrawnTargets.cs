@@ -34,7 +34,7 @@ static class DrawnTargets
         // By the sum as it is rounded, and never behind it.
         var at = tensor(uniform, device: logProbabilities.device).reshape(keys.Length, draws) * cumulative.narrow(1, last, 1);
         var found = searchsorted(cumulative, at, right: true);
-        var (outcomes, _) = minimum(found, full_like(found, last)).sort(1); // [R, N]
+        var (outcomes, _) = minimum(found, tensor([last], device: found.device)).sort(1); // [R, N]
         var isSame = outcomes.unsqueeze(2).eq(outcomes.unsqueeze(1)); // [R, N, N]
         var isFirst = isSame.tril(-1).any(2).logical_not(); // none before it is the same
         var counts = isSame.sum(2).to(ScalarType.Float64).ZeroWhere(~isFirst);

@@ -100,7 +100,11 @@ public sealed class Outcomes
                 // Words that a smaller teacher does not have: it has no probability for them, and no order.
                 targets.KnownWords == dense.shape[1]
                     ? null
-                    : arange(dense.shape[1], device: dense.device).ge(targets.KnownWords).unsqueeze(0).expand(dense.shape)
+                    : Arithmetic
+                        .Range(dense.shape[1], dense.device)
+                        .ge(tensor(targets.KnownWords, device: dense.device))
+                        .unsqueeze(0)
+                        .expand(dense.shape)
             );
         }
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Training.Batching;
 using static TorchSharp.torch;
 
@@ -121,7 +122,7 @@ public sealed record PanelRows
     {
         var missing = words - logits.shape[1];
         var own = (missing < 0 ? logits.narrow(1, 0, words) : logits).log_softmax(1);
-        return missing <= 0 ? own : cat([own, full([own.shape[0], missing], float.NegativeInfinity, device: own.device)], 1);
+        return missing <= 0 ? own : cat([own, Arithmetic.NegativeInfinities([own.shape[0], missing], ScalarType.Float32, own.device)], 1);
     }
 
     /// <summary>Stored soft targets over the whole vocabulary.</summary>

@@ -154,7 +154,7 @@ public sealed record TargetRows
             return Top(all, k, vocabulary);
         }
 
-        var nothing = missing <= 0 ? null : full([Rows, missing], float.NegativeInfinity, device: logits.device);
+        var nothing = missing <= 0 ? null : Arithmetic.NegativeInfinities([Rows, missing], ScalarType.Float32, logits.device);
         return this with { Dense = nothing is null ? all : cat([all, nothing], 1), KnownWords = all.shape[1] };
     }
 
@@ -189,7 +189,10 @@ public sealed record TargetRows
     TargetRows Top(Tensor logits, int k, long vocabulary)
     {
         var (values, ids) = logits.topk(k, 1);
-        var others = logits.scatter(1, ids, full_like(values, float.NegativeInfinity)).to(ScalarType.Float64).logsumexp(1, keepdim: true);
+        var others = logits
+            .scatter(1, ids, Arithmetic.NegativeInfinities(values.shape, values.dtype, values.device))
+            .to(ScalarType.Float64)
+            .logsumexp(1, keepdim: true);
         var rows = this with
         {
             Ids = ids,
@@ -210,7 +213,7 @@ public sealed record TargetRows
         var ids = cat([Ids, Drawn.where(isNew, Ids.narrow(1, 0, 1))], 1); // [R, K + 1]
         var isPresent = cat([IsPresent, isNew], 1);
         var tail = LogProbabilities.narrow(1, Ids.shape[1], 1);
-        var never = full_like(tail, double.NegativeInfinity);
+        var never = Arithmetic.NegativeInfinities(tail.shape, tail.dtype, tail.device);
         var logprobs = cat([Reported, never], 1);
         var isDrawn = ids.eq(Drawn).logical_and(isPresent);
         return this with
@@ -224,7 +227,7 @@ public sealed record TargetRows
     /// <summary>The same with drawn tokens: p̂ = count / draws, and nothing for all others.</summary>
     TargetRows Counted(Tensor ids, Tensor counts, int draws)
     {
-        var nothing = full([Rows, 1], double.NegativeInfinity, dtype: ScalarType.Float64, device: ids.device);
+        var nothing = Arithmetic.NegativeInfinities([Rows, 1], ScalarType.Float64, ids.device);
         return this with
         {
             Ids = ids,

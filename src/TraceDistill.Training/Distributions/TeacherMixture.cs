@@ -25,12 +25,12 @@ public sealed class TeacherMixture
             TeacherWeights.Entropy => Entropy(rows).neg(),
             _ => scores ?? zeros_like(rows.Weights),
         };
-        var log = rows.Weights.log() + factors; // [R, M]
+        var log = rows.Weights.log().Plus(factors); // [R, M]
         // Where no teacher says anything, the first one's filling is as good as any.
         var isDead = rows.HasSoft.IsZero().unsqueeze(1);
-        var first = arange(rows.Weights.shape[1], device: log.device).IsZero().unsqueeze(0); // [1, M]
+        var first = Arithmetic.Range(rows.Weights.shape[1], log.device).IsZero().unsqueeze(0); // [1, M]
         LogWeights = log.NegativeInfinityWhere(isDead).FillWhere(isDead.logical_and(first), 0).log_softmax(1);
-        LogProbabilities = average == TeacherAverage.Probability ? Arithmetic() : Geometric();
+        LogProbabilities = average == TeacherAverage.Probability ? Mean() : Geometric();
     }
 
     /// <summary>[R, M] of float64: log w, −∞ for a teacher that says nothing.</summary>
@@ -61,7 +61,7 @@ public sealed class TeacherMixture
             slopes;
         if (_average == TeacherAverage.Probability)
         {
-            var joint = LogWeights + said;
+            var joint = LogWeights.Plus(said);
             loss = joint.logsumexp(1).AtLeast(LeastLogProbability).neg();
             slopes = (weights - joint.softmax(1)).ZeroWhere(joint.isneginf().all(1, keepdim: true));
         }
@@ -92,12 +92,12 @@ public sealed class TeacherMixture
 
     Tensor Weight(int teacher, Tensor row) => LogWeights.narrow(1, teacher, 1).to(row.dtype); // [R, 1]
 
-    Tensor Arithmetic()
+    Tensor Mean()
     {
         Tensor? sum = null;
         foreach (var (teacher, row) in _rows.LogProbabilities.Index())
         {
-            var part = row + Weight(teacher, row);
+            var part = row.Plus(Weight(teacher, row));
             sum = sum is null ? part : sum.logaddexp(part);
         }
 
@@ -117,7 +117,7 @@ public sealed class TeacherMixture
         foreach (var (teacher, row) in _rows.LogProbabilities.Index())
         {
             var weight = Weight(teacher, row);
-            var (part, isNone) = (weight.exp() * Finite(row), (row + weight).isneginf());
+            var (part, isNone) = (weight.exp() * Finite(row), row.Plus(weight).isneginf());
             (sum, isZero) = (sum is null ? part : sum.Plus(part), isZero is null ? isNone : isZero.logical_and(isNone));
         }
 
@@ -133,6 +133,7 @@ public sealed class TeacherMixture
         }
 
         var isDrawn = ids.eq(drawn).logical_and(_rows.IsPresent!); // [R, N]
-        return isDrawn.to(ScalarType.Int64).argmax(1, keepdim: true).where(isDrawn.any(1, keepdim: true), full_like(drawn, ids.shape[1]));
+        var others = tensor([ids.shape[1]], device: drawn.device).expand_as(drawn);
+        return isDrawn.to(ScalarType.Int64).argmax(1, keepdim: true).where(isDrawn.any(1, keepdim: true), others);
     }
 }

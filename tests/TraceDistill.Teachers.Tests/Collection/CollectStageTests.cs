@@ -121,6 +121,7 @@ public sealed class CollectStageTests
     }
 
     [Fact]
+    [Trait("Mistake", "one failed sample dropping its siblings")]
     public async Task RunAsync_OneSampleRefused_KeepsItsSiblingsAndAsksForItAloneNextTime()
     {
         var refuse = true;

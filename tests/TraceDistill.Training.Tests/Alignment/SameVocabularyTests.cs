@@ -116,6 +116,7 @@ public sealed class SameVocabularyTests : IDisposable
     }
 
     [Fact]
+    [Trait("Mistake", "chat text rendered again and tokenized otherwise than the teacher generated")]
     public void Align_TheTeachersTemplate_KeepsThePromptThatItHad()
     {
         var (chat, tokenizer) = Model(Qwen3);

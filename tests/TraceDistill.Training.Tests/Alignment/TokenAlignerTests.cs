@@ -18,6 +18,7 @@ public sealed class TokenAlignerTests : IDisposable
     [Theory]
     [InlineData(TokenIdentity.Ids)]
     [InlineData(TokenIdentity.Bytes)]
+    [Trait("Mistake", "token strings encoded again to get ids")]
     public void Align_IdsOfTheStudentsVocabulary_KeepsThemWithTheirSoftTargets(TokenIdentity identity)
     {
         var trace = Trace("hi", ends: true) with { PromptTokenIds = [1, 2, 3] };

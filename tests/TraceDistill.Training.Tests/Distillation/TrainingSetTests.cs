@@ -38,6 +38,7 @@ public sealed class TrainingSetTests : TrainStageCase
     }
 
     [Fact]
+    [Trait("Mistake", "finish_reason length taken for a success")]
     public async Task RunAsync_TracesThatDoNotServe_AreLeftOutAndCounted()
     {
         var wrong = Folder.Create(3) with { Verdict = "incorrect" };

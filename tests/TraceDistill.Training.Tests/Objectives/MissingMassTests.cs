@@ -20,7 +20,7 @@ public partial class MissingMassTests
         Assert.Equal(
             typeof(TokenObjective)
                 .Assembly.GetTypes()
-                .Where(type => !type.IsAbstract && type.IsAssignableTo(typeof(TokenObjective)))
+                .Where(type => type.IsPublic && !type.IsAbstract && type.IsAssignableTo(typeof(TokenObjective)))
                 .ToHashSet(),
             KnownObjectives.All.Values.Select(objective => objective.GetType()).ToHashSet()
         );

@@ -14,13 +14,15 @@ public sealed record LayerMap : IParsable<LayerMap>
         LastWord = "last";
 
     /// <summary>Every layer of the student.</summary>
-    public static LayerMap Even { get; } = new() { Text = EvenWord };
+    public static LayerMap Even { get; } = new(EvenWord);
 
     /// <summary>The last layer of both.</summary>
-    public static LayerMap Last { get; } = new() { Text = LastWord };
+    public static LayerMap Last { get; } = new(LastWord);
+
+    LayerMap(string text) => Text = text;
 
     /// <summary>As a recipe has it.</summary>
-    public required string Text { get; init; }
+    public string Text { get; }
 
     /// <summary>The pairs of two models.</summary>
     /// <param name="student">Its layers.</param>
@@ -53,7 +55,7 @@ public sealed record LayerMap : IParsable<LayerMap>
 
     public static bool TryParse(string? s, IFormatProvider? provider, out LayerMap result)
     {
-        result = new LayerMap { Text = s ?? "" };
+        result = new LayerMap(s ?? "");
         return s is not null && (s == EvenWord || LastOf(s) is not null || PairsOf(s) is not null);
     }
 

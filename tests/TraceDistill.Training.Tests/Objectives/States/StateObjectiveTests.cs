@@ -1,6 +1,7 @@
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;
@@ -173,7 +174,7 @@ public class StateObjectiveTests
         foreach (var (name, leaf) in auxiliary.Leaves(objective.Name))
         {
             using var values = leaf.detach();
-            values.add_(randn(values.shape, generator: generator) * 0.2);
+            values.Add(randn(values.shape, generator: generator).Times(0.2));
             own.Add(name, [.. values.to(ScalarType.Float64).data<double>().ToArray().Chunk((int)values.shape[^1])]);
         }
 
