@@ -105,27 +105,7 @@ public sealed class EarlyExitsTests : TrainStageCase
             ];
         }
 
-        double Difference(double[] direction)
-        {
-            const double Step = 1e-5;
-            Move(Step);
-            var up = Formula();
-            Move(-2 * Step);
-            var down = Formula();
-            Move(Step);
-            return (up - down) / (2 * Step);
-
-            void Move(double step)
-            {
-                foreach (var name in student.Names)
-                {
-                    using var inner = NewDisposeScope();
-                    var first = (int)student.OffsetOf(name);
-                    double[] mine = [.. direction[first..(first + student.Values(name).Length)].Select(value => step * value)];
-                    reference.Weight(name).add_(tensor(mine, student.ShapeOf(name)));
-                }
-            }
-        }
+        double Difference(double[] direction) => CentralDifferences.Along(reference, student, direction, Formula);
     }
 
     [Fact]

@@ -66,27 +66,7 @@ public class NewObjectiveTests
             return [.. reference.Logits(ids).data<double>().ToArray().Chunk(SampleSequences.Shape.VocabSize)];
         }
 
-        double Difference(double[] direction)
-        {
-            const double Step = 1e-5;
-            Move(direction, Step);
-            var up = Formula();
-            Move(direction, -2 * Step);
-            var down = Formula();
-            Move(direction, Step);
-            return Weight * (up - down) / (2 * Step);
-        }
-
-        void Move(double[] direction, double step)
-        {
-            foreach (var name in parameters.Names)
-            {
-                using var inner = NewDisposeScope();
-                var first = (int)parameters.OffsetOf(name);
-                double[] mine = [.. direction[first..(first + parameters.Values(name).Length)].Select(value => step * value)];
-                reference.Weight(name).add_(tensor(mine, parameters.ShapeOf(name)));
-            }
-        }
+        double Difference(double[] direction) => Weight * CentralDifferences.Along(reference, parameters, direction, Formula);
     }
 
     /// <summary>Σ q·log(q / p) over the reported tokens, and the same of all others together.</summary>

@@ -120,27 +120,7 @@ public sealed class TeacherPanelTests : TrainStageCase, IDisposable
                         });
                 });
 
-        double Difference(double[] direction)
-        {
-            const double Step = 1e-5;
-            Move(Step);
-            var up = Formula();
-            Move(-2 * Step);
-            var down = Formula();
-            Move(Step);
-            return (up - down) / (2 * Step);
-
-            void Move(double step)
-            {
-                foreach (var name in student.Names)
-                {
-                    using var inner = NewDisposeScope();
-                    var offset = (int)student.OffsetOf(name);
-                    double[] mine = [.. direction[offset..(offset + student.Values(name).Length)].Select(value => step * value)];
-                    reference.Weight(name).add_(tensor(mine, student.ShapeOf(name)));
-                }
-            }
-        }
+        double Difference(double[] direction) => CentralDifferences.Along(reference, student, direction, Formula);
     }
 
     /// <summary>The gate's gradient is central differences of its loss by each of its weights, whatever the teachers are.</summary>

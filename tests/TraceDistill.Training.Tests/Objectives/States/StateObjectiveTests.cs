@@ -112,13 +112,13 @@ public class StateObjectiveTests
         var length = Math.Sqrt(gradient.Sum(slope => (double)slope * slope));
         Assert.True(length > 0);
         double[] along = [.. gradient.Select(slope => slope / length)];
-        Assert.Equal(length, Sign("") * Difference(step => Move(along, step)), tolerance * length);
+        Assert.Equal(length, Sign("") * Along(along), tolerance * length);
         foreach (var seed in Enumerable.Range(0, 4))
         {
             var random = new Random(seed);
             double[] direction = [.. gradient.Select(_ => random.Next(2) * 2 - 1.0)];
             var slope = direction.Zip(gradient, (sign, value) => sign * value).Sum();
-            Assert.Equal(slope, Sign("") * Difference(step => Move(direction, step)), tolerance * length * Math.Sqrt(direction.Length));
+            Assert.Equal(slope, Sign("") * Along(direction), tolerance * length * Math.Sqrt(direction.Length));
         }
 
         foreach (var (name, values) in own)
@@ -142,27 +142,9 @@ public class StateObjectiveTests
 
         double Value() => of([.. batch.Select(sequence => StatesOf(reference, sequence))], teacherStates, own);
 
-        double Difference(Action<double> move)
-        {
-            const double Step = 1e-5;
-            move(Step);
-            var up = Value();
-            move(-2 * Step);
-            var down = Value();
-            move(Step);
-            return Weight * (up - down) / (2 * Step);
-        }
+        double Along(double[] direction) => Weight * CentralDifferences.Along(reference, student, direction, Value);
 
-        void Move(double[] direction, double step)
-        {
-            foreach (var name in student.Names)
-            {
-                using var inner = NewDisposeScope();
-                var first = (int)student.OffsetOf(name);
-                double[] mine = [.. direction[first..(first + student.Values(name).Length)].Select(value => step * value)];
-                reference.Weight(name).add_(tensor(mine, student.ShapeOf(name)));
-            }
-        }
+        double Difference(Action<double> move) => Weight * CentralDifferences.Of(move, Value);
     }
 
     /// <summary>Gives those that begin at zero numbers as well, by which their slopes are not those of zero.</summary>
