@@ -56,6 +56,9 @@ public sealed class PeerGroup : IDisposable
     /// <summary>What teaches the first student, where there are several others.</summary>
     public TeacherPanel? Panel { get; }
 
+    /// <summary>True where losses and gradients of the last step are all numbers.</summary>
+    public bool IsFinite => _peers.All(peer => double.IsFinite(peer.Totals!.Loss) && double.IsFinite(peer.GradientNorm));
+
     /// <summary>Mean loss of each of the others at the last step.</summary>
     public IReadOnlyList<double> Losses => [.. _peers.Select(peer => peer.Totals!.Loss / peer.Totals.Tokens)];
 
@@ -66,6 +69,7 @@ public sealed class PeerGroup : IDisposable
         foreach (var peer in _peers)
         {
             peer.Totals = peer.Workers.Accumulate(batch, objectives with { Measures = false }, noise);
+            peer.GradientNorm = peer.Workers.GradientNorm() / peer.Totals.Tokens;
         }
     }
 
@@ -77,10 +81,8 @@ public sealed class PeerGroup : IDisposable
     {
         foreach (var peer in _peers)
         {
-            var tokens = peer.Totals!.Tokens;
-            var norm = peer.Workers.GradientNorm() / tokens;
-            var clip = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / norm) : 1;
-            peer.Optimizer.Step(peer.Workers.Gradient, clip / tokens, learningRate, update);
+            var clip = options.ClipOf(peer.GradientNorm);
+            peer.Optimizer.Step(peer.Workers.Gradient, clip / peer.Totals!.Tokens, learningRate, update);
         }
 
         Refresh();
@@ -130,5 +132,8 @@ public sealed class PeerGroup : IDisposable
     sealed record Peer(TrainedWeights Weights, GradientWorkers Workers, WeightOptimizer Optimizer)
     {
         public LossTotals? Totals { get; set; }
+
+        /// <summary>Of the mean gradient, before clipping.</summary>
+        public double GradientNorm { get; set; }
     }
 }

@@ -220,9 +220,10 @@ public sealed class Trainer(
             return metrics;
         }
 
-        var clip = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / norm) : 1;
+        var clip = options.ClipOf(norm);
         _optimizer.Step(_workers.Gradient, clip / totals.Tokens, learningRate, _progress.Step);
-        auxiliary?.Step(options, _workers.AuxiliaryGradient!, clip / totals.Tokens, learningRate, _progress.Step);
+        var own = options.ClipOf(AuxiliaryNorm(totals));
+        auxiliary?.Step(options, _workers.AuxiliaryGradient!, own / totals.Tokens, learningRate, _progress.Step);
         Peers?.Step(options, learningRate, _progress.Step);
         Self?.Add(_progress.Step);
         _average?.Add(_progress.Step);
@@ -254,6 +255,10 @@ public sealed class Trainer(
         Peers?.Refresh();
     }
 
+    /// <returns>Norm of the mean gradient of the weights that objectives train beside the student; 0 where there are none.</returns>
+    double AuxiliaryNorm(LossTotals totals) =>
+        _workers.AuxiliaryGradient is { } gradient ? Math.Sqrt(gradient.SumOfSquares()) / totals.Tokens : 0;
+
     /// <returns>What is wrong with a step; null where nothing is.</returns>
     string? FaultOf(in StepMetrics metrics)
     {
@@ -263,9 +268,14 @@ public sealed class Trainer(
             return figures;
         }
 
-        if (Peers?.Losses is { } losses && losses.Any(loss => !double.IsFinite(loss)))
+        if (Peers is { IsFinite: false })
         {
-            return string.Create(CultureInfo.InvariantCulture, $"{figures}, losses of peers {string.Join(", ", losses)}");
+            return $"{figures}, but a loss or gradient of a peer is no number";
+        }
+
+        if (!double.IsFinite(AuxiliaryNorm(metrics.Totals)) || metrics.Totals.Panel?.GateGradient.All(double.IsFinite) == false)
+        {
+            return $"{figures}, but a gradient of what learns beside the student is no number";
         }
 
         var isSpike = options.SpikeFactor > 0 && _progress.Losses >= SpikeWarmup && metrics.Loss > options.SpikeFactor * _progress.MeanLoss;

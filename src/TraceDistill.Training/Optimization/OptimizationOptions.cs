@@ -268,6 +268,9 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     /// <param name="isDecayed">True where a weight is a matrix: vectors are exempt.</param>
     internal float DecayFactor(bool isDecayed, double learningRate) => isDecayed ? (float)(1 - learningRate * WeightDecay) : 1f;
 
+    /// <summary>What a gradient of a norm is multiplied by, so that it has at most <see cref="MaxGradNorm"/>.</summary>
+    internal double ClipOf(double norm) => MaxGradNorm > 0 ? Math.Min(1, MaxGradNorm / norm) : 1;
+
     /// <summary>Tokens of one optimizer step.</summary>
     internal int UpdateTokens => (int)Math.Min(int.MaxValue, (long)BatchTokens * GradientAccumulationSteps);
 
