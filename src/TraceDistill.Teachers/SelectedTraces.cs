@@ -98,7 +98,7 @@ public static class SelectedTraces
 
         observer.Message(
             $"{manifest.Rows:N0} {(agreement is null ? "correct" : "selected")} traces of {source.Rows:N0} are published; "
-                + $"the others are kept in {folder} and not asked for again"
+                + $"the others are kept in its folder {Path.GetFileName(folder)} and not asked for again"
         );
         return collected with
         {

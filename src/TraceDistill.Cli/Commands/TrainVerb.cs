@@ -267,6 +267,7 @@ sealed class TrainVerb : Verb<TrainOptions>
                 .. kept,
                 TrainStage.InitialDirectory,
                 .. options.EvalProblems is null ? Array.Empty<string>() : [Trainer.EvaluationsDirectory],
+                .. options.Peers.Count == 0 ? Array.Empty<string>() : [TrainStage.PeersDirectory],
                 .. options.LoraR is null ? Array.Empty<string>() : [AdapterFiles.Folder],
                 .. ModelDirectory.Files,
             ];

@@ -82,6 +82,17 @@ public sealed record ServeOptions : IDeviceOptions
         Check("max_bodies_megabytes", MaxBodiesMegabytes, MaxRequestMegabytes, 1 << 20);
         Check("threads", Threads ?? 1, 1, 1_024);
         Check("shutdown_seconds", ShutdownSeconds, 0, 3_600);
+        Check("exit_layer", ExitLayer ?? 0, 0, int.MaxValue);
+        if (ExitThreshold is not (>= 0 and <= 1))
+        {
+            problems.Add(FormattableString.Invariant($"exit_threshold is {ExitThreshold} but must be from 0 to 1"));
+        }
+
+        if (ExitLayer is null && ExitThreshold != new ServeOptions { Model = Model }.ExitThreshold)
+        {
+            problems.Add("exit_threshold goes with exit_layer");
+        }
+
         if (Address is not { } address)
         {
             problems.Add($"host \"{Host}\" is not an IP address or localhost");

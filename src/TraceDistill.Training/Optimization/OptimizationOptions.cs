@@ -76,7 +76,7 @@ public record OptimizationOptions : ProblemReaderOptions, IDeviceOptions
     /// <summary>Tokens of one forward pass; smaller stays in cache, and the gradient does not depend on it beyond rounding.</summary>
     /// <value>1,024 tokens.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Tokens of one forward pass; bounds memory, does not change the result beyond rounding")]
+    [Description("Tokens of one forward pass; bounds memory, and changes nothing but what rkd, crd and cka compare, beyond rounding")]
     public int MicroBatchTokens { get; init; } = 1_024;
 
     /// <summary>Layers keep their inputs alone; the backward pass computes the rest again. No bit of the result depends on it.</summary>
