@@ -72,15 +72,14 @@ public sealed class Trainer(
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
     readonly DataWait _wait = new(TimeProvider.System);
     AdaptiveState _adaptive = new([]);
+    TrainingProgress _progress,
+        _saved;
 
     /// <summary>An average of the weights that teaches them; null for none. Owned by the caller, as are the peers.</summary>
     public SelfTeacher? Self { get; init; }
 
     /// <summary>Students that learn in step with this one; null for none.</summary>
     public PeerGroup? Peers { get; init; }
-
-    TrainingProgress _progress,
-        _saved;
 
     /// <summary>
     /// Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.

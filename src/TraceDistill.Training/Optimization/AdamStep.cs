@@ -1,9 +1,11 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using TraceDistill.Models.Tensors;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>One step of <see cref="AdamW"/> in float32 on the CPU.</summary>
+/// <summary>One step of <see cref="AdamW"/>.</summary>
 /// <param name="Beta1">Decay of the mean.</param>
 /// <param name="Beta2">Decay of the mean square.</param>
 /// <param name="Epsilon">Added to the root of the mean square.</param>
@@ -24,7 +26,7 @@ readonly record struct AdamStep(float Beta1, float Beta2, float Epsilon, float S
             (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)))
         );
 
-    /// <summary>Updates weights and their moments; each by itself, so that how they are cut changes no bit.</summary>
+    /// <summary>Updates weights and their moments in float32 on the CPU; each by itself, so that how they are cut changes no bit.</summary>
     /// <param name="decay">Multiplies the weights.</param>
     public void Apply(Span<float> weights, ReadOnlySpan<float> gradient, Span<float> mean, Span<float> meanSquare, float decay)
     {
@@ -53,5 +55,14 @@ readonly record struct AdamStep(float Beta1, float Beta2, float Epsilon, float S
             meanSquare[rest] = meanSquare[rest] * beta2 + slope * slope * (1 - beta2);
             weights[rest] = weights[rest] * decay - mean[rest] * rate / (MathF.Sqrt(meanSquare[rest]) * correction + epsilon);
         }
+    }
+
+    /// <summary>As above, on any device.</summary>
+    /// <param name="slope">The gradient, multiplied already; used up.</param>
+    public void Apply(Tensor weights, Tensor slope, Tensor mean, Tensor meanSquare, double decay)
+    {
+        mean.Scale(Beta1).Add(slope.Times(1 - Beta1));
+        meanSquare.Scale(Beta2).Add(slope.mul_(slope).Scale(1 - Beta2));
+        weights.Scale(decay).sub_(mean.Times(Rate).div_(meanSquare.sqrt().Scale(Correction).Plus(Epsilon)));
     }
 }

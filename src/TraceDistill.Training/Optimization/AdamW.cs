@@ -58,10 +58,7 @@ sealed class AdamW(OptimizationOptions options, TrainedWeights trained, IReadOnl
             StochasticRounding.Open(storedMean),
             StochasticRounding.Open(storedSquare)
         );
-        var slope = stretch.GradientOf(gradient).Times(scale);
-        m.Scale(step.Beta1).Add(slope.Times(1 - step.Beta1));
-        v.Scale(step.Beta2).Add(slope.mul_(slope).Scale(1 - step.Beta2));
-        w.Scale(decay).sub_(m.Times(step.Rate).div_(v.sqrt().Scale(step.Correction).Plus(step.Epsilon)));
+        step.Apply(w, stretch.GradientOf(gradient).Times(scale), m, v, decay);
         rounding?.Store(storedWeights, w);
         rounding?.Store(storedMean, m);
         rounding?.Store(storedSquare, v);

@@ -136,11 +136,9 @@ public sealed class AuxiliaryWeights : IDisposable
 
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var step = AdamStep.Of(options, scale, learningRate, update);
-        var slope = gradient.Vector.Times(scale);
-        _mean.Vector.Scale(step.Beta1).Add(slope.Times(1 - step.Beta1));
-        _meanSquare.Vector.Scale(step.Beta2).Add(slope.mul(slope).Scale(1 - step.Beta2));
-        _values.Vector.sub_(_mean.Vector.Times(step.Rate).div_(_meanSquare.Vector.sqrt().Scale(step.Correction).Plus(step.Epsilon)));
+        AdamStep
+            .Of(options, scale, learningRate, update)
+            .Apply(_values.Vector, gradient.Vector.Times(scale), _mean.Vector, _meanSquare.Vector, decay: 1);
     }
 
     /// <inheritdoc cref="WeightOptimizer.Visit"/>

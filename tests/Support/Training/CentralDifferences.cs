@@ -28,6 +28,22 @@ static class CentralDifferences
         return (up - down) / (2 * Step);
     }
 
+    /// <summary>Holds a gradient against differences along some random directions of signs.</summary>
+    /// <param name="gradient">Of all weights.</param>
+    /// <param name="difference">Of the function along a direction.</param>
+    /// <param name="tolerance">Relative to the gradient's length.</param>
+    public static void Check(float[] gradient, Func<double[], double> difference, double tolerance)
+    {
+        var length = Math.Sqrt(gradient.Sum(slope => (double)slope * slope));
+        foreach (var seed in Enumerable.Range(0, 8))
+        {
+            var random = new Random(seed);
+            double[] direction = [.. gradient.Select(_ => random.Next(2) * 2 - 1.0)];
+            var slope = direction.Zip(gradient, (sign, value) => sign * value).Sum();
+            Xunit.Assert.Equal(difference(direction), slope, tolerance * length * Math.Sqrt(direction.Length));
+        }
+    }
+
     static void Move(ReferenceLlama reference, ModelParameters parameters, double[] direction, double step)
     {
         foreach (var name in parameters.Names)

@@ -55,14 +55,7 @@ public sealed class TeacherPanelTests : TrainStageCase, IDisposable
         var tolerance = Rounding.OfBackward(SampleSequences.Shape, 30);
         Assert.Equal(Formula(), totals.Loss, tolerance * totals.Loss);
         Assert.All(totals.Panel!.Weights.Zip([0.5, 0.25, 0.25]), pair => Assert.Equal(pair.Second, pair.First / totals.Panel.Tokens, 1e-9));
-        var length = Math.Sqrt(gradient.Sum(slope => (double)slope * slope));
-        foreach (var seed in Enumerable.Range(0, 4))
-        {
-            var random = new Random(seed);
-            double[] direction = [.. gradient.Select(_ => random.Next(2) * 2 - 1.0)];
-            var slope = direction.Zip(gradient, (sign, value) => sign * value).Sum();
-            Assert.Equal(Difference(direction), slope, tolerance * length * Math.Sqrt(direction.Length));
-        }
+        CentralDifferences.Check(gradient, direction => CentralDifferences.Along(reference, student, direction, Formula), tolerance);
 
         double[][] Taught(TraceTokens sequence, int index)
         {
@@ -119,8 +112,6 @@ public sealed class TeacherPanelTests : TrainStageCase, IDisposable
                             return (0.8 * Temperature * Temperature * kl) + (0.2 * ce);
                         });
                 });
-
-        double Difference(double[] direction) => CentralDifferences.Along(reference, student, direction, Formula);
     }
 
     /// <summary>The gate's gradient is central differences of its loss by each of its weights, whatever the teachers are.</summary>
