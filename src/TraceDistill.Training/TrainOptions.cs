@@ -177,7 +177,7 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
     public int? KdTopK { get; init; }
 
     /// <value>tail_bucket.</value>
-    [Description("Treatment of the probability outside the top k: tail_bucket, renormalize, uniform_tail or residual_to_label")]
+    [Description("Treatment of the probability outside the top k: tail_bucket, renormalize, uniform_tail, residual_to_label or truncate")]
     public MissingMass KdMissingMass { get; init; } = MissingMass.TailBucket;
 
     /// <summary>

@@ -84,6 +84,15 @@ public sealed partial class ShippedRecipesTests : IDisposable
             "steps=1",
             "scores.max_tokens=20",
         ],
+        ["sampling"] =
+        [
+            "ce.matrix.seed=[1]",
+            "problem_count=24",
+            "problems.held_out=12",
+            "judge.limit=2",
+            "steps=1",
+            "scores.max_tokens=20",
+        ],
         ["methods_dev"] = ["problem_count=24", "others.count=12", "judge.limit=2", "steps=1"],
         ["recurrent"] =
         [
@@ -157,7 +166,7 @@ public sealed partial class ShippedRecipesTests : IDisposable
 
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "report.html")));
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "summary.json")));
-        Assert.Equal(name is "methods" or "layers" or "self", File.Exists(Path.Combine(_folder.File("run"), "methods.csv")));
+        Assert.Equal(name is "methods" or "layers" or "self" or "sampling", File.Exists(Path.Combine(_folder.File("run"), "methods.csv")));
     }
 
     [Fact]

@@ -105,6 +105,7 @@ public class MistakesOfOtherTrainersTests
     [InlineData(MissingMass.Renormalize)]
     [InlineData(MissingMass.UniformTail)]
     [InlineData(MissingMass.ResidualToLabel)]
+    [InlineData(MissingMass.Truncate)]
     public void TruncatedDivergence_GoingNegative(MissingMass policy)
     {
         using var parameters = SampleSequences.Parameters();

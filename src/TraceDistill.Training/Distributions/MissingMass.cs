@@ -18,4 +18,10 @@ public enum MissingMass
     /// The missing mass is added to the drawn token, which joins the outcomes where the teacher did not report it; all others have none.
     /// </summary>
     ResidualToLabel,
+
+    /// <summary>
+    /// The teacher's k tokens, renormalised, are taken for all that it says, and the student's whole distribution is compared: plain top-k
+    /// distillation, which teaches too much of the k and nothing of the others.
+    /// </summary>
+    Truncate,
 }

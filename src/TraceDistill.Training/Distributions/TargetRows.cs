@@ -15,7 +15,7 @@ public sealed record TargetRows
     TargetRows(PackedBatch batch, int first, int rows, Device device, MissingMass missingMass)
     {
         (Rows, MissingMass) = (rows, missingMass);
-        var toLabel = missingMass == MissingMass.ResidualToLabel;
+        var (toLabel, isCut) = (missingMass == MissingMass.ResidualToLabel, missingMass == MissingMass.Truncate);
         var k = Math.Max(1, Enumerable.Range(first, rows).Max(m => batch.SoftStarts[m + 1] - batch.SoftStarts[m]) + (toLabel ? 1 : 0));
         var (ids, isPresent) = (empty(rows, k, dtype: ScalarType.Int64), empty(rows, k, dtype: ScalarType.Bool));
         var (logprobs, drawn) = (empty(rows, k + 1, dtype: ScalarType.Float64), empty(rows, 1, dtype: ScalarType.Int64));
@@ -36,7 +36,7 @@ public sealed record TargetRows
             rowIds.Fill(count > 0 ? batch.SoftIds[start] : batch.Targets[m]);
             rowLogprobs.Fill(double.NegativeInfinity);
             rowPresent.Clear();
-            (rowPresent[0], rowLogprobs[0], rowLogprobs[k]) = (true, 0, count > 0 ? batch.Tails[m] : double.NegativeInfinity);
+            (rowPresent[0], rowLogprobs[0], rowLogprobs[k]) = (true, 0, count > 0 && !isCut ? batch.Tails[m] : double.NegativeInfinity);
             for (var i = 0; i < count; i++)
             {
                 (rowIds[i], rowLogprobs[i], rowPresent[i]) = (batch.SoftIds[start + i], batch.SoftLogprobs[start + i], true);
@@ -136,7 +136,12 @@ public sealed record TargetRows
         }
 
         var named = soft with { Ids = ids, IsPresent = rows.IsPresent!, LogProbabilities = mixture.LogProbabilities };
-        return policy.MissingMass == MissingMass.ResidualToLabel ? named.WithTailOnDrawn() : named.As(vocabulary, policy, keys);
+        return policy.MissingMass switch
+        {
+            MissingMass.ResidualToLabel => named.WithTailOnDrawn(),
+            MissingMass.Truncate => named.WithoutTail(),
+            _ => named.As(vocabulary, policy, keys),
+        };
     }
 
     TargetRows WithAll(Tensor logits, long vocabulary, TargetPolicy policy, ReadOnlySpan<ulong> keys)
@@ -203,6 +208,7 @@ public sealed record TargetRows
         {
             MissingMass.UniformTail => rows.Spread(vocabulary),
             MissingMass.ResidualToLabel => rows.WithTailOnDrawn(),
+            MissingMass.Truncate => rows.WithoutTail(),
             _ => rows,
         };
     }
@@ -224,19 +230,21 @@ public sealed record TargetRows
         };
     }
 
+    /// <summary>The same with nothing for all others.</summary>
+    TargetRows WithoutTail() => this with { LogProbabilities = cat([Reported, Nothing(Ids.device)], 1) };
+
     /// <summary>The same with drawn tokens: p̂ = count / draws, and nothing for all others.</summary>
-    TargetRows Counted(Tensor ids, Tensor counts, int draws)
-    {
-        var nothing = Arithmetic.NegativeInfinities([Rows, 1], ScalarType.Float64, ids.device);
-        return this with
+    TargetRows Counted(Tensor ids, Tensor counts, int draws) =>
+        this with
         {
             Ids = ids,
             IsPresent = counts.IsZero().logical_not(),
             // Nothing is left out, and the student's other tokens count as they are.
             MissingMass = MissingMass.TailBucket,
-            LogProbabilities = cat([counts.Times(1.0 / draws).log(), nothing], 1),
+            LogProbabilities = cat([counts.Times(1.0 / draws).log(), Nothing(ids.device)], 1),
         };
-    }
+
+    Tensor Nothing(Device device) => Arithmetic.NegativeInfinities([Rows, 1], ScalarType.Float64, device);
 
     /// <summary>[R, V] of bool: true for reported tokens.</summary>
     /// <param name="vocabulary">V.</param>

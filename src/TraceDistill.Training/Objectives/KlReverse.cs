@@ -15,7 +15,8 @@ public sealed record KlReverse : Divergence
         policy switch
         {
             MissingMass.Renormalize => "it weighs by the student's probability, which escapes outside of the top k",
-            MissingMass.ResidualToLabel => "it is infinite wherever the student may say what the teacher has no probability for",
+            MissingMass.ResidualToLabel or MissingMass.Truncate =>
+                "it is infinite wherever the student may say what the teacher has no probability for",
             _ => null,
         };
 

@@ -103,6 +103,7 @@ public class DrawnTargetsTests
     [InlineData(MissingMass.Renormalize)]
     [InlineData(MissingMass.UniformTail)]
     [InlineData(MissingMass.ResidualToLabel)]
+    [InlineData(MissingMass.Truncate)]
     public void With_TopKOfAModel_TeachesAsItsStoredTopK(MissingMass policy)
     {
         using var scope = NewDisposeScope();

@@ -310,9 +310,13 @@ public class ObjectiveFormulaTests
                 p[ids.IndexOf(Drawn)] += tail;
                 tail = 0;
             }
+            else if (policy == MissingMass.Truncate)
+            {
+                tail = 0;
+            }
 
             var groups = ids.Select(id => new[] { id }).ToList();
-            if (!isDense && policy is MissingMass.TailBucket or MissingMass.ResidualToLabel && ids.Count < V)
+            if (!isDense && policy is MissingMass.TailBucket or MissingMass.ResidualToLabel or MissingMass.Truncate && ids.Count < V)
             {
                 hasTail = true;
                 groups.Add([.. Enumerable.Range(0, V).Except(ids)]);

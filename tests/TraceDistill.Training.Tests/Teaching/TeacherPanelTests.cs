@@ -197,6 +197,7 @@ public sealed class TeacherPanelTests : TrainStageCase, IDisposable
     [InlineData(MissingMass.Renormalize)]
     [InlineData(MissingMass.UniformTail)]
     [InlineData(MissingMass.ResidualToLabel)]
+    [InlineData(MissingMass.Truncate)]
     public void Accumulate_TheSameTeacherTwice_IsThatTeacher(MissingMass missingMass)
     {
         using var student = SampleSequences.Parameters();
