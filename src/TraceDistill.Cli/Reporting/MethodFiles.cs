@@ -26,31 +26,42 @@ static class MethodFiles
 
     static string Markdown(MethodComparison comparison)
     {
-        var columns = Columns(comparison).ToList();
         var text = new StringBuilder();
         text.Append(MethodWords.Explanation(comparison)).Append("\n\n");
-        foreach (var finding in MethodWords.Findings(comparison, isBrief: false))
-        {
-            text.Append("- ").Append(finding).Append('\n');
-        }
-
-        text.Append(
-            $"\n| method | {string.Join(" | ", comparison.Measures.Select(measure => measure.Title))} | "
-                + $"{string.Join(" | ", columns.Select(column => $"{column.Measure.Key} − {column.Baseline}"))} |\n"
+        Table(
+            comparison.Methods,
+            measure => measure.Title,
+            (method, measure) =>
+                $"{MethodWords.Figure(measure, method.Figures[measure].Mean)} "
+                + $"({MethodWords.Bounds(measure, method.Figures[measure].Interval)})"
         );
-        text.Append($"| {string.Join(" | ", Enumerable.Repeat("---", 1 + comparison.Measures.Count + columns.Count))} |\n");
-        foreach (var method in comparison.Methods)
+        foreach (var baseline in comparison.Baselines)
         {
-            var cells = comparison
-                .Measures.Select(measure =>
-                    $"{MethodWords.Figure(measure, method.Figures[measure].Mean)} "
-                    + $"({MethodWords.Bounds(measure, method.Figures[measure].Interval)})"
-                )
-                .Concat(columns.Select(column => Cell(method.Against(column.Baseline, column.Measure))));
-            text.Append($"| {method.Name} | {string.Join(" | ", cells)} |\n");
+            text.Append($"\n## Difference from {baseline}\n\n");
+            foreach (var finding in MethodWords.Findings(comparison, baseline, isBrief: false))
+            {
+                text.Append("- ").Append(finding).Append('\n');
+            }
+
+            text.Append('\n');
+            Table(
+                comparison.Methods.Where(method => method.Name != baseline),
+                measure => $"{measure.Title}, p (Holm)",
+                (method, measure) => Cell(method.Against(baseline, measure))
+            );
         }
 
         return text.ToString();
+
+        void Table(IEnumerable<Method> methods, Func<MethodMeasure, string> title, Func<Method, MethodMeasure, string> cell)
+        {
+            text.Append($"| method | {string.Join(" | ", comparison.Measures.Select(title))} |\n");
+            text.Append($"| {string.Join(" | ", Enumerable.Repeat("---", 1 + comparison.Measures.Count))} |\n");
+            foreach (var method in methods)
+            {
+                text.Append($"| {method.Name} | {string.Join(" | ", comparison.Measures.Select(measure => cell(method, measure)))} |\n");
+            }
+        }
     }
 
     static string Cell(MethodDifference? found)
@@ -65,11 +76,6 @@ static class MethodFiles
         return $"{(found.Verdict == MethodVerdict.Undecided ? value : $"**{value}**")} "
             + $"({MethodWords.DifferenceBounds(found.Measure, found.Difference.Interval)}){p}";
     }
-
-    static IEnumerable<(MethodMeasure Measure, string Baseline)> Columns(MethodComparison comparison) =>
-        from measure in comparison.Measures
-        from baseline in comparison.Baselines
-        select (measure, baseline);
 
     /// <summary>A row for each method, figure and baseline, and one with an empty baseline for the figure itself.</summary>
     static string Csv(MethodComparison comparison)

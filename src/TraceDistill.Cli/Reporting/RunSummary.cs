@@ -133,13 +133,21 @@ sealed record AblationConditionSummary(string Condition, double First, double Se
 
 /// <summary>One way of training, over its seeds.</summary>
 /// <param name="Kl">To the teacher, in nats a token; null where it was not measured.</param>
-sealed record MethodSummary(string Method, MeanOverSeeds Accuracy, MeanOverSeeds? Kl, IReadOnlyList<MethodDifferenceSummary> Differences)
+/// <param name="LmLoss">Mean of −ln p of the teacher's tokens, in nats; null where it was not measured.</param>
+sealed record MethodSummary(
+    string Method,
+    MeanOverSeeds Accuracy,
+    MeanOverSeeds? Kl,
+    MeanOverSeeds? LmLoss,
+    IReadOnlyList<MethodDifferenceSummary> Differences
+)
 {
     public static MethodSummary Of(Method method) =>
         new(
             method.Name,
             method.Figures[MethodMeasure.Accuracy],
             method.Figures.GetValueOrDefault(MethodMeasure.Kl),
+            method.Figures.GetValueOrDefault(MethodMeasure.LmLoss),
             [
                 .. method.Differences.Select(found => new MethodDifferenceSummary(
                     found.Measure.Key,

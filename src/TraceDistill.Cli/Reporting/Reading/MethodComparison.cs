@@ -25,6 +25,10 @@ sealed record MethodMeasure(string Key, string Title, bool IsBetterHigher, Func<
     public static MethodMeasure Accuracy { get; } = new("accuracy", "accuracy", true, model => model.Scores.Accuracy);
 
     public static MethodMeasure Kl { get; } = new("kl", "KL to the teacher", false, model => model.Scores.Distribution?.Kl);
+
+    public static MethodMeasure LmLoss { get; } = new("lm_loss", "LM loss", false, model => model.Scores.Distribution?.CrossEntropy);
+
+    public static IReadOnlyList<MethodMeasure> All { get; } = [Accuracy, Kl, LmLoss];
 }
 
 /// <summary>One way of training against a baseline, by one figure.</summary>
@@ -70,7 +74,7 @@ sealed record Method(
 /// <summary>Ways of training that one evaluation compares over the same seeds, each with one or two baselines.</summary>
 /// <param name="Evaluation">The evaluation.</param>
 /// <param name="Baselines">Names of methods.</param>
-/// <param name="Measures">Accuracy, and KL to the teacher where it was measured of all.</param>
+/// <param name="Measures">Accuracy, and KL to the teacher and the loss on its tokens where they were measured of all.</param>
 /// <param name="Methods">The most accurate first.</param>
 /// <param name="Seeds">Most seeds of a method.</param>
 sealed record MethodComparison(
@@ -112,9 +116,7 @@ sealed record MethodComparison(
 
         List<MethodMeasure> measures =
         [
-            .. new[] { MethodMeasure.Accuracy, MethodMeasure.Kl }.Where(measure =>
-                families.All(copies => copies.All(model => measure.Of(model) is not null))
-            ),
+            .. MethodMeasure.All.Where(measure => families.All(copies => copies.All(model => measure.Of(model) is not null))),
         ];
         var differences = (
             from baseline in known

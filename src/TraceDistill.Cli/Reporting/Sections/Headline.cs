@@ -20,7 +20,7 @@ static class Headline
 
     static IEnumerable<Html> Methods(MethodComparison comparison) =>
         MethodWords
-            .Findings(comparison, isBrief: true)
+            .Findings(comparison, comparison.Baselines[0], isBrief: true)
             .Select(finding => Html.Of($"<p>{finding}</p>"))
             .Append(
                 Html.Of(

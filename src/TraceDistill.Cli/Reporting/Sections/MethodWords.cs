@@ -58,32 +58,29 @@ static class MethodWords
             + $"its smallest p is 2/2ⁿ, times {compared} methods.{few}";
     }
 
-    /// <summary>What helped, what harmed and what cannot be told apart, a sentence for each baseline and figure.</summary>
+    /// <summary>What helped, what harmed and what cannot be told apart from a baseline, a sentence for each figure.</summary>
     /// <param name="isBrief">
     /// Names a few of those that helped or harmed most, and counts the others and those that cannot be told apart.
     /// </param>
-    public static IEnumerable<string> Findings(MethodComparison comparison, bool isBrief)
+    public static IEnumerable<string> Findings(MethodComparison comparison, string baseline, bool isBrief)
     {
-        foreach (var baseline in comparison.Baselines)
+        foreach (var measure in comparison.Measures)
         {
-            foreach (var measure in comparison.Measures)
-            {
-                var differences = comparison.Methods.Select(method => (method.Name, Found: method.Against(baseline, measure)));
-                var by = differences
-                    .Where(method => method.Found is not null)
-                    .OrderByDescending(method => Math.Abs(method.Found!.Difference.Mean))
-                    .ToLookup(method => method.Found!.Verdict);
-                var undecided = by[MethodVerdict.Undecided].Select(method => method.Name).ToList();
-                string[] parts =
-                [
-                    $"helped: {List([.. by[MethodVerdict.Helped]], measure, isBrief)}",
-                    $"harmed: {List([.. by[MethodVerdict.Harmed]], measure, isBrief)}",
-                    undecided.Count == 0 ? "all are told apart"
-                    : isBrief ? $"{undecided.Count} cannot be told apart"
-                    : $"cannot be told apart: {string.Join(", ", undecided)}",
-                ];
-                yield return $"Against {baseline} by {measure.Title}, {string.Join("; ", parts)}.";
-            }
+            var differences = comparison.Methods.Select(method => (method.Name, Found: method.Against(baseline, measure)));
+            var by = differences
+                .Where(method => method.Found is not null)
+                .OrderByDescending(method => Math.Abs(method.Found!.Difference.Mean))
+                .ToLookup(method => method.Found!.Verdict);
+            var undecided = by[MethodVerdict.Undecided].Select(method => method.Name).ToList();
+            string[] parts =
+            [
+                $"helped: {List([.. by[MethodVerdict.Helped]], measure, isBrief)}",
+                $"harmed: {List([.. by[MethodVerdict.Harmed]], measure, isBrief)}",
+                undecided.Count == 0 ? "all are told apart"
+                : isBrief ? $"{undecided.Count} cannot be told apart"
+                : $"cannot be told apart: {string.Join(", ", undecided)}",
+            ];
+            yield return $"Against {baseline} by {measure.Title}, {string.Join("; ", parts)}.";
         }
     }
 

@@ -20,12 +20,14 @@ static class MethodsSection
                 Html.Of(
                     $"""
                     <p>{MethodWords.Explanation(comparison)}</p>
-                    {MethodWords.Findings(comparison, isBrief: false).Select(finding => Html.Of($"<p>{finding}</p>"))}
                     {Table(comparison)}
                     {comparison.Baselines.Select(baseline =>
                         Html.Of(
                             $"""
-                            <h3>Difference from {baseline}</h3><div class="pair">{comparison.Measures.Select(measure =>
+                            <h3>Difference from {baseline}</h3>
+                            {MethodWords.Findings(comparison, baseline, isBrief: false).Select(finding => Html.Of($"<p>{finding}</p>"))}
+                            {Table(comparison, baseline)}
+                            <div class="pair">{comparison.Measures.Select(measure =>
                                 Section.Figure(Draw(comparison, baseline, measure), Caption(measure))
                             )}</div>
                             """
@@ -67,41 +69,49 @@ static class MethodsSection
                 + $"grey cannot be told apart; small points are seeds."
         );
 
-    static Html Table(MethodComparison comparison)
-    {
-        var columns = (
-            from measure in comparison.Measures
-            from baseline in comparison.Baselines
-            select (Measure: measure, Baseline: baseline)
-        ).ToList();
-        var head = Html.Of(
-            $"""
-            <th scope="col">method</th>
-            {comparison.Measures.Select(measure => Html.Of($"""<th scope="col">{measure.Title}</th>"""))}
-            {columns.Select(column =>
-                Html.Of($"""<th scope="col">{column.Measure.Key} − {column.Baseline}, p (Holm)</th>""")
-            )}
-            """
+    static Html Table(MethodComparison comparison) =>
+        Rows(
+            comparison,
+            comparison.Methods,
+            measure => measure.Title,
+            (method, measure) =>
+                Cell(
+                    MethodWords.Figure(measure, method.Figures[measure].Mean),
+                    "",
+                    MethodWords.Bounds(measure, method.Figures[measure].Interval)
+                )
         );
-        return Section.Table(
-            head,
-            comparison.Methods.Select(method =>
+
+    static Html Table(MethodComparison comparison, string baseline) =>
+        Rows(
+            comparison,
+            [.. comparison.Methods.Where(method => method.Name != baseline)],
+            measure => $"{measure.Title}, p (Holm)",
+            (method, measure) => Cell(method.Against(baseline, measure))
+        );
+
+    static Html Rows(
+        MethodComparison comparison,
+        IReadOnlyList<Method> methods,
+        Func<MethodMeasure, string> title,
+        Func<Method, MethodMeasure, Html> cell
+    ) =>
+        Section.Table(
+            Html.Of(
+                $"""
+                <th scope="col">method</th>
+                {comparison.Measures.Select(measure => Html.Of($"""<th scope="col">{title(measure)}</th>"""))}
+                """
+            ),
+            methods.Select(method =>
                 Html.Of(
                     $"""
                     <tr><th scope="row">{Section.Chip(method.Name, method.Color)}</th>
-                    {comparison.Measures.Select(measure =>
-                        Cell(
-                            MethodWords.Figure(measure, method.Figures[measure].Mean),
-                            "",
-                            MethodWords.Bounds(measure, method.Figures[measure].Interval)
-                        )
-                    )}
-                    {columns.Select(column => Cell(method.Against(column.Baseline, column.Measure)))}</tr>
+                    {comparison.Measures.Select(measure => cell(method, measure))}</tr>
                     """
                 )
             )
         );
-    }
 
     static Html Cell(MethodDifference? found) =>
         found is null

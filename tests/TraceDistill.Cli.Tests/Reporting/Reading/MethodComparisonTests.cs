@@ -133,7 +133,7 @@ public sealed class MethodsReport : IAsyncLifetime
             {
                 Kl = kl,
                 KlCi = new Interval(kl - 0.01, kl + 0.01),
-                CrossEntropy = 0.3,
+                CrossEntropy = kl + 0.3,
                 TopAgreement = 0.9,
                 Traces = 100,
                 Tokens = 9000,
@@ -298,8 +298,8 @@ public sealed class MethodComparisonTests(MethodsReport report) : IClassFixture<
         var lines = await File.ReadAllLinesAsync(Path.Combine(report.Folder, "methods.csv"), TestContext.Current.CancellationToken);
         string[][] rows = [.. lines.Select(line => line.Split(','))];
 
-        // Five methods by two figures, each against two baselines of which two are methods themselves.
-        Assert.Equal(1 + 5 * 2 + (5 - 1) * 2 * 2, rows.Length);
+        // Five methods by three figures, each against two baselines of which two are methods themselves.
+        Assert.Equal(1 + 5 * 3 + (5 - 1) * 2 * 3, rows.Length);
         Assert.All(rows, row => Assert.Equal(11, row.Length));
         var better = rows.Single(row => row[..3] is ["better", "accuracy", "kd"]);
         Assert.Equal((0.02, "8", "helped"), (Math.Round(Number(better[3]), 9), better[6], better[10]));
@@ -314,11 +314,10 @@ public sealed class MethodComparisonTests(MethodsReport report) : IClassFixture<
     {
         var lines = await File.ReadAllLinesAsync(Path.Combine(report.Folder, "methods.md"), TestContext.Current.CancellationToken);
 
-        Assert.Equal(
-            "| method | accuracy | KL to the teacher | accuracy − kd | accuracy − ce | kl − kd | kl − ce |",
-            lines.Single(line => line.StartsWith("| method", StringComparison.Ordinal))
-        );
-        Assert.Equal(2 + 5, lines.Count(line => line.StartsWith("| ", StringComparison.Ordinal)));
+        Assert.Equal("| method | accuracy | KL to the teacher | LM loss |", lines.First(line => line.StartsWith('|')));
+        // A head of two lines each, and a method is not compared with itself.
+        Assert.Equal(2 + 5 + (2 * (2 + 4)), lines.Count(line => line.StartsWith("| ", StringComparison.Ordinal)));
+        Assert.Contains("## Difference from ce", lines);
         Assert.Contains(lines, line => line.StartsWith("| better | 56.5% (", StringComparison.Ordinal));
     }
 
@@ -330,7 +329,7 @@ public sealed class MethodComparisonTests(MethodsReport report) : IClassFixture<
 
         Assert.All(drawing.DescendantsAndSelf(), element => Assert.Equal("http://www.w3.org/2000/svg", element.Name.NamespaceName));
         Assert.Contains("--paper:", text, StringComparison.Ordinal);
-        Assert.Equal(2, drawing.Elements().Count(element => element.Name.LocalName == "svg"));
+        Assert.Equal(3, drawing.Elements().Count(element => element.Name.LocalName == "svg"));
     }
 
     [Fact]
@@ -342,6 +341,7 @@ public sealed class MethodComparisonTests(MethodsReport report) : IClassFixture<
 
         var worse = summary.GetProperty("methods").EnumerateArray().Single(method => method.GetProperty("method").GetString() == "worse");
         Assert.Equal(0.495, worse.GetProperty("accuracy").GetProperty("mean").GetDouble(), 1e-9);
+        Assert.Equal(0.5 - (0.495 / 10), worse.GetProperty("lm_loss").GetProperty("mean").GetDouble(), 1e-9);
         Assert.Equal("harmed", worse.GetProperty("differences")[0].GetProperty("verdict").GetString());
     }
 
