@@ -12,8 +12,8 @@ namespace TraceDistill.Training.Distributions;
 /// <remarks>
 /// Temperature divides logits, and so log-probabilities: p^(1/T), normalised anew. That is exact over a whole vocabulary, and where there
 /// are no other outcomes: for <see cref="MissingMass.Renormalize"/>, as conditioning and tempering commute, and for the teacher's side of
-/// <see cref="MissingMass.ResidualToLabel"/> and <see cref="MissingMass.Truncate"/>. A tail as one outcome is tempered as if it were one token, on both sides alike: for T ≠ 1
-/// that is an approximation of Σ p^(1/T) over its tokens, which is larger for T above 1.
+/// <see cref="MissingMass.ResidualToLabel"/> and <see cref="MissingMass.Truncate"/>. A tail as one outcome is tempered as if it were one
+/// token, on both sides alike: for T ≠ 1 that is an approximation of Σ p^(1/T) over its tokens, which is larger for T above 1.
 /// </remarks>
 public sealed class Outcomes
 {
