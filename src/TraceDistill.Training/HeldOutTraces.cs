@@ -69,8 +69,8 @@ public sealed class HeldOutTraces(
         {
             using var noGrad = no_grad();
             using var decoder = new Decoder(weights, rounded: rounded);
-            using var taught = teacher?.NewDecoder();
-            Decoder[] models = [.. panel?.Models.Select(model => model.NewDecoder()) ?? []];
+            using var taught = teacher?.NewDecoder(isExact: true);
+            Decoder[] models = [.. panel?.Models.Select(model => model.NewDecoder(isExact: true)) ?? []];
             var head = new ChunkedHead(decoder);
             for (var piece = worker; piece < pieces.Count; piece += threads)
             {

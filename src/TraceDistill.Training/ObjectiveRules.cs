@@ -128,6 +128,23 @@ static class ObjectiveRules
         {
             yield return new ValidationResult("must be above 0", [nameof(TrainOptions.KdTemperature)]);
         }
+
+        if (
+            options.KdTemperature != Schedule.Constant(1)
+            && !options.Objectives.Select(choice => choice.Chosen).Any(objective => objective is Divergence { Temperature: null })
+            && options.Objectives.Count > 0
+        )
+        {
+            yield return new ValidationResult("no objective takes it; leave it out", [nameof(TrainOptions.KdTemperature)]);
+        }
+
+        if (options.KdAlpha is { Kind: ScheduleKind.GradientBalance } && options.KdSampling != SoftTargetSampling.None)
+        {
+            yield return new ValidationResult(
+                "gradient_balance measures the noise of draws as part of the soft gradient; leave kd_sampling out, or take a number",
+                [nameof(TrainOptions.KdAlpha)]
+            );
+        }
     }
 
     static IEnumerable<ValidationResult> TeacherProblems(TrainOptions options)
@@ -367,6 +384,16 @@ static class ObjectiveRules
         if (options.Peers.Count > 0 && options.EarlyExits is not null)
         {
             yield return new ValidationResult("goes with one student alone; leave it out, or peers", [nameof(TrainOptions.EarlyExits)]);
+        }
+
+        (string Name, bool IsGiven)[] ofTheFirst =
+        [
+            (nameof(TrainOptions.LoadBestModelAtEnd), options.LoadBestModelAtEnd),
+            (nameof(TrainOptions.EmaDecay), options.EmaDecay > 0),
+        ];
+        foreach (var (name, _) in ofTheFirst.Where(setting => setting.IsGiven && options.Peers.Count > 0))
+        {
+            yield return new ValidationResult("goes with one student alone; leave it out, or peers", [name]);
         }
 
         if (options.Peers.Any(peer => peer is { Architecture: not null, Student: not null }))

@@ -114,7 +114,8 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
     [Description("Device that the teacher runs on: cpu, cuda, cuda:N, or auto, the student's")]
     public DeviceChoice TeacherDevice { get; init; } = DeviceChoice.Auto;
 
-    IEnumerable<DeviceChoice> IDeviceOptions.FurtherDevices => Teacher is null || TeacherDevice == DeviceChoice.Auto ? [] : [TeacherDevice];
+    IEnumerable<DeviceChoice> IDeviceOptions.FurtherDevices =>
+        RunTeachers.Select(teacher => teacher.Device).Where(device => device != DeviceChoice.Auto);
 
     /// <value>Null: what its files have.</value>
     [Description(
@@ -409,7 +410,7 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
         new()
         {
             MissingMass = KdMissingMass,
-            TopK = RunTeachers.Count == 0 ? null : KdTopK, // stored ones are cut as they are read
+            TopK = IsTaughtByModels ? KdTopK : null, // stored ones are cut as they are read
             Sampling = KdSampling,
             Draws = KdDraws,
             Seed = Seed,

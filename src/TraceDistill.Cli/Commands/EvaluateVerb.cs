@@ -173,10 +173,18 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
                 $"traces: {traces.Path} holds no soft targets, so no distributions are compared; top_logprobs: 20 collects some"
             );
         }
+        else if (traces is { Dataset.SampledLogprobs: { } draws })
+        {
+            context.Observer.Message(
+                $"traces: {traces.Path} holds {draws} draws of each token, KL to which is larger than to the teacher's distributions, so "
+                    + "none are compared; score the traces, or collect some, with top_logprobs: 20"
+            );
+        }
 
+        var comparable = traces is { Dataset: { TopK: > 0, SampledLogprobs: null } } ? traces : null;
         var models = new EvaluatedModels(options, problems, traces?.Dataset, context);
         var evaluator = new Evaluator(options, MathVerifier.Instance, folder, context.Observer, context.TimeProvider);
-        var compared = traces is { Dataset.TopK: > 0 } ? traces.ReadAsync(cancellationToken).ToBlockingEnumerable(cancellationToken) : null;
+        var compared = comparable?.ReadAsync(cancellationToken).ToBlockingEnumerable(cancellationToken);
         var result = await evaluator.EvaluateAsync(models.LoadAsync(cancellationToken), problems, compared, cancellationToken);
         Print(result, context.Observer);
         return result;

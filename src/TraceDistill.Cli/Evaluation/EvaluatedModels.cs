@@ -157,7 +157,7 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
     /// </summary>
     TokenAligner? AlignerFor(string directory, LocalGenerator generator)
     {
-        if (traces is not { TopK: > 0 })
+        if (traces is not { TopK: > 0, SampledLogprobs: null })
         {
             return null;
         }

@@ -166,6 +166,12 @@ public sealed class TokenAligner
                 : "soft targets: collected at temperature 0, at which servers scale nothing; taken as they were reported";
         }
 
+        if (_dataset.SampledLogprobs is { } draws)
+        {
+            yield return $"soft targets: {draws} draws of each token; KL to them is larger than to the teacher's distributions, "
+                + "by as much for every student";
+        }
+
         if (SamplingDistortions.Warning(_dataset) is { } warning)
         {
             yield return warning;

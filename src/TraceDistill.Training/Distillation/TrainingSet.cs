@@ -228,6 +228,7 @@ sealed class TrainingSet : IDisposable
         Add(soft.OfType<KlForward>().Any(objective => objective.TokenWeight != TokenWeight.Uniform), "leave out token_weight");
         Add(options.KdMissingMass != MissingMass.TailBucket, "set kd_missing_mass: tail_bucket");
         Add(options.KdSampling != SoftTargetSampling.None, "leave out kd_sampling");
+        Add(options.KdAlpha is { Kind: ScheduleKind.GradientBalance }, "give kd_alpha a number or a course over steps");
         Add(options.KdTopK < dataset.TopK, "leave out kd_top_k");
         if (wrong.Count > 0)
         {

@@ -266,28 +266,22 @@ sealed class TrainingSurvey(
         return difficulties;
     }
 
-    /// <summary>Mean of −Σ p·log p over a sequence's soft targets and what they leave out, in nats; infinite where it has none.</summary>
+    /// <summary>
+    /// Mean of −Σ p·log p over a sequence's soft targets, of all teachers, and what they leave out, in nats; infinite where it has none.
+    /// </summary>
     float EntropyOf(TraceTokens sequence)
     {
-        if (sequence.Soft?.Read() is not { } soft)
-        {
-            return float.PositiveInfinity;
-        }
-
         var (sum, rows) = (0.0, 0);
-        for (var row = 0; row < soft.Tail.Length; row++)
+        foreach (var soft in sequence.Further.Prepend(sequence.Soft).OfType<ISoftTargetSource>().Select(source => source.Read()))
         {
-            var present = soft.Present(row);
-            if (present == 0)
+            foreach (var row in Enumerable.Range(0, soft.Tail.Length).Where(row => soft.Present(row) > 0))
             {
-                continue;
-            }
-
-            rows++;
-            sum -= Information(soft.Tail[row]);
-            foreach (var logprob in soft.Logprobs.AsSpan(row * soft.K, present))
-            {
-                sum -= Information(logprob);
+                rows++;
+                sum -= Information(soft.Tail[row]);
+                foreach (var logprob in soft.Logprobs.AsSpan(row * soft.K, soft.Present(row)))
+                {
+                    sum -= Information(logprob);
+                }
             }
         }
 

@@ -108,7 +108,7 @@ public sealed class Outcomes
             );
         }
 
-        if (targets.MissingMass == MissingMass.Renormalize)
+        if (targets.AreConditional)
         {
             return new Outcomes(
                 targets,

@@ -12,11 +12,10 @@ namespace TraceDistill.Training.Distributions;
 /// </summary>
 public sealed record TargetRows
 {
-    TargetRows(PackedBatch batch, int first, int rows, Device device, MissingMass missingMass)
+    TargetRows(PackedBatch batch, int first, int rows, Device device)
     {
-        (Rows, MissingMass) = (rows, missingMass);
-        var (toLabel, isCut) = (missingMass == MissingMass.ResidualToLabel, missingMass == MissingMass.Truncate);
-        var k = Math.Max(1, Enumerable.Range(first, rows).Max(m => batch.SoftStarts[m + 1] - batch.SoftStarts[m]) + (toLabel ? 1 : 0));
+        Rows = rows;
+        var k = Math.Max(1, Enumerable.Range(first, rows).Max(m => batch.SoftStarts[m + 1] - batch.SoftStarts[m]));
         var (ids, isPresent) = (empty(rows, k, dtype: ScalarType.Int64), empty(rows, k, dtype: ScalarType.Bool));
         var (logprobs, drawn) = (empty(rows, k + 1, dtype: ScalarType.Float64), empty(rows, 1, dtype: ScalarType.Int64));
         var hasSoft = empty(rows, dtype: ScalarType.Float64);
@@ -36,15 +35,10 @@ public sealed record TargetRows
             rowIds.Fill(count > 0 ? batch.SoftIds[start] : batch.Targets[m]);
             rowLogprobs.Fill(double.NegativeInfinity);
             rowPresent.Clear();
-            (rowPresent[0], rowLogprobs[0], rowLogprobs[k]) = (true, 0, count > 0 && !isCut ? batch.Tails[m] : double.NegativeInfinity);
+            (rowPresent[0], rowLogprobs[0], rowLogprobs[k]) = (true, 0, count > 0 ? batch.Tails[m] : double.NegativeInfinity);
             for (var i = 0; i < count; i++)
             {
                 (rowIds[i], rowLogprobs[i], rowPresent[i]) = (batch.SoftIds[start + i], batch.SoftLogprobs[start + i], true);
-            }
-
-            if (toLabel && count > 0)
-            {
-                AddTail(batch.Targets[m], count, rowIds, rowPresent, rowLogprobs);
             }
 
             (allDrawn[row], allSoft[row]) = (batch.Targets[m], count > 0 ? 1 : 0);
@@ -62,8 +56,16 @@ public sealed record TargetRows
     /// <summary>Tokens among them that have soft targets.</summary>
     public int SoftTokens { get; private init; }
 
-    /// <summary>Treatment of the probability that the reported tokens leave out.</summary>
-    public MissingMass MissingMass { get; private init; }
+    /// <summary>What the teacher said, before a policy made targets of it.</summary>
+    internal TargetRows Stated => Origin ?? this;
+
+    TargetRows? Origin { get; init; }
+
+    /// <summary>True where the targets are tokens drawn of what it said.</summary>
+    internal bool AreDrawn { get; private init; }
+
+    /// <summary>True where teacher and student are both compared within the reported tokens alone.</summary>
+    internal bool AreConditional { get; private init; }
 
     /// <summary>
     /// [R, V] of float32: the teacher's log-probabilities of the student's whole vocabulary at T = 1, up to a constant in each row, −∞ for
@@ -106,8 +108,7 @@ public sealed record TargetRows
     public Tensor? Unmatched { get; }
 
     /// <summary>The rows of a batch from <paramref name="first"/> on.</summary>
-    public static TargetRows Of(PackedBatch batch, int first, int rows, Device device, MissingMass missingMass = MissingMass.TailBucket) =>
-        new(batch, first, rows, device, missingMass);
+    public static TargetRows Of(PackedBatch batch, int first, int rows, Device device) => new(batch, first, rows, device);
 
     /// <summary>The same where every token has the distribution of a model over all words, or what a policy takes of it.</summary>
     /// <param name="logits">[R, Vₜ] of float32; of a padded vocabulary the first V count.</param>
@@ -136,31 +137,27 @@ public sealed record TargetRows
         }
 
         var named = soft with { Ids = ids, IsPresent = rows.IsPresent!, LogProbabilities = mixture.LogProbabilities };
-        return policy.MissingMass switch
-        {
-            MissingMass.ResidualToLabel => named.WithTailOnDrawn(),
-            MissingMass.Truncate => named.WithoutTail(),
-            _ => named.As(vocabulary, policy, keys),
-        };
+        return named.As(vocabulary, policy, keys);
     }
 
     TargetRows WithAll(Tensor logits, long vocabulary, TargetPolicy policy, ReadOnlySpan<ulong> keys)
     {
         var missing = vocabulary - logits.shape[1];
         var all = missing <= 0 ? logits.narrow(1, 0, vocabulary) : logits;
-        if (policy.Sampling == SoftTargetSampling.RandomSampling)
-        {
-            var (ids, counts) = DrawnTargets.Draw(all, keys, policy.Draws);
-            return Counted(ids, counts, policy.Draws);
-        }
-
         if (policy.TopK is { } k && k < all.shape[1])
         {
-            return Top(all, k, vocabulary);
+            return Top(all, k).As(vocabulary, policy, keys);
         }
 
         var nothing = missing <= 0 ? null : Arithmetic.NegativeInfinities([Rows, missing], ScalarType.Float32, logits.device);
-        return this with { Dense = nothing is null ? all : cat([all, nothing], 1), KnownWords = all.shape[1] };
+        var whole = this with { Dense = nothing is null ? all : cat([all, nothing], 1), KnownWords = all.shape[1] };
+        if (policy.Sampling != SoftTargetSampling.RandomSampling)
+        {
+            return whole;
+        }
+
+        var (ids, counts) = DrawnTargets.Draw(all, keys, policy.Draws);
+        return Counted(ids, counts, policy.Draws, whole);
     }
 
     /// <summary>The same as a policy has it where a teacher reports some tokens.</summary>
@@ -173,10 +170,17 @@ public sealed record TargetRows
         if (policy.Sampling == SoftTargetSampling.SampledTopK)
         {
             var (places, counts) = DrawnTargets.Draw(Reported, keys, policy.Draws);
-            return Counted(Ids.gather(1, places), counts, policy.Draws);
+            return Counted(Ids.gather(1, places), counts, policy.Draws, this);
         }
 
-        return policy.MissingMass == MissingMass.UniformTail ? Spread(vocabulary) : this;
+        return policy.MissingMass switch
+        {
+            MissingMass.Renormalize => this with { Origin = this, AreConditional = true },
+            MissingMass.UniformTail => Spread(vocabulary),
+            MissingMass.ResidualToLabel => WithTailOnDrawn(),
+            MissingMass.Truncate => WithoutTail(),
+            _ => this,
+        };
     }
 
     /// <summary>The same with a distribution over all words, in which the missing mass is spread evenly.</summary>
@@ -187,29 +191,27 @@ public sealed record TargetRows
         var all = each.expand(Rows, vocabulary).clone();
         // A filling's id is the first one's of the row, and so is what is written there: the order of writing is of no matter.
         var reported = Reported.to(ScalarType.Float32);
-        return this with { Dense = all.scatter_(1, Ids, reported.where(IsPresent, reported.narrow(1, 0, 1))), KnownWords = vocabulary };
+        return this with
+        {
+            Origin = this,
+            Dense = all.scatter_(1, Ids, reported.where(IsPresent, reported.narrow(1, 0, 1))),
+            KnownWords = vocabulary,
+        };
     }
 
-    /// <summary>The same with the k most probable tokens of a whole distribution, and all others as the policy has it.</summary>
-    TargetRows Top(Tensor logits, int k, long vocabulary)
+    /// <summary>The same with the k most probable tokens of a whole distribution, and all others together.</summary>
+    TargetRows Top(Tensor logits, int k)
     {
         var (values, ids) = logits.topk(k, 1);
         var others = logits
             .scatter(1, ids, Arithmetic.NegativeInfinities(values.shape, values.dtype, values.device))
             .to(ScalarType.Float64)
             .logsumexp(1, keepdim: true);
-        var rows = this with
+        return this with
         {
             Ids = ids,
             IsPresent = ones_like(ids, dtype: ScalarType.Bool),
             LogProbabilities = cat([values.to(ScalarType.Float64), others], 1).log_softmax(1),
-        };
-        return MissingMass switch
-        {
-            MissingMass.UniformTail => rows.Spread(vocabulary),
-            MissingMass.ResidualToLabel => rows.WithTailOnDrawn(),
-            MissingMass.Truncate => rows.WithoutTail(),
-            _ => rows,
         };
     }
 
@@ -224,6 +226,7 @@ public sealed record TargetRows
         var isDrawn = ids.eq(Drawn).logical_and(isPresent);
         return this with
         {
+            Origin = this,
             Ids = ids,
             IsPresent = isPresent,
             LogProbabilities = cat([logprobs.logaddexp(tail).where(isDrawn, logprobs), never], 1),
@@ -231,20 +234,31 @@ public sealed record TargetRows
     }
 
     /// <summary>The same with nothing for all others.</summary>
-    TargetRows WithoutTail() => this with { LogProbabilities = cat([Reported, Nothing(Ids.device)], 1) };
+    TargetRows WithoutTail() => this with { Origin = this, LogProbabilities = cat([Reported, Nothing(Ids.device)], 1) };
 
     /// <summary>The same with drawn tokens: p̂ = count / draws, and nothing for all others.</summary>
-    TargetRows Counted(Tensor ids, Tensor counts, int draws) =>
-        this with
+    static TargetRows Counted(Tensor ids, Tensor counts, int draws, TargetRows stated) =>
+        stated with
         {
+            Origin = stated,
+            Dense = null,
+            AreDrawn = true,
             Ids = ids,
             IsPresent = counts.IsZero().logical_not(),
-            // Nothing is left out, and the student's other tokens count as they are.
-            MissingMass = MissingMass.TailBucket,
-            LogProbabilities = cat([counts.Times(1.0 / draws).log(), Nothing(ids.device)], 1),
+            LogProbabilities = cat([counts.Times(1.0 / draws).log(), stated.Nothing(ids.device)], 1),
         };
 
     Tensor Nothing(Device device) => Arithmetic.NegativeInfinities([Rows, 1], ScalarType.Float64, device);
+
+    /// <summary>[R] of bool: whether the drawn token is among those that are reported.</summary>
+    internal Tensor ReportsDrawn => Ids.eq(Drawn).logical_and(IsPresent).any(1);
+
+    /// <returns>[R] −Σ p log p in nats.</returns>
+    internal Tensor Entropy()
+    {
+        var logs = (Dense ?? LogProbabilities).log_softmax(1);
+        return (logs.exp() * logs.ZeroWhere(logs.isneginf())).sum(1).neg();
+    }
 
     /// <summary>[R, V] of bool: true for reported tokens.</summary>
     /// <param name="vocabulary">V.</param>
@@ -252,26 +266,6 @@ public sealed record TargetRows
     {
         using var noGrad = no_grad();
         return zeros(Rows, vocabulary, dtype: ScalarType.Bool, device: Ids.device).scatter_(1, Ids, ones_like(Ids, dtype: ScalarType.Bool));
-    }
-
-    /// <summary>Gives a row's missing mass to the drawn token.</summary>
-    static void AddTail(int drawn, int count, Span<long> ids, Span<bool> isPresent, Span<double> logprobs)
-    {
-        var at = ids[..count].IndexOf(drawn);
-        if (at < 0)
-        {
-            (at, ids[count], isPresent[count]) = (count, drawn, true);
-        }
-
-        ref var tail = ref logprobs[^1];
-        logprobs[at] = LogSum(logprobs[at], tail);
-        tail = double.NegativeInfinity;
-    }
-
-    static double LogSum(double a, double b)
-    {
-        var (larger, smaller) = (Math.Max(a, b), Math.Min(a, b));
-        return double.IsNegativeInfinity(larger) ? larger : larger + Math.Log(1 + Math.Exp(smaller - larger));
     }
 
     static Tensor? ReadUnmatched(PackedBatch batch, int first, int rows, Device device)

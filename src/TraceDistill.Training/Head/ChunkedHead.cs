@@ -96,7 +96,7 @@ public sealed class ChunkedHead(Decoder decoder)
     )
     {
         var (policy, vocabulary) = (objectives.Policy, decoder.Output.Stored.shape[0]);
-        var targets = TargetRows.Of(batch, first, rows, x.device, policy.MissingMass);
+        var targets = TargetRows.Of(batch, first, rows, x.device);
         if (!objectives.NeedsSoftTargets)
         {
             return targets;

@@ -100,8 +100,8 @@ public sealed record ObjectivePlan
                 Math.Sqrt(measured.Product(terms, OwnWeight(true), OwnWeight(true))),
                 Math.Sqrt(measured.Product(terms, OwnWeight(false), OwnWeight(false)))
             );
-            var alpha = soft + hard > 0 ? hard / (soft + hard) : KdAlpha!.From;
-            state.Set(Alpha, (BalanceDecay * state.Get(Alpha, KdAlpha!.From)) + ((1 - BalanceDecay) * alpha));
+            var alpha = soft + hard > 0 ? hard / (soft + hard) : KdAlpha!.First;
+            state.Set(Alpha, (BalanceDecay * state.Get(Alpha, KdAlpha!.First)) + ((1 - BalanceDecay) * alpha));
         }
 
         Func<ObjectiveTerm, double> OwnWeight(bool isSoft) =>
@@ -111,7 +111,7 @@ public sealed record ObjectivePlan
                     : 0;
     }
 
-    double? AlphaAt(TrainingPoint at) => IsBalanced ? at.Learned?.Get(Alpha, KdAlpha!.From) ?? KdAlpha!.From : KdAlpha?.ValueAt(at);
+    double? AlphaAt(TrainingPoint at) => IsBalanced ? at.Learned?.Get(Alpha, KdAlpha!.First) ?? KdAlpha!.First : KdAlpha?.ValueAt(at);
 
     /// <summary>The loss of a step; what has no weight at it is left out.</summary>
     public StepObjectives At(TrainingPoint at)
@@ -180,6 +180,6 @@ public sealed record ObjectivePlan
     {
         var weights = Objectives.Select(objective => objective.Weight);
         var temperatures = Objectives.OfType<Divergence>().Select(divergence => divergence.Temperature);
-        return weights.Concat([.. temperatures.OfType<Schedule>(), .. new[] { KdAlpha }.OfType<Schedule>()]);
+        return weights.Concat(temperatures.Append(KdAlpha).Append(Exits?.Weight).OfType<Schedule>());
     }
 }

@@ -9,19 +9,21 @@ namespace TraceDistill.Training.Head;
 /// <param name="Products">
 /// [N × N] Σ over tokens of the products of two objectives' gradients by a token's logits, each without its weight.
 /// </param>
+/// <param name="TaughtProducts">[N × N] the same over tokens with soft targets alone.</param>
 /// <param name="Taught">Sums over tokens with soft targets.</param>
-public sealed record StepDiagnostics(double[] Products, TaughtSums Taught)
+public sealed record StepDiagnostics(double[] Products, double[] TaughtProducts, TaughtSums Taught)
 {
-    /// <summary>The product of two weighted sums of the objectives' gradients.</summary>
+    /// <summary>The product of two weighted sums of the objectives' gradients, over tokens that soft and hard loss share.</summary>
     /// <param name="terms">The objectives.</param>
     /// <param name="first">Weight of each in the one sum.</param>
     /// <param name="second">Weight of each in the other.</param>
     public double Product(IReadOnlyList<ObjectiveTerm> terms, Func<ObjectiveTerm, double> first, Func<ObjectiveTerm, double> second) =>
-        terms.Index().Sum(a => terms.Index().Sum(b => first(a.Item) * second(b.Item) * Products[(a.Index * terms.Count) + b.Index]));
+        terms.Index().Sum(a => terms.Index().Sum(b => first(a.Item) * second(b.Item) * TaughtProducts[(a.Index * terms.Count) + b.Index]));
 
     /// <summary>
     /// For metrics.jsonl: <c>grad_norm_</c> and an objective's name, the root mean square over its tokens of the norm of its gradient by a
-    /// token's logits; <c>grad_cosine</c> between the weighted soft and hard gradients; and means over tokens with soft targets.
+    /// token's logits; <c>grad_cosine</c> between the weighted soft and hard gradients and means over tokens with soft targets; and
+    /// <c>untaught</c>, the number of those without.
     /// </summary>
     /// <param name="terms">The objectives.</param>
     /// <param name="totals">Of the same step.</param>
@@ -46,9 +48,17 @@ public sealed record StepDiagnostics(double[] Products, TaughtSums Taught)
         {
             yield return new("teacher_entropy", Taught.TeacherEntropy / Taught.Tokens);
             yield return new("student_entropy", Taught.StudentEntropy / Taught.Tokens);
-            yield return new("top1", Taught.Agreed / Taught.Tokens);
             yield return new("covered_mass", Taught.Mass / Taught.Tokens);
             yield return new("drawn_outside", Taught.DrawnOutside);
+        }
+
+        if (Taught.Compared > 0)
+        {
+            yield return new("top1", Taught.Agreed / Taught.Compared);
+        }
+
+        if (terms.Any(term => term.Objective.NeedsSoftTargets))
+        {
             yield return new("untaught", totals.Tokens - Taught.Tokens);
         }
 
@@ -57,7 +67,7 @@ public sealed record StepDiagnostics(double[] Products, TaughtSums Taught)
 
     /// <summary>Both together.</summary>
     public StepDiagnostics Plus(StepDiagnostics other) =>
-        new([.. Products.Zip(other.Products, (a, b) => a + b)], Taught.Plus(other.Taught));
+        new(Sum(Products, other.Products), Sum(TaughtProducts, other.TaughtProducts), Taught.Plus(other.Taught));
 
     /// <summary>Of a chunk.</summary>
     /// <param name="losses">Each objective summed over the chunk's tokens, before the way back.</param>
@@ -65,24 +75,34 @@ public sealed record StepDiagnostics(double[] Products, TaughtSums Taught)
     {
         Tensor?[] gradients = [.. losses.Select(loss => loss.requires_grad ? student.GradientOf(loss) : null)]; // [R, V]
         using var noGrad = no_grad();
-        var products = new double[losses.Count * losses.Count];
+        var (products, taught) = (new double[losses.Count * losses.Count], new double[losses.Count * losses.Count]);
         for (var i = 0; i < losses.Count; i++)
         {
             for (var j = 0; j <= i; j++)
             {
-                var product = gradients[i] is { } a && gradients[j] is { } b ? (a * b).sum(ScalarType.Float64).item<double>() : 0;
-                (products[(i * losses.Count) + j], products[(j * losses.Count) + i]) = (product, product);
+                if (gradients[i] is not { } a || gradients[j] is not { } b)
+                {
+                    continue;
+                }
+
+                var each = (a * b).sum(1, type: ScalarType.Float64); // [R]
+                var (here, there) = ((i * losses.Count) + j, (j * losses.Count) + i);
+                products[here] = products[there] = each.sum().item<double>();
+                taught[here] = taught[there] = each.dot(targets.HasSoft).item<double>();
             }
         }
 
-        return new StepDiagnostics(products, targets.SoftTokens == 0 ? default : TaughtSums.Of(student, targets));
+        return new StepDiagnostics(products, taught, targets.SoftTokens == 0 ? default : TaughtSums.Of(student, targets));
     }
+
+    static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];
 }
 
-/// <summary>Sums over tokens with soft targets.</summary>
-/// <param name="TeacherEntropy">Of p over the outcomes that are compared, in nats.</param>
-/// <param name="StudentEntropy">Of q over the same outcomes.</param>
+/// <summary>Sums over tokens with soft targets. The teacher's are of what it reported, before policies and draws.</summary>
+/// <param name="TeacherEntropy">In nats, of the tokens it reported and all others as one.</param>
+/// <param name="StudentEntropy">In nats, of q over the outcomes that are compared.</param>
 /// <param name="Agreed">Tokens whose most probable next token is the same for both.</param>
+/// <param name="Compared">Tokens of which that is known: of drawn targets none.</param>
 /// <param name="Mass">Probability of the reported tokens.</param>
 /// <param name="DrawnOutside">Tokens that were drawn outside of what the teacher reported.</param>
 /// <param name="Tokens">Their number.</param>
@@ -90,6 +110,7 @@ public readonly record struct TaughtSums(
     double TeacherEntropy,
     double StudentEntropy,
     double Agreed,
+    double Compared,
     double Mass,
     double DrawnOutside,
     double Tokens
@@ -101,6 +122,7 @@ public readonly record struct TaughtSums(
             TeacherEntropy + other.TeacherEntropy,
             StudentEntropy + other.StudentEntropy,
             Agreed + other.Agreed,
+            Compared + other.Compared,
             Mass + other.Mass,
             DrawnOutside + other.DrawnOutside,
             Tokens + other.Tokens
@@ -109,16 +131,18 @@ public readonly record struct TaughtSums(
     internal static TaughtSums Of(StudentRows student, TargetRows targets)
     {
         using var noGrad = no_grad();
-        var outcomes = Outcomes.Of(student, targets, Temperature.One);
-        var isAgreed = targets.Dense is { } dense
-            ? student.AllLogits.argmax(1).eq(dense.argmax(1))
-            : student.IsBest(targets.Reported.argmax(1, keepdim: true));
+        var (outcomes, stated) = (Outcomes.Of(student, targets, Temperature.One), targets.Stated);
+        var agreed =
+            targets.AreDrawn ? 0
+            : targets.Dense is { } dense ? Sum(student.AllLogits.argmax(1).eq(dense.argmax(1)))
+            : Sum(student.IsBest(stated.Reported.argmax(1, keepdim: true)));
         return new TaughtSums(
-            Sum(outcomes.TeacherEntropy()),
+            Sum(stated.Entropy()),
             -Sum((outcomes.Student * outcomes.LogStudent).sum(1)),
-            Sum(isAgreed),
-            targets.Dense is null ? Sum(targets.Reported.exp().sum(1)) : targets.SoftTokens,
-            targets.Dense is null ? Sum(outcomes.IsDrawn.any(1).logical_not()) : 0,
+            agreed,
+            targets.AreDrawn ? 0 : targets.SoftTokens,
+            stated.Dense is null ? Sum(stated.Reported.exp().sum(1)) : targets.SoftTokens,
+            stated.Dense is null ? Sum(stated.ReportsDrawn.logical_not()) : 0,
             targets.SoftTokens
         );
 

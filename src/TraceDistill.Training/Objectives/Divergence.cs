@@ -45,7 +45,7 @@ public abstract record Divergence : TokenObjective
         var outcomes = plain.Value;
         using var noGrad = no_grad();
         var doubt = outcomes.TeacherEntropy().neg().exp().Times(-1).Plus(1); // [R]
-        return new Temperature(doubt.Times(rule.To - rule.From).Plus(rule.From).unsqueeze(1));
+        return new Temperature(doubt.Times(rule.Span).Plus(rule.First).unsqueeze(1));
     }
 
     Tensor WeightOf(Outcomes outcomes) => TokenWeight == TokenWeight.Gap ? outcomes.Gap() : outcomes.TeacherEntropy().neg().exp();

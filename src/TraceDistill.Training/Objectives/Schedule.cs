@@ -46,10 +46,15 @@ public sealed record Schedule : IParsable<Schedule>
     public ScheduleKind Kind { get; init; }
 
     [Description("Value at the first step")]
-    public double From { get; init; }
+    public double? From { get; init; }
 
     [Description("Value at the last step")]
-    public double To { get; init; }
+    public double? To { get; init; }
+
+    /// <summary><see cref="From"/>, of a schedule without a <see cref="Problem"/>.</summary>
+    internal double First => From ?? 0;
+
+    double Last => To ?? First;
 
     /// <summary>Share of all steps after which a step schedule changes.</summary>
     /// <value>0.5.</value>
@@ -65,11 +70,11 @@ public sealed record Schedule : IParsable<Schedule>
         var progress = steps > 1 ? (double)step / (steps - 1) : 0;
         return Kind switch
         {
-            ScheduleKind.Linear => From + (To - From) * progress,
-            ScheduleKind.Cosine => To + (From - To) * 0.5 * (1 + Math.Cos(Math.PI * progress)),
-            ScheduleKind.Step => progress < At ? From : To,
-            ScheduleKind.Exponential => From * Math.Pow(To / From, progress),
-            _ => From,
+            ScheduleKind.Linear => First + (Last - First) * progress,
+            ScheduleKind.Cosine => Last + (First - Last) * 0.5 * (1 + Math.Cos(Math.PI * progress)),
+            ScheduleKind.Step => progress < At ? First : Last,
+            ScheduleKind.Exponential => First * Math.Pow(Last / First, progress),
+            _ => First,
         };
     }
 
@@ -81,14 +86,22 @@ public sealed record Schedule : IParsable<Schedule>
 
     /// <summary>The fault of its settings; null where there is none.</summary>
     internal string? Problem =>
-        Kind == ScheduleKind.Exponential && !(From > 0 && To > 0) ? "an exponential schedule goes between numbers above 0"
-        : Kind == ScheduleKind.Constant && From != To ? "needs schedule beside from and to: linear, cosine, exponential or step"
+        Kind == ScheduleKind.Constant && From != To ? "needs schedule beside from and to: linear, cosine, exponential or step"
+        : Kind == ScheduleKind.GradientBalance && !(From > 0 && From < 1)
+            ? "gradient_balance starts from a kd_alpha above 0 and below 1: give from"
+        : Kind == ScheduleKind.GradientBalance && To is not null ? "gradient_balance ends where the gradients have it; leave to out"
+        : From is null ? "needs from, the value at first"
+        : To is null && Kind != ScheduleKind.GradientBalance ? "needs to, the value at last"
+        : Kind == ScheduleKind.Exponential && !(From > 0 && To > 0) ? "an exponential schedule goes between numbers above 0"
         : At is < 0 or > 1 ? "at must be from 0 to 1"
         : null;
 
     /// <summary>The smallest and largest value it takes.</summary>
     public (double Low, double High) Range =>
-        Kind is ScheduleKind.Constant or ScheduleKind.GradientBalance ? (From, From) : (Math.Min(From, To), Math.Max(From, To));
+        Kind is ScheduleKind.Constant or ScheduleKind.GradientBalance ? (First, First) : (Math.Min(First, Last), Math.Max(First, Last));
+
+    /// <summary>The difference of both ends.</summary>
+    internal double Span => Last - First;
 
     public static Schedule Parse(string s, IFormatProvider? provider) =>
         TryParse(s, provider, out var result)

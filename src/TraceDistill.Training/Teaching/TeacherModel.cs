@@ -58,13 +58,15 @@ public sealed class TeacherModel : IDisposable
     public void Refresh() => _rounded?.Refresh();
 
     /// <summary>A decoder over its weights, for a thread of its own.</summary>
-    public Decoder NewDecoder()
+    /// <param name="isExact">True for products in float32, whatever they are in while it teaches: for figures that are compared.</param>
+    public Decoder NewDecoder(bool isExact = false)
     {
+        var rounded = isExact ? null : _rounded;
         // The CPU rounds what goes into a product; elsewhere all between the products is faster in 16 bits as well.
-        var isRounded = Weights.Device.type != TorchSharp.DeviceType.CPU && _rounded is not null;
+        var isRounded = Weights.Device.type != TorchSharp.DeviceType.CPU && rounded is not null;
         return new Decoder(
             TrainedWeights.None(Weights),
-            rounded: _rounded,
+            rounded: rounded,
             activations: isRounded ? ScalarType.BFloat16 : ScalarType.Float32
         );
     }

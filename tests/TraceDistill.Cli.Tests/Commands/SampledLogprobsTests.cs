@@ -17,7 +17,7 @@ public sealed class SampledLogprobsTests : IDisposable
 
     readonly CliHarness _cli = new()
     {
-        Stages = [new ProblemsVerb(), new GenerateVerb(), new ScoreVerb(), new TrainVerb()],
+        Stages = [new ProblemsVerb(), new GenerateVerb(), new ScoreVerb(), new TrainVerb(), new EvaluateVerb()],
         Others = [new InspectVerb()],
         Clock = TimeProvider.System,
     };
@@ -37,6 +37,32 @@ public sealed class SampledLogprobsTests : IDisposable
         Assert.Contains($"soft targets are sampled: {Draws} draws", _cli.Out + _cli.Error, StringComparison.Ordinal);
         await RunAsync(Training());
         Assert.True(File.Exists(Path.Combine(_cli.File("student"), "model.safetensors")));
+    }
+
+    /// <summary>KL to draws is larger than to the distribution that they are of: it is not told as KL to the teacher.</summary>
+    [Fact]
+    public async Task Evaluate_TracesWithDraws_ComparesNoDistributions()
+    {
+        await GenerateAsync("--layout", "plain");
+
+        await RunAsync(
+            "evaluate",
+            "--problems",
+            _cli.File("problems.jsonl"),
+            "--limit",
+            "1",
+            "--max-tokens",
+            "8",
+            "--traces",
+            _cli.File("traces"),
+            "--models",
+            $"teacher={Teacher}",
+            "--out",
+            _cli.File("scores")
+        );
+
+        Assert.Contains($"holds {Draws} draws of each token", _cli.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("KL to the teacher 0", _cli.Error, StringComparison.Ordinal);
     }
 
     /// <summary>

@@ -117,8 +117,8 @@ public class DrawnTargetsTests
         {
             var stored = Batch(drawn, ids, [.. ids.Select(id => (float)Math.Log(p[id]))], (float)Math.Log(1 - ids.Sum(id => p[id])));
             var settings = new TargetPolicy { MissingMass = policy, TopK = K };
-            var expected = Rows(stored, policy).As(V, settings, []);
-            var actual = Rows(Batch(drawn, [], [], 0), policy).With(Row(teacher), V, settings, []);
+            var expected = Rows(stored).As(V, settings, []);
+            var actual = Rows(Batch(drawn, [], [], 0)).With(Row(teacher), V, settings, []);
 
             var (loss, gradient) = Evaluate(actual);
             var (storedLoss, storedGradient) = Evaluate(expected);
@@ -187,7 +187,7 @@ public class DrawnTargetsTests
             Unmatched = [],
         };
 
-    static TargetRows Rows(PackedBatch batch, MissingMass policy) => TargetRows.Of(batch, 0, 1, TestDevice.Current, policy);
+    static TargetRows Rows(PackedBatch batch) => TargetRows.Of(batch, 0, 1, TestDevice.Current);
 
     static Tensor Row(float[] values) => tensor(values, device: TestDevice.Current).unsqueeze(0);
 

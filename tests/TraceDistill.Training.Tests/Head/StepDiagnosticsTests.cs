@@ -45,8 +45,9 @@ public class StepDiagnosticsTests
             soft = [.. Enumerable.Range(0, Tokens).Select(row => Soft(row, k))];
         Assert.Equal(Math.Sqrt(Dot(hard, hard) / Tokens), values["grad_norm_ce"], Tolerance);
         Assert.Equal(Math.Sqrt(Dot(soft, soft) / (Tokens - 1)), values["grad_norm_kd"], Tolerance);
-        Assert.Equal(Dot(soft, hard) / Math.Sqrt(Dot(soft, soft) * Dot(hard, hard)), values["grad_cosine"], Tolerance);
         int[] taught = [.. Enumerable.Range(0, Tokens - 1)];
+        var shared = Dot(hard[..^1], hard[..^1]);
+        Assert.Equal(Dot(soft, hard) / Math.Sqrt(Dot(soft, soft) * shared), values["grad_cosine"], Tolerance);
         Assert.Equal(taught.Average(row => Entropy(Outcomes(_p[row], row, k))), values["teacher_entropy"], Tolerance);
         Assert.Equal(taught.Average(row => Entropy(Outcomes(Q(row), row, k))), values["student_entropy"], Tolerance);
         Assert.Equal(taught.Average(row => Best(_p[row]) == Best(Q(row)) ? 1 : 0), values["top1"], 1e-12);
@@ -54,6 +55,56 @@ public class StepDiagnosticsTests
         Assert.Equal(taught.Count(row => !Ids(row, k).Contains(Drawn(row))), values["drawn_outside"]);
         Assert.Equal(1, values["untaught"]);
         Assert.Equal(0.6, values["kd_alpha"]);
+    }
+
+    /// <summary>What becomes of what the teacher left out changes nothing of what it reported.</summary>
+    [Theory]
+    [InlineData(MissingMass.TailBucket, SoftTargetSampling.None)]
+    [InlineData(MissingMass.Renormalize, SoftTargetSampling.None)]
+    [InlineData(MissingMass.UniformTail, SoftTargetSampling.None)]
+    [InlineData(MissingMass.ResidualToLabel, SoftTargetSampling.None)]
+    [InlineData(MissingMass.Truncate, SoftTargetSampling.None)]
+    [InlineData(MissingMass.TailBucket, SoftTargetSampling.SampledTopK)]
+    [InlineData(MissingMass.TailBucket, SoftTargetSampling.RandomSampling)]
+    public void Measured_AnyPolicy_TellsWhatTheTeacherReported(MissingMass missingMass, SoftTargetSampling sampling)
+    {
+        using var scope = NewDisposeScope();
+        var (isWhole, k) = (sampling == SoftTargetSampling.RandomSampling, 3);
+        var policy = new TargetPolicy
+        {
+            MissingMass = missingMass,
+            Sampling = sampling,
+            Draws = 4,
+        };
+        ulong[] keys = [.. Enumerable.Range(1, Tokens).Select(row => (ulong)row)];
+        var stated = TargetRows.Of(Batch(k), 0, Tokens, TestDevice.Current);
+        var teacher = tensor(_p.SelectMany(row => row.Select(p => (float)Math.Log(p))).ToArray(), device: TestDevice.Current);
+        var targets = isWhole ? stated.With(teacher.reshape(Tokens, V), V, policy, keys) : stated.As(V, policy, keys);
+        var student = StudentRows.Of(
+            tensor(_z.SelectMany(row => row.Select(value => (float)value)).ToArray(), device: TestDevice.Current).reshape(Tokens, V),
+            targets
+        );
+        var plan = (ObjectivePlan.Classic(0.6, 1) with { Policy = policy }).At(TrainingPoint.First) with { Measures = true };
+        var weighted = new WeightedObjectives(plan);
+
+        weighted.Evaluate(student, targets).backward();
+        var values = new StepMetrics(weighted.Totals(), 1, 1, 1, plan).ToValues();
+
+        // A model says something of every token; of stored soft targets the last token has none.
+        int[] taught = [.. Enumerable.Range(0, isWhole ? Tokens : Tokens - 1)];
+        var seen = isWhole ? V : k;
+        Assert.Equal(taught.Average(row => Entropy(Outcomes(_p[row], row, seen))), values["teacher_entropy"], Tolerance);
+        Assert.Equal(taught.Average(row => Ids(row, seen).Sum(id => _p[row][id])), values["covered_mass"], Tolerance);
+        Assert.Equal(taught.Count(row => !Ids(row, seen).Contains(Drawn(row))), values["drawn_outside"]);
+        Assert.Equal(Tokens - taught.Length, values["untaught"]);
+        if (sampling == SoftTargetSampling.None)
+        {
+            Assert.Equal(taught.Average(row => Best(_p[row]) == Best(Q(row)) ? 1 : 0), values["top1"], 1e-12);
+        }
+        else
+        {
+            Assert.False(values.ContainsKey("top1"));
+        }
     }
 
     [Fact]
@@ -84,7 +135,7 @@ public class StepDiagnosticsTests
         Assert.False(plan.Measures(21));
         var totals = new LossTotals(1, [new("ce", 1, 4), new("kd", 1, 4)], 4, 4)
         {
-            Measured = new StepDiagnostics([4, -1, -1, 36], default),
+            Measured = new StepDiagnostics([9, -1, -1, 36], [4, -1, -1, 36], default),
         };
         Assert.Equal(0.5, plan.At(at).Alpha);
 

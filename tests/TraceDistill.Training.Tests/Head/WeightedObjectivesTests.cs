@@ -246,7 +246,7 @@ public class WeightedObjectivesTests
             UnmatchedStarts = [0, unmatched?.Length ?? 0],
             Unmatched = unmatched ?? [],
         };
-        var targets = TargetRows.Of(batch, 0, 1, TestDevice.Current, settings.Policy.MissingMass);
+        var targets = TargetRows.Of(batch, 0, 1, TestDevice.Current).As(logits.Length, settings.Policy, []);
         var student = StudentRows.Of(tensor(logits, device: TestDevice.Current).unsqueeze(0), targets);
         var objectives = new WeightedObjectives(settings.At(TrainingPoint.First));
         objectives.Evaluate(student, targets).backward();

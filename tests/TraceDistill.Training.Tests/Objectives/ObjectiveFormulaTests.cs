@@ -117,7 +117,7 @@ public class ObjectiveFormulaTests
             var temperature = isByEntropy ? 3 - (2 * (1 - Math.Exp(-entropy))) : 1;
             var objective = new KlForward { TokenWeight = weight, Temperature = isByEntropy ? rule : Schedule.Constant(1) };
             using var scope = NewDisposeScope();
-            var targets = teacher.Rows(MissingMass.TailBucket);
+            var targets = teacher.Rows();
             var student = StudentRows.Of(tensor(logits, device: TestDevice.Current).unsqueeze(0), targets);
 
             var loss = objective.Loss(student, targets, TrainingPoint.First);
@@ -168,7 +168,7 @@ public class ObjectiveFormulaTests
 
         (double[] Losses, float[] Gradient) Evaluate(Teacher[] rows, float[][] values)
         {
-            var targets = Teacher.Rows(rows, mass).As(V, new TargetPolicy { MissingMass = mass }, []);
+            var targets = Teacher.Rows(rows).As(V, new TargetPolicy { MissingMass = mass }, []);
             float[] flat = [.. values.SelectMany(value => value)];
             var student = StudentRows.Of(tensor(flat, device: TestDevice.Current).reshape(rows.Length, V), targets);
             var loss = objective.Loss(student, targets, TrainingPoint.First).to(ScalarType.Float64);
@@ -189,7 +189,7 @@ public class ObjectiveFormulaTests
             float[] mine = [.. Logits(random)],
                 theirs = [.. Logits(random).Take(V - 6)];
             theirs[0] = 30; // sure: the others are below what a zero counts as
-            var targets = teacher.Rows(MissingMass.TailBucket).With(tensor(theirs, device: TestDevice.Current).unsqueeze(0), V, new(), []);
+            var targets = teacher.Rows().With(tensor(theirs, device: TestDevice.Current).unsqueeze(0), V, new(), []);
             var student = StudentRows.Of(tensor(mine, device: TestDevice.Current).unsqueeze(0), targets);
 
             var loss = objective.Loss(student, targets, TrainingPoint.First);
@@ -214,7 +214,7 @@ public class ObjectiveFormulaTests
         var mass = policy == Dense ? MissingMass.TailBucket : Enum.Parse<MissingMass>(policy);
         var objective = Settings.GetValueOrDefault(key) ?? KnownObjectives.All[key];
         objective = objective is Divergence divergence ? divergence with { Temperature = Schedule.Constant(temperature) } : objective;
-        var targets = teacher.Rows(mass);
+        var targets = teacher.Rows();
         targets =
             policy == Dense
                 ? targets.With(
@@ -260,9 +260,9 @@ public class ObjectiveFormulaTests
 
         public double[] Whole() => [.. Enumerable.Range(0, V).Select(id => Probabilities[Array.IndexOf(Ids, id)])];
 
-        public TargetRows Rows(MissingMass policy) => Rows([this], policy);
+        public TargetRows Rows() => Rows([this]);
 
-        public static TargetRows Rows(Teacher[] teachers, MissingMass policy) =>
+        public static TargetRows Rows(Teacher[] teachers) =>
             TargetRows.Of(
                 new PackedBatch
                 {
@@ -282,8 +282,7 @@ public class ObjectiveFormulaTests
                 },
                 0,
                 teachers.Length,
-                TestDevice.Current,
-                policy
+                TestDevice.Current
             );
 
         public ObjectiveFormulas.Row Row(MissingMass policy, bool isDense, double[] z, double[] frozen, double temperature)

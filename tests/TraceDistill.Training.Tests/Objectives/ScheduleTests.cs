@@ -1,3 +1,4 @@
+using TraceDistill.Training.Head;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using Xunit;
@@ -35,6 +36,51 @@ public class ScheduleTests
     [InlineData("1", 1.0)]
     public void Parse_Number_IsConstant(string text, double expected) =>
         Assert.Equal((expected, expected), Schedule.Parse(text, null).Range);
+
+    [Theory]
+    [InlineData(ScheduleKind.Linear, 0.9, null, "needs to, the value at last")]
+    [InlineData(ScheduleKind.Cosine, null, 0.5, "needs from, the value at first")]
+    [InlineData(ScheduleKind.Step, null, null, "needs from, the value at first")]
+    [InlineData(ScheduleKind.Exponential, 0.9, null, "needs to, the value at last")]
+    [InlineData(ScheduleKind.Exponential, 0.9, 0.0, "an exponential schedule goes between numbers above 0")]
+    [InlineData(ScheduleKind.TeacherEntropy, 2.0, null, "needs to, the value at last")]
+    [InlineData(ScheduleKind.Constant, null, null, "needs from, the value at first")]
+    [InlineData(ScheduleKind.GradientBalance, null, null, "gradient_balance starts from a kd_alpha above 0 and below 1: give from")]
+    [InlineData(ScheduleKind.GradientBalance, 0.0, null, "gradient_balance starts from a kd_alpha above 0 and below 1: give from")]
+    [InlineData(ScheduleKind.GradientBalance, 0.5, 0.1, "gradient_balance ends where the gradients have it; leave to out")]
+    [InlineData(ScheduleKind.GradientBalance, 0.5, null, null)]
+    [InlineData(ScheduleKind.Linear, 0.0, 0.0, null)]
+    public void Problem_EndsThatAreNotGiven_IsSaid(ScheduleKind kind, double? from, double? to, string? expected) =>
+        Assert.Equal(
+            expected,
+            new Schedule
+            {
+                Kind = kind,
+                From = from,
+                To = to,
+            }.Problem
+        );
+
+    /// <summary>A loss that jumps with the weight of the exits is no spike.</summary>
+    [Fact]
+    public void JumpsAt_StepOfTheExitsWeight_IsTrue()
+    {
+        var plan = ObjectivePlan.HardLoss() with
+        {
+            Exits = new EarlyExits
+            {
+                Layers = [0],
+                Weight = new Schedule
+                {
+                    Kind = ScheduleKind.Step,
+                    From = 0.1,
+                    To = 0.9,
+                },
+            },
+        };
+
+        Assert.Equal([50], Enumerable.Range(0, 101).Where(step => plan.JumpsAt(step, 101)));
+    }
 
     [Theory]
     [InlineData("often")]

@@ -6,6 +6,7 @@ using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Distributions;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Objectives.States;
 using TraceDistill.Training.Teaching;
@@ -64,6 +65,20 @@ public sealed class TaughtAlongTests : TrainStageCase
         await InterruptedAsync(options);
 
         Assert.NotEqual(await TrainAsync(options, "whole"), await TrainAsync(options with { SelfTeacherDecay = null }, "without"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task RunAsync_TopKOfTaughtAlong_TeachesOtherThanAll(bool isSelf)
+    {
+        await WriteAsync();
+        var options = isSelf ? Options with { SelfTeacherDecay = 0.5 } : Options with { Peers = [Other] };
+
+        var all = await TrainAsync(options, "all");
+        var top = await TrainAsync(options with { KdTopK = 2, KdMissingMass = MissingMass.Truncate }, "top");
+
+        Assert.NotEqual(all, top);
     }
 
     /// <summary>Two students of one seed are one: neither teaches the other anything.</summary>
@@ -174,6 +189,9 @@ public sealed class TaughtAlongTests : TrainStageCase
         Assert.Equal(["SelfTeacherDecay"], Refused(self with { KdAlpha = Schedule.Constant(0) }));
         Assert.Equal(["Objectives"], Refused(peers with { Objectives = [new() { HiddenStates = new HiddenStates() }] }));
         Assert.Equal(["FrozenParameters"], Refused(peers with { FrozenParameters = ["embed"] }));
+        Assert.Equal(["LoadBestModelAtEnd"], Refused(peers with { LoadBestModelAtEnd = true, EvalTraces = "held-out" }));
+        Assert.Equal(["EmaDecay"], Refused(peers with { EmaDecay = 0.9 }));
+        Assert.Equal(["Ewc"], Refused(peers with { Ewc = new Ewc { Traces = ["old"] } }));
         Assert.Equal(["EarlyExits"], Refused(peers with { EarlyExits = new EarlyExits { Layers = [0] } }));
 
         static IEnumerable<string> Refused(TrainOptions options) =>

@@ -255,11 +255,19 @@ public sealed class TeacherModelTests : TrainStageCase
             )
         );
         Assert.Equal(["KdAlpha"], Refused(With(Options, new KlForward()) with { KdAlpha = Schedule.Constant(0.5) }));
+        Assert.Equal(["KdTemperature"], Refused(With(Options, new CrossEntropy()) with { KdTemperature = Schedule.Constant(2) }));
+        var balance = new Schedule { Kind = ScheduleKind.GradientBalance, From = 0.5 };
+        Assert.Empty(Refused(Options with { KdAlpha = balance }));
+        Assert.Equal(["KdAlpha"], Refused(drawn with { KdAlpha = balance }));
     }
 
-    /// <summary>Text without soft targets is evaluated on by the teacher's distributions, too.</summary>
-    [Fact]
-    public async Task RunAsync_HeldOutText_IsComparedWithTheTeacher()
+    /// <summary>
+    /// Text without soft targets is evaluated on by the teacher's distributions, too: in float32, whatever it teaches in.
+    /// </summary>
+    [Theory]
+    [InlineData(ComputeDtype.Float32)]
+    [InlineData(ComputeDtype.BFloat16)]
+    public async Task RunAsync_HeldOutText_IsComparedWithTheTeacher(ComputeDtype dtype)
     {
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
         await RunAsync(Options with { MaxSteps = 40, KdAlpha = Schedule.Constant(0) }, "teacher");
@@ -274,6 +282,7 @@ public sealed class TeacherModelTests : TrainStageCase
             EvalTraces = bare.Path,
             EvalSteps = 1,
             MetricForBestModel = HeldOutMetric.Kl,
+            ComputeDtype = dtype,
             MaxSteps = 1,
             LearningRate = 1e-9,
         };
