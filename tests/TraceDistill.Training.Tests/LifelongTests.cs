@@ -107,7 +107,7 @@ public sealed class LifelongTests : TrainStageCase
             {
                 Traces = [_old.Path],
                 Weight = 1_000,
-                FisherSamples = 15,
+                FisherSamples = 5,
                 Fisher = labels,
             },
         };
@@ -126,7 +126,7 @@ public sealed class LifelongTests : TrainStageCase
         await TrainStage.RunAsync(held, Folder.Out("resumed"), resumed, Token);
 
         Assert.Equal(Weights("whole"), Weights("resumed"));
-        Assert.Contains("ewc: Fisher information measured on 15 sequences of what was learned before", whole.Messages);
+        Assert.Contains("ewc: Fisher information measured on 5 sequences of what was learned before", whole.Messages);
         Assert.DoesNotContain(resumed.Messages, line => line.StartsWith("ewc:", StringComparison.Ordinal));
         Assert.False(File.Exists(measured));
         Assert.True(LastLoss(whole) < 0.9 * LastLoss(plain), $"{LastLoss(whole)}, without {LastLoss(plain)}");

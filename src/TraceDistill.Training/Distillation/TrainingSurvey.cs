@@ -180,13 +180,12 @@ sealed class TrainingSurvey(
                         continue;
                     }
 
-                    var place = taken.Count < count ? taken.Count : random.NextInt64(seen + 1);
                     seen++;
-                    if (place == taken.Count)
+                    if (taken.Count < count)
                     {
                         taken.Add(sequence);
                     }
-                    else if (place < count)
+                    else if (random.NextInt64(seen) is var place && place < count)
                     {
                         taken[(int)place] = sequence;
                     }
