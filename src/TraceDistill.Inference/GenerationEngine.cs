@@ -131,11 +131,9 @@ public sealed class GenerationEngine : IDisposable
     }
 
     static string? Refuses(EarlyExit exit, IGenerationModel model) =>
-        model is not KernelModel ? "answers leave early on the CPU alone, with this program's kernels: leave it out"
-        : model.Configuration.Recurrence is not null ? "a recurrent model's layers all have to see every token: leave it out"
-        : exit.Layer >= model.Configuration.NumHiddenLayers - 1
-            ? $"{exit.Layer} is not below the model's last layer, {model.Configuration.NumHiddenLayers - 1}"
-        : null;
+        model is KernelModel
+            ? exit.Refuses(model.Configuration)
+            : "answers leave early on the CPU alone, with this program's kernels: leave it out";
 
     /// <returns>The number of tokens to generate: that of the request, as far as the model's context goes.</returns>
     int Validate(SequenceRequest request)

@@ -76,7 +76,7 @@ public class EarlyExitTests
     [Fact]
     public async Task GenerateAsync_AllTokensLeave_IsTheModelWithoutTheLayersAbove()
     {
-        var shape = DecoderShapes.Shape("grouped") with { NumHiddenLayers = Layers };
+        var shape = DecoderShapes.Shape("grouped") with { NumHiddenLayers = Layers, EarlyExitLayers = [1] };
         using var parameters = new ModelParameters(shape);
         parameters.Initialize(3);
         using var lower = new ModelParameters(shape with { NumHiddenLayers = 2 });
@@ -110,7 +110,7 @@ public class EarlyExitTests
     [Fact]
     public async Task GenerateAsync_AmongOthers_IsTheSameToTheBitAsAlone()
     {
-        using var parameters = TinyModel.Create(TinyModel.Awkward with { NumHiddenLayers = Layers });
+        using var parameters = TinyModel.Create(TinyModel.Awkward with { NumHiddenLayers = Layers, EarlyExitLayers = [1] });
         using var engine = new GenerationEngine(parameters, Kernels with { EarlyExit = new EarlyExit(1, 0.2) });
         SequenceRequest Request(int i) =>
             new()
@@ -134,9 +134,28 @@ public class EarlyExitTests
         }
     }
 
+    [Fact]
+    public void Create_ExitThatWasNotTaught_NamesThoseThatWere()
+    {
+        using var parameters = TinyModel.Create(TinyModel.Awkward with { NumHiddenLayers = Layers, EarlyExitLayers = [0, 2] });
+
+        var error = Assert.Throws<InvalidInputException>(() =>
+            new GenerationEngine(parameters, Kernels with { EarlyExit = new EarlyExit(1, 0.9) })
+        );
+
+        Assert.Equal("exit_layer: layer 1 of the model was not taught to be an exit; take 0 or 2", error.Message);
+    }
+
     [Theory]
     [InlineData("grouped", 1, false, "exit_layer: 1 is not below the model's last layer, 1")]
     [InlineData("mingru", 0, false, "exit_layer: a recurrent model's layers all have to see every token: leave it out")]
+    [InlineData(
+        "grouped",
+        0,
+        false,
+        "exit_layer: the model was not taught any exits: train it with early_exits, or, where another program did, name them in its "
+            + "config.json as early_exit_layers"
+    )]
     [InlineData("grouped", 0, true, "exit_layer: answers leave early on the CPU alone, with this program's kernels: leave it out")]
     public void Create_ModelThatCannotBeLeft_IsRefusedInOneLine(string shape, int layer, bool usesDecoder, string message)
     {
@@ -163,7 +182,7 @@ public class EarlyExitTests
     /// <summary>A model of four layers, some of which add nothing.</summary>
     static ModelParameters Create(string shape, int firstIdle, int lastIdle)
     {
-        var parameters = new ModelParameters(DecoderShapes.Shape(shape) with { NumHiddenLayers = Layers });
+        var parameters = new ModelParameters(DecoderShapes.Shape(shape) with { NumHiddenLayers = Layers, EarlyExitLayers = [Exit] });
         parameters.Initialize(3);
         string[] outputs = ["o_proj.weight", "o_proj.bias", "down_proj.weight", "down_proj.bias", "w2.weight"];
         foreach (

@@ -39,6 +39,7 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
         }
 
         var tasks = new ModelTasks(options, Sources(options).Select(pair => pair.Value), ofTraces, context.Observer);
+        EnsureUsable(cancellationToken);
         foreach (var (name, source) in Sources(options))
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -110,6 +111,36 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
                 ),
             ],
         };
+
+    /// <summary>Looks at the files of every model before the first one is asked: its answers may take hours.</summary>
+    /// <exception cref="InvalidInputException">A model cannot be asked; it is named.</exception>
+    void EnsureUsable(CancellationToken cancellationToken)
+    {
+        foreach (var (name, source) in Sources(options).Where(pair => pair.Value.Directory is not null))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            try
+            {
+                EnsureUsable(source.Directory!);
+            }
+            catch (InvalidInputException error) when (options.Models.Count > 0)
+            {
+                throw new InvalidInputException($"{name}: {error.Message}", error);
+            }
+        }
+    }
+
+    void EnsureUsable(string directory)
+    {
+        var (configuration, weights) = ModelDirectory.Open(directory);
+        weights.Dispose();
+        _ = ModelDirectory.LoadTokenizer(directory);
+        _ = ChatTemplate.Load(directory, context.TimeProvider);
+        if (Exit?.Refuses(configuration) is { } reason)
+        {
+            throw new InvalidInputException($"exit_layer: {reason}");
+        }
+    }
 
     /// <summary>A model whose engine has room for the longest prompt and an answer to it, however large the model is.</summary>
     LocalGenerator Load(string directory, AskedAs asked)

@@ -131,18 +131,24 @@ public static class ModelDirectory
     /// <param name="blocks">
     /// The file that the model is trained for: matrices are written as it has them, in float32, and config.json says so; null for none.
     /// </param>
+    /// <param name="exits">Layers that were taught to be exits, for config.json; null: as the configuration has them.</param>
     public static void Save(
         string directory,
         IDecoderWeights parameters,
         TensorDtype? dtype = null,
         long shardBytes = ShardBytes,
         PeftAdapter? adapter = null,
-        BlockPlan? blocks = null
+        BlockPlan? blocks = null,
+        IReadOnlyList<int>? exits = null
     )
     {
         Directory.CreateDirectory(directory);
         dtype = blocks is null ? dtype : TensorDtype.Float32;
-        var configuration = parameters.Configuration with { QuantizationAware = blocks?.Type ?? QuantizationAware.None };
+        var configuration = parameters.Configuration with
+        {
+            QuantizationAware = blocks?.Type ?? QuantizationAware.None,
+            EarlyExitLayers = exits ?? parameters.Configuration.EarlyExitLayers,
+        };
         configuration.Save(directory, dtype ?? parameters.Dtype);
         (string Name, long[] Shape)[] tensors = [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))];
         var copy = Array.Empty<float>();

@@ -152,7 +152,8 @@ static class ConfigurationLimits
         }
     }
 
-    static IEnumerable<string> Relations(ModelConfiguration c, string? expertsField) => Shapes(c).Concat(Lists(c, expertsField));
+    static IEnumerable<string> Relations(ModelConfiguration c, string? expertsField) => 
+        Shapes(c).Concat(Lists(c, expertsField)).Concat(Exits(c));
 
     /// <summary>Lists that have an entry for each of something.</summary>
     static IEnumerable<string> Lists(ModelConfiguration c, string? expertsField)
@@ -183,6 +184,11 @@ static class ConfigurationLimits
             }
         }
     }
+
+    static IEnumerable<string> Exits(ModelConfiguration c) =>
+        c.EarlyExitLayers.Any(layer => layer < 0 || layer >= c.NumHiddenLayers - 1)
+            ? [$"early_exit_layers must be from 0 to below the last of {c.NumHiddenLayers} layers, which count from 0"]
+            : [];
 
     static IEnumerable<string> Shapes(ModelConfiguration c)
     {

@@ -55,6 +55,7 @@ sealed class ConfigurationReader(JsonField json)
             TieWordEmbeddings = json.Find("tie_word_embeddings")?.Boolean() ?? defaults.TieWordEmbeddings,
             InitializerRange = json.Find("initializer_range")?.Number() ?? 0.02,
             QuantizationAware = ReadQuantization(),
+            EarlyExitLayers = json.Find(ConfigurationWriter.ExitsField)?.Integers() ?? [],
             BosTokenId = json.Find("bos_token_id")?.Integer(),
             EosTokenIds = json.Find("eos_token_id")?.Integers() ?? [],
         };

@@ -8,6 +8,9 @@ static class ConfigurationWriter
     /// <summary>Ours, and no other program's: others read weights as they are.</summary>
     public const string QuantizationField = "quantization_aware";
 
+    /// <inheritdoc cref="QuantizationField"/>
+    public const string ExitsField = "early_exit_layers";
+
     public static JsonObject Write(ModelConfiguration c, TensorDtype dtype)
     {
         var traits = c.Traits;
@@ -33,6 +36,11 @@ static class ConfigurationWriter
         if (c.QuantizationAware != QuantizationAware.None)
         {
             json[QuantizationField] = c.QuantizationAware.ToString().ToLowerInvariant();
+        }
+
+        if (c.EarlyExitLayers.Count > 0)
+        {
+            json[ExitsField] = new JsonArray([.. c.EarlyExitLayers.Select(layer => JsonValue.Create(layer))]);
         }
 
         if (c.Recurrence is { } recurrence)

@@ -93,6 +93,10 @@ public sealed record ModelConfiguration
     /// <value>None.</value>
     public QuantizationAware QuantizationAware { get; init; }
 
+    /// <summary>Layers, from 0, that were trained to have logits of their own, after which an answer may leave the model.</summary>
+    /// <value>None.</value>
+    public IReadOnlyList<int> EarlyExitLayers { get; init; } = [];
+
     public int? BosTokenId { get; init; }
 
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
