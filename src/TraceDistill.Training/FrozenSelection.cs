@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Training;
@@ -40,19 +39,21 @@ static class FrozenSelection
         }
     }
 
+    /// <param name="patterns">Regular expressions.</param>
+    /// <param name="names">Of all weights of the model.</param>
     /// <returns>Names of all weights in which a pattern is found, anywhere in the name.</returns>
     /// <exception cref="InvalidInputException">A pattern is found nowhere, or nothing is left to train.</exception>
-    public static IReadOnlySet<string> Names(IReadOnlyList<string> patterns, ModelParameters parameters)
+    public static IReadOnlySet<string> Names(IReadOnlyList<string> patterns, IReadOnlyCollection<string> names)
     {
         var frozen = new HashSet<string>();
         foreach (var pattern in patterns)
         {
-            string[] found = [.. parameters.Names.Where(name => IsFound(pattern, name))];
+            string[] found = [.. names.Where(name => IsFound(pattern, name))];
             if (found.Length == 0)
             {
-                var nearest = NearestName.Of(pattern, parameters.Names.SelectMany(name => name.Split('.').Append(name)).Distinct());
+                var nearest = NearestName.Of(pattern, names.SelectMany(name => name.Split('.').Append(name)).Distinct());
                 var hint = nearest is null
-                    ? $"names are like {string.Join(", ", parameters.Names.Take(3))}"
+                    ? $"names are like {string.Join(", ", names.Take(3))}"
                     : $"did you mean \"{nearest}\"?";
                 throw new InvalidInputException($"frozen_parameters: no parameter's name has \"{pattern}\" in it; {hint}");
             }
@@ -60,7 +61,7 @@ static class FrozenSelection
             frozen.UnionWith(found);
         }
 
-        return frozen.Count < parameters.Names.Count()
+        return frozen.Count < names.Count
             ? frozen
             : throw new InvalidInputException("frozen_parameters: every parameter of the model is frozen; leave some trainable");
     }

@@ -34,6 +34,14 @@ static class ObjectiveRules
             yield return new ValidationResult($"{twice.Key} is listed twice", [nameof(TrainOptions.Objectives)]);
         }
 
+        if (objectives.Objectives.All(objective => objective.Weight.Range.High <= 0))
+        {
+            yield return new ValidationResult(
+                "all weights are 0, and nothing would be learned; give one a weight",
+                [nameof(TrainOptions.Objectives)]
+            );
+        }
+
         foreach (var objective in objectives.Objectives)
         {
             foreach (var problem in ProblemsOf(objective))

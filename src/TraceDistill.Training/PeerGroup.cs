@@ -59,6 +59,10 @@ public sealed class PeerGroup : IDisposable
     /// <summary>True where losses and gradients of the last step are all numbers.</summary>
     public bool IsFinite => _peers.All(peer => double.IsFinite(peer.Totals!.Loss) && double.IsFinite(peer.GradientNorm));
 
+    /// <summary>One whose gradient of the last step is 0, with its number from 1; null where there is none.</summary>
+    internal (int Number, TrainedWeights Weights)? Idle =>
+        _peers.FindIndex(peer => peer.GradientNorm == 0) is >= 0 and var index ? (index + 1, _peers[index].Weights) : null;
+
     /// <summary>Mean loss of each of the others at the last step.</summary>
     public IReadOnlyList<double> Losses => [.. _peers.Select(peer => peer.Totals!.Loss / peer.Totals.Tokens)];
 

@@ -71,9 +71,11 @@ public sealed class Trainer(
     readonly WeightOptimizer _optimizer = new(options, weights);
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
     readonly DataWait _wait = new(TimeProvider.System);
+    readonly HashSet<string> _told = [];
     AdaptiveState _adaptive = new([]);
     TrainingProgress _progress,
         _saved;
+    bool _wasIdle;
 
     /// <summary>An average of the weights that teaches them; null for none. Owned by the caller, as are the peers.</summary>
     public SelfTeacher? Self { get; init; }
@@ -152,8 +154,11 @@ public sealed class Trainer(
         if (_progress.LeftOut == _progress.Step)
         {
             throw new InvalidInputException(
-                $"training diverged: all {_progress.Step} batches were left out and nothing was learned; lower learning_rate, "
-                    + "or look for what is wrong with the traces or the weights to start from"
+                _wasIdle
+                    ? $"nothing was learned: none of the {_progress.Step} batches had a gradient (objectives whose weights are 0 at all steps, "
+                        + "traces without the soft targets that they need, or micro-batches with no two sequences to compare)"
+                    : $"training diverged: all {_progress.Step} batches were left out and nothing was learned; lower learning_rate, "
+                        + "or look for what is wrong with the traces or the weights to start from"
             );
         }
 
@@ -219,6 +224,8 @@ public sealed class Trainer(
             return metrics;
         }
 
+        var isIdle = IsIdle(norm, step, objectives, totals);
+        TellSmallBatches(objectives, totals, step);
         var clip = options.ClipOf(norm);
         _optimizer.Step(_workers.Gradient, clip / totals.Tokens, learningRate, _progress.Step);
         var own = options.ClipOf(AuxiliaryNorm(totals));
@@ -229,9 +236,47 @@ public sealed class Trainer(
         StepGate(totals.Panel, learningRate);
         _progress.MeanLoss = _progress.Losses == 0 ? metrics.Loss : (LossDecay * _progress.MeanLoss) + ((1 - LossDecay) * metrics.Loss);
         _progress.Losses++;
-        _progress.LeftOut = 0;
+        _progress.LeftOut = isIdle ? _progress.LeftOut + 1 : 0;
         plan.Adapt(_adaptive, totals, at);
         return metrics;
+    }
+
+    /// <summary>Returns whether nothing was learned up to now, this step included, though later ones may have a gradient.</summary>
+    /// <exception cref="InvalidInputException">They will not.</exception>
+    bool IsIdle(double norm, long step, StepObjectives objectives, LossTotals totals)
+    {
+        if (_progress.LeftOut < step)
+        {
+            return false; // something was learned before
+        }
+
+        var peer = Peers?.Idle;
+        if ((norm > 0 && peer is null) || ZeroGradient.MayPass(objectives, totals))
+        {
+            return _wasIdle = norm == 0;
+        }
+
+        throw norm == 0 ? ZeroGradient.Error(step + 1, options, weights)
+            : ZeroGradient.Error(step + 1, options, peer!.Value.Weights, $"peers: peer {peer.Value.Number}: ");
+    }
+
+    /// <summary>Says once that objectives which compare sequences had too few of them in a micro-batch.</summary>
+    void TellSmallBatches(StepObjectives objectives, LossTotals totals, long step)
+    {
+        foreach (var objective in objectives.States.Select(term => term.Objective).Where(objective => objective.LeastSequences > 1))
+        {
+            var left = totals.Tokens - totals.Terms.First(term => term.Name == objective.ShortName).Tokens;
+            if (left > 0 && _told.Add(objective.Name))
+            {
+                var setting = options.UpdateTokens > options.MicroBatchTokens ? "micro_batch_tokens" : "batch_tokens";
+                var now = options.UpdateTokens > options.MicroBatchTokens ? options.MicroBatchTokens : options.BatchTokens;
+                observer.Message(
+                    FormattableString.Invariant($"objectives: {objective.Name} compares {objective.LeastSequences} sequences or more of a ")
+                        + FormattableString.Invariant($"micro-batch: {left:N0} of {totals.Tokens:N0} tokens of step {step + 1:N0} are in ")
+                        + FormattableString.Invariant($"smaller ones, which have no such loss; raise {setting} (now {now})")
+                );
+            }
+        }
     }
 
     /// <summary>

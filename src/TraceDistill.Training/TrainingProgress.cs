@@ -15,7 +15,10 @@ public record struct TrainingProgress
     /// <summary>Losses in the average.</summary>
     public long Losses { get; set; }
 
-    /// <summary>Batches left out one after another, up to now.</summary>
+    /// <summary>
+    /// Batches that taught nothing, one after another, up to now: those that were left out, and before anything was learned those whose
+    /// gradient is 0.
+    /// </summary>
     public long LeftOut { get; set; }
 
     /// <summary>The step after which the last evaluation was made.</summary>

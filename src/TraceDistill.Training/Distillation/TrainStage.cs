@@ -19,6 +19,7 @@ using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
+using TraceDistill.Training.Objectives.States;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Teaching;
 
@@ -88,7 +89,9 @@ public static class TrainStage
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
         var adopted = TeacherTokenizer.TemplateFor(options.FirstTraces, options.TeacherTokenizer, tokenizer);
         var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source, templateDirectory: adopted));
-        var positions = PositionsOf(options, tokenizer);
+        var planned = ShapeOf(options, tokenizer);
+        ShapeRules.Ensure(options, planned, TeacherShapeOf(options));
+        var positions = options.Student is null ? options.Architecture!.MaxPositionEmbeddings : planned.MaxPositionEmbeddings;
         var maxLength = Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue);
         using var data = await TrainingSet.ReadAsync(options, tokenizer, chat, maxLength, cancellationToken);
         options = options with { MaxSteps = options.StepsFor(data.Plan(options with { Curriculum = null })) };
@@ -97,19 +100,13 @@ public static class TrainStage
         using var adapter = trained.Adapter;
         using var teachers = TrainingTeachers.Load(options, tokenizer, trained);
         teachers.EnsureFit(data.LongestFitting);
+        EnsureComparable(options, data);
         var shape = parameters.Configuration;
         using var own = options.SelfTeacherDecay is null ? null : new TeacherModel(((ModelParameters)parameters).Copy(), isOwned: true);
         using var peers = TrainingPeers.Begin(options, tokenizer, data.LongestFitting, choice =>
             Begin(choice, tokenizer, positions ?? PositionsFor(data))
         );
         var objectives = options.ResolveObjectives();
-        if (options.EarlyExits is { } exits && exits.Layers.Max() >= shape.NumHiddenLayers - 1)
-        {
-            throw new InvalidInputException(
-                $"early_exits: layers: {exits.Layers.Max()} is not below the student's last layer, {shape.NumHiddenLayers - 1}"
-            );
-        }
-
         using var auxiliary = AuxiliaryWeights.Of(
             objectives.Objectives,
             shape,
@@ -305,25 +302,27 @@ public static class TrainStage
             observer.Message($"ewc: Fisher information measured on {Counted.Of(old.Count, "sequence")} of what was learned before");
         }
 
-        void Write(string folder, PeftAdapter? merged = null, BlockPlan? blocks = null)
+        void Write(string folder, PeftAdapter? merged = null, BlockPlan? blocks = null, IReadOnlyList<int>? exits = null)
         {
             WriteTokenizer(folder);
             data.Task?.Save(folder);
             // Weights of 16 bits have no room for small changes: rounding would take a good part of them.
-            ModelDirectory.Save(folder, parameters, merged is null ? null : TensorDtype.Float32, adapter: merged, blocks: blocks);
+            var dtype = merged is null ? (TensorDtype?)null : TensorDtype.Float32;
+            ModelDirectory.Save(folder, parameters, dtype, adapter: merged, blocks: blocks, exits: exits);
         }
 
         void WritePeer(string folder, ModelParameters peer)
         {
             WriteTokenizer(folder);
             data.Task?.Save(folder);
-            ModelDirectory.Save(folder, peer);
+            ModelDirectory.Save(folder, peer, exits: []);
         }
 
         void WriteModel(string model)
         {
             using var merged = adapter is null ? null : SaveAdapter(adapter, Path.Combine(model, AdapterFiles.Folder));
-            Write(model, merged, options.Blocks(shape));
+            // Exits that were taught before, and are not taught now, no longer follow the last layer.
+            Write(model, merged, options.Blocks(shape), options.EarlyExits?.Layers ?? []);
         }
 
         PeftAdapter SaveAdapter(LoraAdapter adapter, string folder)
@@ -344,6 +343,30 @@ public static class TrainStage
             if (!chat.IsEndKnown)
             {
                 GenerationConfig.AddEnd(folder, chat.EndOfSequence, tokenizer.EndOfSequenceIds);
+            }
+        }
+    }
+
+    /// <summary>Refuses objectives that compare sequences of a micro-batch where none can hold as many as it takes.</summary>
+    static void EnsureComparable(TrainOptions options, TrainingSet data)
+    {
+        foreach (
+            var objective in options
+                .ResolveObjectives()
+                .Objectives.OfType<StateObjective>()
+                .Where(objective => objective.LeastSequences > 1 && objective.Weight.Range.High > 0)
+        )
+        {
+            long[] shortest = [.. data.ShortestLengths(objective.LeastSequences)];
+            var room = Math.Min(options.MicroBatchTokens, options.UpdateTokens);
+            if (shortest.Length == objective.LeastSequences && shortest.Sum() > room)
+            {
+                var setting = options.MicroBatchTokens <= options.UpdateTokens ? "micro_batch_tokens" : "batch_tokens";
+                throw new InvalidInputException(
+                    $"objectives: {objective.Name} compares {objective.LeastSequences} sequences or more of a micro-batch, and the "
+                        + $"shortest {objective.LeastSequences} have {shortest.Sum()} tokens together, more than {setting} {room}: raise "
+                        + $"{setting} to several times that"
+                );
             }
         }
     }
@@ -391,19 +414,16 @@ public static class TrainStage
             );
     }
 
-    /// <summary>Longest length of sequences; null for a student from scratch that is to have as many positions as it takes.</summary>
+    /// <summary>The student's shape before anything long is read; of one from scratch without its positions where the data tells.</summary>
     /// <exception cref="InvalidInputException">There is no such student, or no such shape.</exception>
-    static int? PositionsOf(TrainOptions options, Tokenizer tokenizer)
-    {
-        if (options.Student is { } student)
-        {
-            return ModelConfiguration.Load(student).MaxPositionEmbeddings;
-        }
+    static ModelConfiguration ShapeOf(TrainOptions options, Tokenizer tokenizer) =>
+        options.Student is { } student
+            ? ModelConfiguration.Load(student)
+            : options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds);
 
-        // A shape that cannot be is reported before anything long is read.
-        _ = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds);
-        return options.Architecture.MaxPositionEmbeddings;
-    }
+    /// <summary>Shape of the one teacher that is a model; null where there is none.</summary>
+    static ModelConfiguration? TeacherShapeOf(TrainOptions options) =>
+        options is { RunTeachers: [{ Model: { } teacher }], Teachers.Count: <= 1 } ? ModelConfiguration.Load(teacher) : null;
 
     /// <summary>Room for the longest sequence, and for an answer as long as the teacher's may be behind the longest prompt.</summary>
     static int PositionsFor(TrainingSet data)
@@ -426,7 +446,7 @@ public static class TrainStage
 
         var parameters = InitialParameters(options, tokenizer, positions);
         return options.FrozenParameters.Count > 0
-            ? TrainedWeights.AllBut(parameters, FrozenSelection.Names(options.FrozenParameters, parameters))
+            ? TrainedWeights.AllBut(parameters, FrozenSelection.Names(options.FrozenParameters, [.. parameters.Names]))
             : TrainedWeights.All(parameters);
     }
 

@@ -68,6 +68,15 @@ sealed class TrainingSet : IDisposable
     /// <summary>Bytes that its sequences take while a student learns from them, where they are not in memory already.</summary>
     public required long BytesAhead { get; init; }
 
+    /// <summary>Tokens of the so many shortest sequences; of all where there are fewer.</summary>
+    public IEnumerable<long> ShortestLengths(int count) =>
+        Sets.SelectMany(set => set.Groups)
+            .SelectMany(group => group.Lengths)
+            .Where(length => length > 0)
+            .Order()
+            .Take(count)
+            .Select(length => (long)length);
+
     /// <summary>The order in which they are gone through.</summary>
     /// <param name="options">With a curriculum their number of steps counts.</param>
     public BatchPlan Plan(TrainOptions options) =>

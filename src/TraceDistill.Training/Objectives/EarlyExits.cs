@@ -46,7 +46,11 @@ public sealed record EarlyExits : IValidatableObject
             yield return new ValidationResult("names layers from 0, each once, such as [1]", [nameof(Layers)]);
         }
 
-        if (
+        if (Weight.Range.High <= 0)
+        {
+            yield return new ValidationResult("is 0 at all steps: the exits would learn nothing; leave early_exits out", [nameof(Weight)]);
+        }
+        else if (
             (Weight.Problem ?? (Weight.IsOverSteps && Weight.Range.Low >= 0 ? null : "must be at least 0, or a course over steps")) is
             { } problem
         )

@@ -55,20 +55,9 @@ public sealed class AuxiliaryWeights : IDisposable
     )
     {
         StateObjective[] all = [.. objectives.OfType<StateObjective>()];
-        foreach (var objective in all)
+        if (all.Select(objective => objective.WhyNot(student, teacher!)).OfType<string>().FirstOrDefault() is { } reason)
         {
-            if (objective.Kind != StateKind.Hidden && (student.Recurrence ?? teacher!.Recurrence) is not null)
-            {
-                throw new InvalidInputException(
-                    $"objectives: {objective.Name}: a recurrent model has no attention: take hidden_states, which every model has"
-                );
-            }
-
-            _ = objective.Pairs(student, teacher!);
-            if (objective.Refuses(student, teacher!) is { } reason)
-            {
-                throw new InvalidInputException($"objectives: {objective.Name}: {reason}");
-            }
+            throw new InvalidInputException(reason);
         }
 
         return new AuxiliaryWeights(

@@ -68,8 +68,15 @@ sealed class PassStates : IDisposable
         foreach (var (objective, weight) in _objectives.States)
         {
             var own = _auxiliary.Leaves(objective.Name);
+            var pair = new StatePair(student, teacher, batch, device, own);
+            if (pair.Sequences < objective.LeastSequences)
+            {
+                totals.Add(new TermTotal(objective.ShortName, 0, 0));
+                continue;
+            }
+
             _leaves.Add((objective.Name, own));
-            var sum = objective.Loss(new StatePair(student, teacher, batch, device, own), _objectives.At).to(ScalarType.Float64);
+            var sum = objective.Loss(pair, _objectives.At).to(ScalarType.Float64);
             loss = loss.Plus(sum.Times(weight));
             totals.Add(new TermTotal(objective.ShortName, sum.item<double>(), batch.Outputs.Length));
         }

@@ -129,6 +129,24 @@ public sealed class EarlyExitsTests : TrainStageCase
         Assert.Equal("early_exits: layers: 1 is not below the student's last layer, 1", error.Message);
     }
 
+    /// <summary>What goes on without its exits has none that are worth leaving at.</summary>
+    [Fact]
+    public async Task RunAsync_Exits_AreNamedInTheModelUntilItGoesOnWithoutThem()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+
+        await RunAsync(Options with { EarlyExits = new EarlyExits { Layers = [0] } }, "base");
+        await RunAsync(Tuned, "further");
+
+        Assert.Equal([0], ModelConfiguration.Load(Folder.Out("base")).EarlyExitLayers);
+        Assert.Empty(ModelConfiguration.Load(Path.Combine(Folder.Out("base"), TrainStage.InitialDirectory)).EarlyExitLayers);
+        Assert.Empty(ModelConfiguration.Load(Folder.Out("further")).EarlyExitLayers);
+        Assert.Equal(
+            [0],
+            ModelConfiguration.Load(Path.Combine(Folder.Out("further"), TrainStage.InitialDirectory)).EarlyExitLayers
+        );
+    }
+
     [Fact]
     public void Validate_ExitsThatAreNone_AreRefused()
     {
@@ -137,6 +155,7 @@ public sealed class EarlyExitsTests : TrainStageCase
         Assert.Single(Problems(new EarlyExits { Layers = [1, 1] }));
         Assert.Single(Problems(new EarlyExits { Layers = [-1] }));
         Assert.Single(Problems(new EarlyExits { Layers = [1], Weight = Schedule.Constant(-1) }));
+        Assert.Single(Problems(new EarlyExits { Layers = [1], Weight = Schedule.Constant(0) }));
 
         static IEnumerable<ValidationResult> Problems(EarlyExits exits) => exits.Validate(new ValidationContext(exits));
     }

@@ -57,7 +57,7 @@ public sealed record AttentionMaps : StateObjective
 
     public override StateKind Kind => StateKind.AttentionMaps;
 
-    public override string? Refuses(ModelConfiguration student, ModelConfiguration teacher) =>
+    protected override string? Refuses(ModelConfiguration student, ModelConfiguration teacher) =>
         teacher.NumAttentionHeads % student.NumAttentionHeads != 0
             ? $"the teacher's {teacher.NumAttentionHeads} heads are no multiple of the student's {student.NumAttentionHeads}: "
                 + "take value_relations, which have heads of their own"

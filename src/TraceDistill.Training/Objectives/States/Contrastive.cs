@@ -37,6 +37,8 @@ public sealed record Contrastive : StateObjective
 
     public override StateKind Kind => StateKind.Hidden;
 
+    public override int LeastSequences => 2;
+
     public override IReadOnlyList<AuxiliaryWeight> Weights(ModelConfiguration student, ModelConfiguration teacher) =>
         [
             .. Pairs(student, teacher)

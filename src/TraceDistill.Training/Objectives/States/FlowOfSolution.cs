@@ -20,11 +20,16 @@ public sealed record FlowOfSolution : StateObjective
     )]
     public override LayerMap Layers { get; init; } = LayerMap.Even;
 
+    /// <summary>States are scaled to a root mean square of 1, as <see cref="HiddenStates.Normalize"/> has it.</summary>
+    /// <value>False.</value>
+    [Description("Scale states to one length before layers are related, so that the weight does not depend on the models' sizes")]
+    public bool Normalize { get; init; }
+
     public override string Name => "fsp";
 
     public override StateKind Kind => StateKind.Hidden;
 
-    public override string? Refuses(ModelConfiguration student, ModelConfiguration teacher) =>
+    protected override string? Refuses(ModelConfiguration student, ModelConfiguration teacher) =>
         Pairs(student, teacher).Count < 2 ? "it relates layers to each other: name at least two" : null;
 
     public override IReadOnlyList<AuxiliaryWeight> Weights(ModelConfiguration student, ModelConfiguration teacher) =>
@@ -40,9 +45,11 @@ public sealed record FlowOfSolution : StateObjective
     public override Tensor Loss(StatePair states, TrainingPoint at)
     {
         var pairs = Pairs(states.Shapes.Student, states.Shapes.Teacher);
-        Tensor[] own = [.. pairs.Select(pair => Projected(states, pair.Student))],
-            taught = [.. pairs.Select(pair => states.Teacher(pair.Teacher))];
+        Tensor[] own = [.. pairs.Select(pair => Scaled(Projected(states, pair.Student)))],
+            taught = [.. pairs.Select(pair => Scaled(states.Teacher(pair.Teacher)))];
         return stack([.. Enumerable.Range(0, pairs.Count - 1).Select(Between)]).mean();
+
+        Tensor Scaled(Tensor rows) => Normalize ? AtUnitScale(rows) : rows;
 
         Tensor Between(int layer) =>
             Flows(states, own[layer], own[layer + 1])

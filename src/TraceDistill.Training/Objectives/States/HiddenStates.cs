@@ -49,16 +49,25 @@ public sealed record HiddenStates : StateObjective
     [Description("Projection of the student's states: linear (learned) or none; linear unless given where the hidden sizes differ")]
     public StateProjection? Projection { get; init; }
 
+    /// <summary>
+    /// States are scaled to a root mean square of 1, so that the mean over channels is the squared distance of states of length 1 (patient
+    /// knowledge distillation, Sun et al., arXiv 1908.09355, equation 7), from 0 to 4 whatever the models' sizes are. A projected state is
+    /// scaled after its projection.
+    /// </summary>
+    /// <value>False.</value>
+    [Description("Scale states to one length before mse compares them, so that its weight does not depend on the models' sizes")]
+    public bool Normalize { get; init; }
+
     public override string Name => "hidden_states";
 
     public override StateKind Kind => StateKind.Hidden;
 
     public override string? Problem =>
-        Distance == StateDistance.Cka && Projection == StateProjection.Linear
-            ? "cka compares sizes that differ; leave projection out"
-            : null;
+        Distance == StateDistance.Cka && Projection == StateProjection.Linear ? "cka compares sizes that differ; leave projection out"
+        : Normalize && Distance != StateDistance.Mse ? "normalize goes with distance: mse; cosine and cka do not go by size"
+        : null;
 
-    public override string? Refuses(ModelConfiguration student, ModelConfiguration teacher) =>
+    protected override string? Refuses(ModelConfiguration student, ModelConfiguration teacher) =>
         Projection == StateProjection.None && Distance != StateDistance.Cka && student.HiddenSize != teacher.HiddenSize
             ? $"hidden sizes are {student.HiddenSize} and {teacher.HiddenSize}: take projection: linear, or distance: cka"
             : null;
@@ -89,6 +98,7 @@ public sealed record HiddenStates : StateObjective
     {
         var (own, taught) = (states.Student(student), states.Teacher(teacher)); // [M, D]
         own = states.Find(At(student)) is { } projection ? own.matmul(projection.t()) : own;
+        (own, taught) = Normalize ? (AtUnitScale(own), AtUnitScale(taught)) : (own, taught);
         return Distance switch
         {
             StateDistance.Mse => (own - taught).square().mean([1L]).sum(),

@@ -30,20 +30,27 @@ public sealed record LayerMap : IParsable<LayerMap>
     /// <exception cref="InvalidInputException">One of them has fewer layers than the map names.</exception>
     public IReadOnlyList<(int Student, int Teacher)> Of(int student, int teacher)
     {
-        if (Text == EvenWord)
+        if (WhyNot(student, teacher) is { } reason)
         {
-            return [.. Enumerable.Range(1, student).Select(i => (i - 1, (((i * teacher) + student - 1) / student) - 1))];
+            throw new InvalidInputException(reason);
         }
 
-        if (LastOf(Text) is { } count)
-        {
-            return count <= Math.Min(student, teacher)
+        return Text == EvenWord ? [.. Enumerable.Range(1, student).Select(i => (i - 1, (((i * teacher) + student - 1) / student) - 1))]
+            : LastOf(Text) is { } count
                 ? [.. Enumerable.Range(1, count).Select(i => (student - count + i - 1, teacher - count + i - 1))]
-                : throw Beyond(student, teacher);
-        }
+            : PairsOf(Text)!;
+    }
 
-        var pairs = PairsOf(Text)!;
-        return pairs.All(pair => pair.Student < student && pair.Teacher < teacher) ? pairs : throw Beyond(student, teacher);
+    /// <summary>Says in a line why two models do not have the layers.</summary>
+    /// <returns>Null where they have.</returns>
+    public string? WhyNot(int student, int teacher)
+    {
+        var isThere =
+            LastOf(Text) is { } count ? count <= Math.Min(student, teacher)
+            : Text == EvenWord || PairsOf(Text)!.All(pair => pair.Student < student && pair.Teacher < teacher);
+        return isThere
+            ? null
+            : $"objectives: layers: {Text} goes beyond the student's {student} or the teacher's {teacher} layers, which count from 0";
     }
 
     public static LayerMap Parse(string s, IFormatProvider? provider) =>
@@ -83,7 +90,4 @@ public sealed record LayerMap : IParsable<LayerMap>
     }
 
     static int? Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
-
-    InvalidInputException Beyond(int student, int teacher) =>
-        new($"objectives: layers: {Text} goes beyond the student's {student} or the teacher's {teacher} layers, which count from 0");
 }

@@ -32,6 +32,8 @@ public sealed record Relations : StateObjective
 
     public override StateKind Kind => StateKind.Hidden;
 
+    public override int LeastSequences => DistanceWeight > 0 ? 2 : 3;
+
     public override string? Problem => DistanceWeight + AngleWeight > 0 ? null : "distance_weight and angle_weight are both 0";
 
     public override Tensor Loss(StatePair states, TrainingPoint at)

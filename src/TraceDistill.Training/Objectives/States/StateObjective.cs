@@ -1,4 +1,5 @@
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Text.Errors;
 using static TorchSharp.torch;
 
@@ -50,9 +51,26 @@ public abstract record StateObjective : Objective
     public IReadOnlyList<(int Student, int Teacher)> Pairs(ModelConfiguration student, ModelConfiguration teacher) =>
         Layers.Of(student.NumHiddenLayers, teacher.NumHiddenLayers);
 
-    /// <summary>Says why two models cannot be compared so.</summary>
+    /// <summary>Sequences with trained tokens that a micro-batch needs to have a loss by it.</summary>
+    /// <value>1; more where sequences are compared with each other.</value>
+    public virtual int LeastSequences => 1;
+
+    /// <summary>Says in a line why two models cannot be compared so.</summary>
+    /// <returns>Null where they can.</returns>
+    public string? WhyNot(ModelConfiguration student, ModelConfiguration teacher)
+    {
+        if (Kind != StateKind.Hidden && (student.Recurrence ?? teacher.Recurrence) is not null)
+        {
+            return $"objectives: {Name}: a recurrent model has no attention: take hidden_states, which every model has";
+        }
+
+        return Layers.WhyNot(student.NumHiddenLayers, teacher.NumHiddenLayers)
+            ?? (Refuses(student, teacher) is { } reason ? $"objectives: {Name}: {reason}" : null);
+    }
+
+    /// <summary>Says why two models whose layers are there cannot be compared so.</summary>
     /// <returns>The reason and what to do; null where they can.</returns>
-    public virtual string? Refuses(ModelConfiguration student, ModelConfiguration teacher) => null;
+    protected virtual string? Refuses(ModelConfiguration student, ModelConfiguration teacher) => null;
 
     /// <summary>Weights of its own that are trained with the student.</summary>
     public virtual IReadOnlyList<AuxiliaryWeight> Weights(ModelConfiguration student, ModelConfiguration teacher) => [];
@@ -61,6 +79,12 @@ public abstract record StateObjective : Objective
     /// <param name="at">When.</param>
     /// <returns>A scalar, summed over the trained tokens of the micro-batch.</returns>
     public abstract Tensor Loss(StatePair states, TrainingPoint at);
+
+    /// <summary>Rows [M, D] divided by their root mean squares.</summary>
+    private protected static Tensor AtUnitScale(Tensor x) => x / x.square().mean([1L], keepdim: true).AtLeast(LeastSquare).sqrt();
+
+    /// <summary>Of a state that is 0, whose root has no slope.</summary>
+    const double LeastSquare = 1e-12;
 
     /// <summary>Key of a layer's weights in <see cref="StatePair.Own"/>.</summary>
     private protected static string At(int layer) => FormattableString.Invariant($"projection.{layer}");

@@ -28,7 +28,7 @@ public sealed record ValueRelations : StateObjective
 
     public override StateKind Kind => StateKind.Values;
 
-    public override string? Refuses(ModelConfiguration student, ModelConfiguration teacher)
+    protected override string? Refuses(ModelConfiguration student, ModelConfiguration teacher)
     {
         var heads = HeadsOf(student);
         return student.KeyValueSize % heads == 0 && teacher.KeyValueSize % heads == 0

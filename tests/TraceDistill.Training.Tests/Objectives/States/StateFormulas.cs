@@ -18,6 +18,9 @@ static class StateFormulas
 
     public static double Mse(double[] a, double[] b) => a.Zip(b, (x, y) => (x - y) * (x - y)).Average();
 
+    /// <summary>Squared distance of states of length 1 (patient knowledge distillation, equation 7).</summary>
+    public static double OfLengthOne(double[] a, double[] b) => Unit(a).Zip(Unit(b), (x, y) => (x - y) * (x - y)).Sum();
+
     public static double Cosine(double[] a, double[] b) => 1 - (Dot(a, b) / Math.Sqrt(Dot(a, a) * Dot(b, b)));
 
     public static Formula Alignment((int, int)[] pairs) =>
@@ -110,7 +113,7 @@ static class StateFormulas
                     );
             });
 
-    public static Formula Flow((int Student, int Teacher)[] pairs) =>
+    public static Formula Flow((int Student, int Teacher)[] pairs, bool isNormalized = false) =>
         (student, teacher, own) =>
             pairs
                 .Zip(pairs.Skip(1))
@@ -119,10 +122,15 @@ static class StateFormulas
                         .Zip(teacher)
                         .Sum(sequences =>
                         {
-                            double[][] Own(int layer) => [.. sequences.First.Hidden[layer].Select(row => Projected(row, layer, own))];
+                            double[][] Own(int layer) => [.. sequences.First.Hidden[layer].Select(row => Sized(Projected(row, layer, own)))];
+                            double[][] Taught(int layer) => [.. sequences.Second.Hidden[layer].Select(Sized)];
                             var g = Relation(Own(both.First.Student), Own(both.Second.Student));
-                            var h = Relation(sequences.Second.Hidden[both.First.Teacher], sequences.Second.Hidden[both.Second.Teacher]);
+                            var h = Relation(Taught(both.First.Teacher), Taught(both.Second.Teacher));
                             return sequences.First.Rows.Length * g.Zip(h, (a, b) => (a - b) * (a - b)).Average();
+
+                            // Of length √D: of a mean square of 1.
+                            double[] Sized(double[] row) =>
+                                isNormalized ? [.. Unit(row).Select(value => value * Math.Sqrt(row.Length))] : row;
                         })
                 );
 

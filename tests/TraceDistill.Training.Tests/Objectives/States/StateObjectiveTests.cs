@@ -37,6 +37,7 @@ public class StateObjectiveTests
     {
         ["mse"] = (new HiddenStates(), StateFormulas.Hidden(Even, StateFormulas.Mse)),
         ["mse of a pair"] = (new HiddenStates { Layers = LayerMap.Parse("1:0", null) }, StateFormulas.Hidden([(1, 0)], StateFormulas.Mse)),
+        ["mse, normalized"] = (new HiddenStates { Normalize = true }, StateFormulas.Hidden(Even, StateFormulas.OfLengthOne)),
         ["cosine"] = (
             new HiddenStates { Distance = StateDistance.Cosine, Layers = LayerMap.Parse("last:2", null) },
             StateFormulas.Hidden(Even, StateFormulas.Cosine)
@@ -50,6 +51,7 @@ public class StateObjectiveTests
         ["rkd"] = (new Relations(), StateFormulas.Relations(Last, 1, 2)),
         ["rkd, distances"] = (new Relations { AngleWeight = 0, Layers = LayerMap.Even }, StateFormulas.Relations(Even, 1, 0)),
         ["fsp"] = (new FlowOfSolution(), StateFormulas.Flow(Even)),
+        ["fsp, normalized"] = (new FlowOfSolution { Normalize = true }, StateFormulas.Flow(Even, isNormalized: true)),
         ["crd"] = (new Contrastive { Size = 7, Temperature = 0.3 }, StateFormulas.Contrast(Last, 0.3)),
         ["adversarial"] = (new Adversarial { Size = 6 }, StateFormulas.Discriminator(Last)),
     };

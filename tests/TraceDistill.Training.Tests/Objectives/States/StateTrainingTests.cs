@@ -94,6 +94,47 @@ public sealed partial class StateTrainingTests : TrainStageCase
         Assert.InRange(summary.Loss, -1e-6, 1e-6);
     }
 
+    /// <summary>One more than twice the tokens of a sequence fits: a micro-batch holds one or two.</summary>
+    [Fact]
+    public async Task RunAsync_MicroBatchesOfOneSequence_AreToldOnceAndDoNotCountInTheMean()
+    {
+        var options = await TaughtAsync([new() { Rkd = new Relations() }, new() { CrossEntropy = new CrossEntropy() }]) with
+        {
+            LoggingSteps = 1,
+            MicroBatchTokens = 40,
+        };
+        RecordingObserver some = new(),
+            none = new();
+
+        await TrainStage.RunAsync(options, Folder.Out("some"), some, TestContext.Current.CancellationToken);
+        await TrainStage.RunAsync(options with { MicroBatchTokens = 240 }, Folder.Out("none"), none, TestContext.Current.CancellationToken);
+
+        var told = Assert.Single(some.Messages, line => line.StartsWith("objectives: rkd", StringComparison.Ordinal));
+        Assert.Matches(
+            @"^objectives: rkd compares 2 sequences or more of a micro-batch: [\d,]+ of [\d,]+ tokens of step \d are in smaller ones, "
+                + @"which have no such loss; raise micro_batch_tokens \(now 40\)$",
+            told
+        );
+        Assert.DoesNotContain(none.Messages, line => line.StartsWith("objectives:", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("rkd", 1_000, 20, "batch_tokens 20")]
+    [InlineData("crd", 20, 240, "micro_batch_tokens 20")]
+    public async Task RunAsync_MicroBatchesThatNeverHoldTwoSequences_AreRefusedInOneLine(string name, int micro, int batch, string setting)
+    {
+        ObjectiveChoice[] objectives = [name == "rkd" ? new() { Rkd = new Relations() } : new() { Crd = new Contrastive() }];
+        var options = await TaughtAsync(objectives) with { MicroBatchTokens = micro, BatchTokens = batch };
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options, "student"));
+
+        Assert.Matches(
+            $@"^objectives: {name} compares 2 sequences or more of a micro-batch, and the shortest 2 have \d+ tokens together, more "
+                + $@"than {setting}: raise \w+ to several times that$",
+            error.Message
+        );
+    }
+
     [Theory]
     [InlineData("even", 2, 4, "0:1 1:3")]
     [InlineData("even", 3, 4, "0:1 1:2 2:3")]
