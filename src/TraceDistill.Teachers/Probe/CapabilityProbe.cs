@@ -142,7 +142,8 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
             ReasoningLogprobs = answer?.ReasoningLogprobs,
             EndOfSequenceLogprobs = answer?.EndOfSequenceLogprobs,
             OpensThinking = answer?.OpensThinking ?? false,
-            PromptScoring = await _attempts.TryAsync(token => PromptScoring.FindAsync(Endpoint.Model, traffic, token), cancellationToken),
+            PromptScoring = await _attempts.TryAsync(
+                token => PromptScoring.FindAsync(Endpoint.Model, dialect, traffic, token), cancellationToken),
             SeveralChoices = dialect.IsSglangGenerate
                 ? null
                 : await SeveralChoicesAsync(dialect, shortest with { TopLogprobs = 0 }, cancellationToken),

@@ -6,6 +6,7 @@ using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.TestServer.Forms;
 using TraceDistill.Text.Errors;
 using Xunit;
 
@@ -239,6 +240,27 @@ public sealed class CapabilityProbeTests
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Completion("46"));
         server.Completions = answer is null ? null : Replies.Json(answer);
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        Assert.Equal(expected, (await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)).PromptScoring);
+    }
+
+    /// <summary>The way that score would take, of those that its kind of server may know.</summary>
+    [Theory]
+    [InlineData("vllm", """{"choices":[{"text":".","prompt_logprobs":[null,{"5":{"logprob":-1.5,"rank":1}}]}]}""", "prompt_logprobs")]
+    [InlineData("vllm", """{"choices":[{"text":"12 + 34 = 46.","logprobs":{"token_logprobs":[null,-1.5]}}]}""", "echo")]
+    [InlineData("vllm", """{"choices":[{"text":".","prompt_logprobs":null}]}""", "none")]
+    [InlineData("sglang", """{"text":"","meta_info":{"input_token_logprobs":[[null,5,"1"],[-1.5,6,"2"]]}}""", "input_token_logprobs")]
+    [InlineData("sglang", """{"text":"","meta_info":{}}""", "none")]
+    public async Task ProbeAsync_ServerOfAKind_IsAskedInTheWaysThatItMayKnow(string kind, string answer, string expected)
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Completion("46"));
+        server.Form = kind == "vllm" ? WireForms.Vllm : WireForms.Sglang;
+        server.Completions = (context, request) =>
+            expected == "echo" && !request.Contains("echo", StringComparison.Ordinal)
+                ? Replies.Error(400, "unknown field prompt_logprobs")(context, request)
+                : Replies.Json(answer)(context, request);
+        server.Generates = Replies.Json(answer);
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
         Assert.Equal(expected, (await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)).PromptScoring);
