@@ -33,9 +33,9 @@ sealed class OptionBinder(ProblemList problems)
                 problems.Add(entry.Location, path, $"unknown key \"{entry.Key}\"; {NearestName.Suggestion(entry.Key, schema.Keys)}");
                 isBound = false;
             }
-            else if (entry.Value is ConfigScalar { Text: null } && schema.Properties.Any(other => other.InPlaceOf == property.Key))
+            else if (entry.Value is ConfigScalar { Text: null } && MayBeLeftOut(property, schema))
             {
-                // As if it were not there, for a stage that is like another one and says it the other way.
+                // As if it were not there, for a stage that is like another one and says it the other way, or does without it.
             }
             else if (BindProperty(property, entry.Value, Join(path, entry.Key), out var value))
             {
@@ -79,16 +79,23 @@ sealed class OptionBinder(ProblemList problems)
         bool IsGiven(string key) => map[key] is not (null or ConfigScalar { Text: null });
     }
 
+    /// <summary>Of a number or a text that always has a value, a key without one is a mistake.</summary>
+    static bool MayBeLeftOut(OptionProperty property, OptionSchema schema) =>
+        property.IsNullable
+        || (
+            !property.IsRequired
+            && (
+                OptionShape.ListItem(property.Type) is not null
+                || OptionShape.DictionaryValue(property.Type) is not null
+                || schema.Properties.Any(other => other.InPlaceOf == property.Key)
+            )
+        );
+
     bool BindProperty(OptionProperty property, ConfigNode node, string path, out object? value)
     {
         value = null;
         if (node is ConfigScalar { Text: null })
         {
-            if (property.IsNullable)
-            {
-                return true;
-            }
-
             problems.Add(node.Origin, path, $"expected {TypeWords.Expected(property.Type)}, found nothing");
             return false;
         }

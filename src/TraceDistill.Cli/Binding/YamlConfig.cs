@@ -26,13 +26,17 @@ static class YamlConfig
     }
 
     /// <summary>
-    /// Reads the value of a command-line option: YAML's flow form (<c>{ a: 1 }</c> or <c>[1, 2]</c>), or plain text as it is.
+    /// Reads the value of a command-line option: YAML's flow form (<c>{ a: 1 }</c> or <c>[1, 2]</c>), <c>null</c> for none, or plain text
+    /// as it is.
     /// </summary>
     /// <param name="option">The option's name, to be named in messages.</param>
     public static ConfigNode ParseValue(string text, string option) =>
         text.TrimStart() is ['{' or '[', ..]
             ? AtOption(new YamlReader(text, option).Read()!, new SourceLocation(option))
-            : new ConfigScalar(new SourceLocation(option), text);
+            : new ConfigScalar(new SourceLocation(option), text == None ? null : text);
+
+    /// <summary>The value of an option that is not given.</summary>
+    public const string None = "null";
 
     static ConfigNode AtOption(ConfigNode node, SourceLocation option) =>
         node switch

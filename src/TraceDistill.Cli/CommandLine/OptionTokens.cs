@@ -90,6 +90,7 @@ sealed class OptionTokens
         return property switch
         {
             _ when tokens.Length == 0 => new ConfigScalar(location, "true"),
+            _ when tokens is [YamlConfig.None] && !IsText(property.Type) => new ConfigScalar(location, null),
             _ when OptionShape.DictionaryValue(property.Type) is { } value => Dictionary(location, tokens, value),
             _ when OptionShape.ListItem(property.Type) is { } item && OptionShape.IsScalar(item) && !OptionShape.IsRecord(item) =>
                 new ConfigScalar(location, string.Join(',', tokens)),
@@ -132,8 +133,10 @@ sealed class OptionTokens
         );
     }
 
+    static bool IsText(Type type) => type == typeof(string);
+
     static ConfigNode Single(Type type, string text, string name) =>
-        type == typeof(string) ? new ConfigScalar(new SourceLocation(name), text) : YamlConfig.ParseValue(text, name);
+        IsText(type) ? new ConfigScalar(new SourceLocation(name), text) : YamlConfig.ParseValue(text, name);
 
     static string Describe(OptionProperty property)
     {

@@ -43,6 +43,28 @@ public class OptionBinderTests
         Assert.Equal(new Ramp { From = 0.5, To = 0.5 }, options.Weight);
     }
 
+    /// <summary>A stage that is like another one says so of what it does without.</summary>
+    [Fact]
+    public void BindRecord_NullInPlaceOfAListOrAMap_IsAsIfItWereNotGiven()
+    {
+        var options = Bind<TrainOptions>(
+            "{ traces: t, student: s, peers: null, objectives: ~, teachers: null, early_exits: null, ewc: null, rehearsal: null, "
+                + "lora_target_modules: null, frozen_parameters: null, curriculum: null, kd_alpha: null, max_length: null, teacher: null }"
+        );
+
+        Assert.Empty(options.Peers);
+        Assert.Empty(options.Objectives);
+        Assert.Null(options.EarlyExits);
+        Assert.Equal(new TrainOptions().LoraTargetModules, options.LoraTargetModules);
+    }
+
+    [Fact]
+    public void BindRecord_NullInPlaceOfANumber_IsAMistake() =>
+        Assert.Contains(
+            "eval_steps: expected a whole number, found nothing",
+            Problems<TrainOptions>("{ traces: t, student: s, eval_steps: null }")
+        );
+
     [Fact]
     public void BindRecord_Objectives_AreNamesWeightsOrMaps()
     {
