@@ -84,6 +84,7 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
 
     /// <summary>Full fine-tuning only. Their models are in <c>peers/1</c> and so on, beside the first student's.</summary>
     /// <value>None.</value>
+    [InputPath]
     [Description(
         "Further students that learn in step with this one (mutual learning), each taught by the others in place of the traces' soft "
             + "targets: maps with architecture or student, and seed"

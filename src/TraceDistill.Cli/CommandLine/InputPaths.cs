@@ -45,6 +45,9 @@ static class InputPaths
             case ConfigScalar when OptionShape.DictionaryValue(property.Type) is not null:
                 // No map, which binding says.
                 break;
+            case ConfigMap map when OptionShape.ListItem(property.Type) is { } type && OptionShape.IsRecord(type):
+                Check(type, map, problems, $"{key}."); // a list of one
+                break;
             case ConfigList list:
                 foreach (var (index, item) in list.Items.Index())
                 {

@@ -9,7 +9,9 @@ using TraceDistill.Data.Shards;
 using TraceDistill.Evaluation;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Inference;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Teachers.Prompts;
+using TraceDistill.Training;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -91,6 +93,17 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         [EnumeratorCancellation] CancellationToken cancellationToken
     )
     {
+        if (ModelAhead.WhyNone(options.Models.Count > 0 ? $"models: {names}" : "model", directory, ahead) is { } missing)
+        {
+            yield return new Foreseen(IsCertain: true, missing);
+            yield break;
+        }
+
+        if (ExitProblem(directory, options, ahead) is { } exit)
+        {
+            yield return new Foreseen(IsCertain: true, $"exit_layer: {names}: {exit}");
+        }
+
         var model = await StudentAhead.FindAsync(directory, ahead, cancellationToken);
         if (options.Prompt is { } prompt && model.Task is { } task && !task.IsOf(TaskPrompt.Load(prompt)))
         {
@@ -143,6 +156,20 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
                     + $"has {facts.Longest[0]:N0} tokens): max_position_embeddings: {advised}, or shorter problems"
             );
         }
+    }
+
+    /// <summary>Says why a model that is there, or that a stage is going to train, cannot be left at exit_layer.</summary>
+    static string? ExitProblem(string directory, EvaluateOptions options, Foresight ahead)
+    {
+        if (options.ExitLayer is not { } layer)
+        {
+            return null;
+        }
+
+        var exit = new EarlyExit(layer, options.ExitThreshold);
+        return ahead.IsThere(directory) ? exit.Refuses(ModelConfiguration.Load(directory))
+            : ahead.MakerOf(directory)?.Options is TrainOptions training ? exit.Untaught(training.EarlyExits?.Layers ?? [])
+            : null;
     }
 
     static async Task<PromptFacts?> FactsAsync(

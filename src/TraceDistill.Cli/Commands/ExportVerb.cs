@@ -28,6 +28,11 @@ sealed class ExportVerb : Verb<ExportOptions>
     public override bool WritesFile(ExportOptions options, string output) =>
         options.Format == ExportFormat.Gguf && ExportTarget.IsFile(output);
 
+    public override IAsyncEnumerable<Foreseen> ForeseeAsync(ExportOptions options, Foresight ahead, CancellationToken cancellationToken) =>
+        ModelAhead.WhyNone("model", options.Model, ahead) is { } missing
+            ? new[] { new Foreseen(IsCertain: true, missing) }.ToAsyncEnumerable()
+            : AsyncEnumerable.Empty<Foreseen>();
+
     public override async Task<object> RunAsync(ExportOptions options, StageContext context, CancellationToken cancellationToken) =>
         options.Format == ExportFormat.Gguf
             ? await Task.Run(() => ExportGguf(options, context, cancellationToken), cancellationToken)

@@ -47,6 +47,12 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         [EnumeratorCancellation] CancellationToken cancellationToken
     )
     {
+        if (ModelAhead.WhyNone("serve", options.Serve, ahead) is { } missing)
+        {
+            yield return new Foreseen(IsCertain: true, missing);
+            yield break;
+        }
+
         if (
             ahead.IsThere(options.Serve)
             && ahead.IsThere(options.Tokenizer)

@@ -65,9 +65,9 @@ sealed class ScoreVerb : Verb<ScoreOptions>
     )
     {
         var model = options.Teacher ?? options.Serve;
-        if (model is not null && ahead.IsThere(model) && !File.Exists(Path.Combine(model, ModelConfiguration.FileName)))
+        if (ModelAhead.WhyNone(options.Teacher is null ? "serve" : "teacher", model, ahead) is { } missing)
         {
-            yield return new Foreseen(IsCertain: true, $"{model} is no model directory: it has no {ModelConfiguration.FileName}");
+            yield return new Foreseen(IsCertain: true, missing);
             yield break;
         }
 

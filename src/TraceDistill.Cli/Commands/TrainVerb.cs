@@ -99,6 +99,17 @@ sealed class TrainVerb : Verb<TrainOptions>
             yield break;
         }
 
+        string[] unusable = [.. ForeseeModels(options, ahead)];
+        foreach (var problem in unusable)
+        {
+            yield return new Foreseen(IsCertain: true, problem);
+        }
+
+        if (unusable.Length > 0)
+        {
+            yield break;
+        }
+
         var first = StudentAhead.TracesOf(options);
         var maker = ahead.MakerOf(first);
         if (
@@ -153,6 +164,55 @@ sealed class TrainVerb : Verb<TrainOptions>
         foreach (var foreseen in ForeseePrecision(options, () => ShapeOf(options, ahead)))
         {
             yield return foreseen;
+        }
+    }
+
+    /// <summary>Why a model that the options name, or what they want of it, cannot be.</summary>
+    static IEnumerable<string> ForeseeModels(TrainOptions options, Foresight ahead)
+    {
+        (string Setting, string? Directory)[] named =
+        [
+            ("student", options.Student),
+            ("init_from", options.InitFrom),
+            ("teacher", options.Teacher),
+            .. options.Teachers.Select(teacher => ("teachers", teacher.Model)),
+            .. options.Peers.Select(peer => ("peers", peer.Student)),
+        ];
+        string[] missing = [.. named.Select(model => ModelAhead.WhyNone(model.Setting, model.Directory, ahead)).OfType<string>()];
+        var impossible = options.Peers.Select(peer => peer.Architecture).OfType<ModelArchitecture>().Select(WhyImpossible);
+        if (missing.Concat(impossible.OfType<string>().Select(reason => $"peers: {reason}")).ToList() is { Count: > 0 } problems)
+        {
+            return problems;
+        }
+
+        var shape = ModelAhead.ShapeOf(options, ahead);
+        var teacher = options.Teacher ?? (options.Teachers is [{ Model: { } only }] ? only : null);
+        return [
+            .. shape is null ? [] : ShapeRules.Problems(options, shape, ModelAhead.ShapeOf(teacher, ahead)),
+            .. ForeseeVocabularies(options, named[2..], ahead),
+        ];
+    }
+
+    /// <summary>Models that teach the student need its vocabulary, whole.</summary>
+    static IEnumerable<string> ForeseeVocabularies(
+        TrainOptions options,
+        IEnumerable<(string Setting, string? Directory)> teachers,
+        Foresight ahead
+    )
+    {
+        if (StudentAhead.TokenizerOf(options, ahead) is not { } own || !ahead.IsThere(own))
+        {
+            yield break;
+        }
+
+        var student = Tokenizer.Load(own);
+        foreach (var (setting, directory) in teachers.Where(model => ahead.IsThere(model.Directory)))
+        {
+            if (!ModelDirectory.LoadTokenizer(directory!).Extends(student))
+            {
+                yield return $"{setting}: {directory} does not have the student's vocabulary"
+                    + (setting == "peers" ? "" : "; attach its distributions to the traces with the verb score, whose soft targets are aligned");
+            }
         }
     }
 

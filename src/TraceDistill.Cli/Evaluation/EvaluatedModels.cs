@@ -14,6 +14,7 @@ using TraceDistill.Models.Weights;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Resilience;
+using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;

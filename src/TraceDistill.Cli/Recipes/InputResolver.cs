@@ -39,6 +39,8 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
         {
             case ConfigMap map when OptionShape.DictionaryValue(property.Type) is not null:
                 return map with { Entries = [.. map.Entries.SelectMany(item => Entries(reader, item, $"{key}.{item.Key}", inputs))] };
+            case ConfigMap map when OptionShape.ListItem(property.Type) is { } type && OptionShape.IsRecord(type):
+                return Resolve(reader, OptionSchema.Of(type), map, inputs, $"{key}."); // a list of one
             case ConfigList list:
                 return list with
                 {

@@ -113,6 +113,86 @@ public sealed class ForesightTests : IDisposable
         Assert.False(Directory.Exists(_cli.RunDirectory));
     }
 
+    /// <summary>What models do not have room for, or are none, is known before hours of collection.</summary>
+    [Theory]
+    [InlineData("student.early_exits={ layers: [0, 5] }", "student: early_exits: layers: 5 is not below the student's last layer, 0")]
+    [InlineData("student.teacher=traces", "student: teacher: the stage traces makes no model; name one that does (train, pretrain)")]
+    [InlineData("student.teacher=EMPTY", "student: teacher: EMPTY/config.json: no such file; a model directory holds config.json")]
+    [InlineData("student.teachers=[{ model: TEACHER }, { model: EMPTY }]", "student: teachers: EMPTY/config.json: no such file")]
+    [InlineData("student.peers=[{ student: EMPTY }]", "student: peers: EMPTY/config.json: no such file")]
+    [InlineData("student.peers=[{ student: traces }]", "student: peers: the stage traces makes no model")]
+    [InlineData("student.peers={ student: traces }", "student: peers: the stage traces makes no model")]
+    [InlineData(
+        "student.peers=[{ architecture: { hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 3 } }]",
+        "student: peers: architecture: num_attention_heads 2 is not a multiple of num_key_value_heads 3"
+    )]
+    [InlineData("scores.exit_layer=0", "scores: exit_layer: student: the model was not taught any exits: train it with early_exits")]
+    [InlineData("scores.models.other=EMPTY", "scores: models: other: EMPTY/config.json: no such file")]
+    public async Task Run_ModelThatCannotBe_FailsBeforeTheFirstStage(string setting, string told)
+    {
+        var empty = Directory.CreateDirectory(_cli.File("empty")).FullName;
+        setting = setting.Replace("EMPTY", empty).Replace("TEACHER", Teacher);
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--set", setting));
+
+        Assert.Contains($"error: recipe.yaml: {told.Replace("EMPTY", "empty")}", _cli.Error);
+        Assert.False(Directory.Exists(_cli.RunDirectory));
+    }
+
+    [Fact]
+    public async Task Run_LayersThatTheTeacherDoesNotHave_FailsBeforeTheFirstStage()
+    {
+        string[] settings =
+        [
+            "--set",
+            $"student.teacher={Teacher}",
+            "--set",
+            "student.objectives=[{ hidden_states: { layers: '0:9' } }]",
+        ];
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), settings));
+
+        Assert.Contains(
+            "error: recipe.yaml: student: objectives: layers: 0:9 goes beyond the student's 1 or the teacher's 4 layers, which count from 0",
+            _cli.Error
+        );
+        settings[^1] = "student.objectives=[{ hidden_states: { layers: '0:3' } }]";
+        Assert.True(await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), [.. settings, "--plan"]) == 0, _cli.Error);
+    }
+
+    /// <summary>A teacher that an earlier stage trains has the layers that its recipe gives it.</summary>
+    [Fact]
+    public async Task Run_LayersThatAnEarlierStudentWillNotHave_FailsBeforeTheFirstStage()
+    {
+        var recipe =
+            Recipe($"serve: {Teacher}")
+            + "\n  second:  { do: train, traces: traces, teacher: student, objectives: [{ hidden_states: { layers: '1:1' } }],\n"
+            + "    architecture: { hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2 } }\n";
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe));
+
+        Assert.Contains(
+            "error: recipe.yaml: second: objectives: layers: 1:1 goes beyond the student's 2 or the teacher's 1 layers",
+            _cli.Error
+        );
+    }
+
+    /// <summary>Null takes back what a recipe, or another stage, gives: on the command line too.</summary>
+    [Fact]
+    public async Task Plan_SettingsThatAreNull_AreAsIfTheyWereNotGiven()
+    {
+        var recipe = Recipe($"serve: {Teacher}").Replace("traces: traces,", "traces: traces, early_exits: { layers: [7] }, peers: null,");
+        string[] taken = ["--set", "student.early_exits=null", "--set", "student.objectives=null", "--set", "scores.limit=null"];
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
+        Assert.True(await _cli.RunRecipeAsync(recipe, [.. taken, "--plan"]) == 0, _cli.Error);
+
+        var file = _cli.Write("sums.jsonl", """{"problem": "What is 1 + 1?", "answer": "2", "solution": "one and one"}""" + "\n");
+        string[] train = ["train", "--problems", file, "--student", Teacher, "--out", _cli.File("new"), "--plan"];
+        string[] none = ["--early-exits", "null", "--peers", "null", "--lora-target-modules", "null", "--max-length", "null"];
+        Assert.True(await _cli.RunAsync([.. train, .. none]) == 0, _cli.Error);
+    }
+
     [Fact]
     public async Task Train_IntoTheFolderOfItsTraces_IsRefused()
     {
