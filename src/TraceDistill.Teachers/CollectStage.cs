@@ -50,6 +50,14 @@ public static class CollectStage
             observer.Message($"reused {store.Adopted:N0} traces that were collected here under another partitioning");
         }
 
+        if (await Regrading.RunAsync(store, verifier, cancellationToken) is > 0 and var regraded)
+        {
+            observer.Message(
+                $"{options.Problems}: has other answers by now to the problems of {Counted.Of(regraded, "trace")} that "
+                    + $"{(regraded == 1 ? "is" : "are")} there; graded anew, and not asked for again"
+            );
+        }
+
         if (store.IsFinished)
         {
             return Summarize(store.Published, collected: 0, failed: 0) with { Usage = UsageLedger.Summarize(folder.UsageFile) };
@@ -67,7 +75,11 @@ public static class CollectStage
             var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
             var capabilities = await ProbeAsync(teacher, SamplingOf(options), store.Capabilities, observer, cancellationToken);
             var source = SoftTargetPolicy.Apply(teacher, capabilities, options.RequireSoftTargets, observer);
-            var dataset = Describe(options, store.Plan.PromptName, teacher.ToString(), capabilities, tokenizer);
+            var dataset = WithGranted(
+                Describe(options, store.Plan.PromptName, teacher.ToString(), capabilities, tokenizer),
+                capabilities,
+                store.Dataset
+            );
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
             var retryFor = TimeSpan.FromSeconds(options.RetryFor);
@@ -144,7 +156,7 @@ public static class CollectStage
     )
     {
         var plan = await PlanAsync(options, Journal.Partition.Whole, cancellationToken);
-        return await CollectionPreview.OfAsync(plan, CollectionIdentity.Of(options), directory, cancellationToken);
+        return await CollectionPreview.OfAsync(plan, StoreOptionsOf(options), directory, cancellationToken);
     }
 
     /// <summary>The files in <paramref name="directory"/> that say what its collection has taken of its teacher so far.</summary>
@@ -297,6 +309,23 @@ public static class CollectStage
                 TopP = options.TopP,
                 ExtraBody = ExtraBody.Canonical(options.ExtraBody),
             };
+
+    /// <summary>
+    /// As many alternatives as the endpoint grants, where that is fewer than were asked for. Of a distribution that filters have cut every
+    /// token has another number of them, and a probe has not seen the most.
+    /// </summary>
+    /// <param name="dataset">With those asked for.</param>
+    /// <param name="capabilities">Tell those granted.</param>
+    /// <param name="there">What the traces that are there have; those of an earlier version of this program have places for all.</param>
+    static DatasetDescription WithGranted(DatasetDescription dataset, TeacherCapabilities capabilities, DatasetDescription? there) =>
+        dataset is { Logprobs: LogprobKind.Raw, SampledLogprobs: null }
+        && dataset.TopK > capabilities.TopLogprobs
+        && there?.TopK != dataset.TopK
+            ? dataset with
+            {
+                TopK = capabilities.TopLogprobs,
+            }
+            : dataset;
 
     /// <summary>Traces that the data set lacks with the user's leave; null where it lacks nothing.</summary>
     /// <param name="next">Advice on the missing traces, as a sentence.</param>

@@ -62,15 +62,7 @@ public static class ScoreStage
         await using var store = await TraceStore<TextPlan>.OpenAsync(
             folder,
             _ => TextPlan.CreateAsync(source, cancellationToken),
-            new StoreOptions(source.Cut, [], options.Synchronous)
-            {
-                Identity = identity,
-                Discard = options.Discard,
-                Layout = options.Layout,
-                ReasksNoted = reason =>
-                    reason is TextScorer.Failed or TextScorer.Changed
-                    || (options.ReaskTooLong && reason == UnscorableTextException.TooLong),
-            },
+            StoreOptionsOf(options, source, identity),
             cancellationToken
         );
         await EnsureSameTextsAsync(store, identity, options, source.Path, cancellationToken);
@@ -134,10 +126,21 @@ public static class ScoreStage
         CancellationToken cancellationToken = default
     )
     {
-        var plan = await TextPlan.CreateAsync(await OpenAsync(options, verifier, cancellationToken), cancellationToken);
+        var source = await OpenAsync(options, verifier, cancellationToken);
+        var plan = await TextPlan.CreateAsync(source, cancellationToken);
         var identity = CollectionIdentity.Of(options, teacher.Model, teacher.Tokenizer, teacher.TemplateHash);
-        return await CollectionPreview.OfAsync(plan, identity, directory, cancellationToken);
+        return await CollectionPreview.OfAsync(plan, StoreOptionsOf(options, source, identity), directory, cancellationToken);
     }
+
+    static StoreOptions StoreOptionsOf(ScoreOptions options, ITextSource source, CollectionIdentity identity) =>
+        new(source.Cut, [], options.Synchronous)
+        {
+            Identity = identity,
+            Discard = options.Discard,
+            Layout = options.Layout,
+            ReasksNoted = reason =>
+                reason is TextScorer.Failed or TextScorer.Changed || (options.ReaskTooLong && reason == UnscorableTextException.TooLong),
+        };
 
     /// <summary>Of a source that is another one by now, rows that are what they were keep their scores.</summary>
     /// <exception cref="InvalidInputException">Some are not, and may not be given up.</exception>

@@ -40,6 +40,18 @@ public sealed record TokenLogprobs
     [JsonIgnore]
     public byte[]? Encoded { get; init; }
 
+    /// <summary>The same with at most so many alternatives for each token, the most probable ones.</summary>
+    public TokenLogprobs Best(int k) =>
+        k >= K
+            ? this
+            : this with
+            {
+                K = k,
+                TopIds = [.. TopIds.Chunk(K).SelectMany(row => row.Take(k))],
+                TopLogprobs = [.. TopLogprobs.Chunk(K).SelectMany(row => row.Take(k))],
+                Encoded = null,
+            };
+
     /// <summary>Number of tokens n.</summary>
     public int Count => TokenIds.Length;
 }

@@ -90,6 +90,7 @@ sealed class ParquetTraceReader : IAsyncDisposable
         var reasons = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.FinishReason, cancellationToken);
         var answers = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.Answer, cancellationToken);
         var seeds = await columns.ScalarsAsync<long>(ShardColumns.Seed, cancellationToken);
+        var expected = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.ExpectedAnswer, cancellationToken);
         var toolCalls = await columns.OptionalTextsAsync(ShardColumns.ToolCalls, cancellationToken);
         return ids.Select(
             (id, row) =>
@@ -98,7 +99,8 @@ sealed class ParquetTraceReader : IAsyncDisposable
                     string.Intern(verdicts[row].ToString()),
                     string.Intern(reasons[row].ToString()),
                     !answers[row].Span.IsWhiteSpace() || toolCalls?[row] is not null,
-                    seeds[row]
+                    seeds[row],
+                    expected[row].ToString()
                 )
         );
     }

@@ -8,4 +8,12 @@ namespace TraceDistill.Data.Shards;
 /// <param name="FinishReason">See <see cref="Traces.Trace.FinishReason"/>.</param>
 /// <param name="HasAnswer">True where the answer is more than blanks, or calls a tool.</param>
 /// <param name="Seed">See <see cref="Traces.Trace.Seed"/>.</param>
-public readonly record struct TraceHead(TraceKey Key, string Verdict, string FinishReason, bool HasAnswer, long Seed);
+/// <param name="ExpectedAnswer">See <see cref="Traces.Trace.ExpectedAnswer"/>.</param>
+public readonly record struct TraceHead(
+    TraceKey Key,
+    string Verdict,
+    string FinishReason,
+    bool HasAnswer,
+    long Seed,
+    string ExpectedAnswer
+);

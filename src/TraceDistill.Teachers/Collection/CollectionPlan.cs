@@ -1,4 +1,7 @@
+using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using System.Text;
 using TraceDistill.Data.Determinism;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Problems;
@@ -19,7 +22,7 @@ sealed record PlannedTrace(int Position, Problem Problem, int SampleIndex, Gener
 
 /// <summary>All traces of a run, in the order in which they will stand in the shards: by problem, then by sample.</summary>
 /// <remarks>
-/// Problems are streamed: held are 16 bytes of each trace, found in a first pass over the
+/// Problems are streamed: held are 16 bytes of each trace and 12 of each problem, found in a first pass over the
 /// problems; whoever wants requests reads their problems again.
 /// </remarks>
 sealed class CollectionPlan : ITracePlan
@@ -56,6 +59,14 @@ sealed class CollectionPlan : ITracePlan
     /// <summary>Where each problem stands in the file.</summary>
     int[] Records { get; set; } = [];
 
+    /// <summary>Of each problem the digest of its answer.</summary>
+    ulong[] Answers { get; set; } = [];
+
+    /// <summary>Returns whether the problem of a trace has this answer.</summary>
+    public bool HasAnswer(int position, string answer) => Answers[position / _samplesPerProblem] == Digest(answer);
+
+    static ulong Digest(string answer) => BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(answer)));
+
     /// <exception cref="InvalidInputException">The problems cannot be read.</exception>
     public static async Task<CollectionPlan> CreateAsync(
         ProblemSource problems,
@@ -68,18 +79,19 @@ sealed class CollectionPlan : ITracePlan
     )
     {
         var plan = new CollectionPlan(problems, prompts, teacher, sampling, samplesPerProblem, seed);
-        var (keys, records) = (new List<TraceKey>(), new List<int>());
+        var (keys, records, answers) = (new List<TraceKey>(), new List<int>(), new List<ulong>());
         await foreach (
-            var (record, found) in problems
+            var (record, answer, found) in problems
                 .ReadAsync(plan.Counts, cancellationToken)
-                .MapInOrderAsync(read => (read.Record, plan.KeysOf(read.Problem)), cancellationToken)
+                .MapInOrderAsync(read => (read.Record, Digest(read.Problem.Answer), plan.KeysOf(read.Problem)), cancellationToken)
         )
         {
             records.Add(record);
+            answers.Add(answer);
             keys.AddRange(found);
         }
 
-        (plan.Keys, plan.Records) = ([.. keys], [.. records]);
+        (plan.Keys, plan.Records, plan.Answers) = ([.. keys], [.. records], [.. answers]);
         return plan;
     }
 

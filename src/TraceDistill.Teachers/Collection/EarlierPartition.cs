@@ -20,6 +20,7 @@ sealed class EarlierPartition : IAsyncDisposable
     readonly OutputFolder _folder;
     readonly string _copyFolder;
     readonly TraceJournal? _journal;
+    IReadOnlyDictionary<TraceKey, string> _notes = new Dictionary<TraceKey, string>();
     readonly List<StoredShard> _shards = []; // a later one's traces take the place of an earlier one's
 
     EarlierPartition(OutputFolder folder, string copyFolder, TraceJournal? journal) =>
@@ -54,9 +55,9 @@ sealed class EarlierPartition : IAsyncDisposable
             // shards; before, the journal knows those made since.
             if (manifest is not null)
             {
-                earlier._shards.AddRange(
-                    (await PublishedTraces.ReadAsync(folder, manifest, folder.ManifestName, cancellationToken)).Shards
-                );
+                var published = await PublishedTraces.ReadAsync(folder, manifest, folder.ManifestName, cancellationToken);
+                earlier._shards.AddRange(published.Shards);
+                earlier._notes = published.Notes;
             }
 
             earlier._shards.AddRange(
@@ -76,6 +77,9 @@ sealed class EarlierPartition : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>Why traces lack something, of those that do.</summary>
+    public IReadOnlyDictionary<TraceKey, string> Notes => _journal?.Dataset is null ? _notes : _journal.Notes();
 
     /// <summary>Ids of all that it holds.</summary>
     public IEnumerable<TraceKey> Keys => (_journal?.Rows() ?? []).Concat(_shards.SelectMany(shard => shard.Keys));

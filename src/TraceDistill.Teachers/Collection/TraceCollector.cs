@@ -203,12 +203,7 @@ sealed class TraceCollector(
             Generation = result.Text,
             ExpectedAnswer = planned.Problem.Answer,
             FinishReason = result.FinishReason,
-            // A call of a tool is no answer yet, right or wrong; nor is what was refused, or could not be asked.
-            Verdict = (
-                result.ToolCalls is null && !FinishReasons.IsRefusal(result.FinishReason)
-                    ? verifier.Verify(result.Answer, planned.Problem)
-                    : Verdict.Unverified
-            ).ToName(),
+            Verdict = Regrading.Grade(verifier, planned.Problem, result.Answer, result.FinishReason, result.ToolCalls is not null).ToName(),
             SampleIndex = planned.SampleIndex,
             Seed = planned.Request.Sampling.Seed ?? 0,
             Temperature = planned.Request.Sampling.Temperature,
@@ -219,7 +214,7 @@ sealed class TraceCollector(
             LatencyMs = (int)Math.Min(latency.TotalMilliseconds, int.MaxValue),
             CreatedAt = time.GetUtcNow(),
             PromptTokenIds = result.PromptTokenIds ?? [],
-            Logprobs = tokens.Resolve(result.Logprobs),
+            Logprobs = tokens.Resolve(result.Logprobs?.Best(dataset.TopK)),
             ToolCalls = result.ToolCalls,
         };
 }

@@ -3,6 +3,7 @@ using TraceDistill.Data.Files;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
@@ -288,8 +289,33 @@ sealed class TraceStore<TPlan> : IAsyncDisposable
         journal?.Dataset is null ? published.Notes : journal.Notes();
 
     /// <summary>The traces that are there, in no order.</summary>
-    public IAsyncEnumerable<Trace> ReadAsync(CancellationToken cancellationToken) =>
-        ReadAsync(Inventory, _journal, Inventory.There(), cancellationToken);
+    public IAsyncEnumerable<Trace> ReadAsync(CancellationToken cancellationToken) => ReadAsync(Inventory.There(), cancellationToken);
+
+    /// <summary>Some of the traces that are there, in no order.</summary>
+    public IAsyncEnumerable<Trace> ReadAsync(IReadOnlyList<TraceKey> keys, CancellationToken cancellationToken) =>
+        ReadAsync(Inventory, _journal, keys, cancellationToken);
+
+    /// <summary>What stands at the head of the traces that are there, in no order.</summary>
+    public async IAsyncEnumerable<TraceHead> HeadsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var (index, shard) in Inventory.Shards.Index())
+        {
+            await foreach (var head in ShardReader.ReadHeadsAsync(shard.Path, cancellationToken))
+            {
+                // A later shard or a row may have taken its place.
+                if (Inventory.ShardOf(head.Key) == index)
+                {
+                    yield return head;
+                }
+            }
+        }
+
+        foreach (var trace in _journal?.Read(_journal.Rows()) ?? [])
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            yield return TraceFlaws.HeadOf(trace);
+        }
+    }
 
     /// <summary>Gives traces up that are there: they stay until others take their places.</summary>
     /// <param name="keys">At least one.</param>

@@ -41,6 +41,7 @@ static class TraceFlaws
             trace.Verdict,
             trace.FinishReason,
             !string.IsNullOrWhiteSpace(trace.Answer) || trace.ToolCalls is not null,
-            trace.Seed
+            trace.Seed,
+            trace.ExpectedAnswer
         );
 }

@@ -143,7 +143,9 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
             EndOfSequenceLogprobs = answer?.EndOfSequenceLogprobs,
             OpensThinking = answer?.OpensThinking ?? false,
             PromptScoring = await _attempts.TryAsync(
-                token => PromptScoring.FindAsync(Endpoint.Model, dialect, traffic, token), cancellationToken),
+                token => PromptScoring.FindAsync(Endpoint.Model, dialect, traffic, token),
+                cancellationToken
+            ),
             SeveralChoices = dialect.IsSglangGenerate
                 ? null
                 : await SeveralChoicesAsync(dialect, shortest with { TopLogprobs = 0 }, cancellationToken),

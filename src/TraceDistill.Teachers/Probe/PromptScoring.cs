@@ -73,8 +73,8 @@ static class PromptScoring
     static bool IsScored(IScoringForm form, JsonElement answer) =>
         form switch
         {
-            PromptLogprobsForm => (answer.Find("choices", 0, "prompt_logprobs", 1) ?? answer.Find("prompt_logprobs", 1)) is
-            { ValueKind: JsonValueKind.Object } entries
+            PromptLogprobsForm => (answer.Find("choices", 0, "prompt_logprobs", 1) ?? answer.Find("prompt_logprobs", 1))
+                is { ValueKind: JsonValueKind.Object } entries
                 && entries.EnumerateObject().FirstOrDefault() is { Value: { ValueKind: JsonValueKind.Object } entry }
                 && entry.Find("logprob") is { ValueKind: JsonValueKind.Number },
             InputLogprobsForm => answer.Find("meta_info", "input_token_logprobs", 1, 0) is { ValueKind: JsonValueKind.Number },

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
@@ -169,6 +170,21 @@ public sealed class LeftOverTests
         Assert.Contains("max_tokens was 100, is 40", changed.Describe(isDiscarded: false));
         Assert.Equal("6 of 12 traces are there", grown.Describe(isDiscarded: false));
         Assert.Equal(before, Shards(run));
+    }
+
+    [Fact]
+    public async Task PreviewAsync_FlawsThatAreReasked_AreNotCountedAsThere()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 6);
+        // Of a token or two no answer comes to its end.
+        await run.RunAsync(server, options => options with { MaxTokens = 1 });
+
+        var options = run.Options(server.Url) with { MaxTokens = 1, Reask = [TraceFlaw.Length] };
+        var again = await CollectStage.PreviewAsync(options, run.Out, TestTeacher.Token);
+
+        Assert.Equal((6, 0, 6), (again.Wanted, again.Present, again.Again));
+        Assert.Equal("0 of 6 traces are there, and 6 others will be asked for again", again.Describe(isDiscarded: false));
     }
 
     static string Shards(CollectionRun run) =>

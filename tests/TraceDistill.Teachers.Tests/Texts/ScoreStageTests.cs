@@ -396,6 +396,14 @@ public sealed class ScoreStageTests : IDisposable
 
         var allowed = await RunAsync(server, "allowed", options => options with { RetryFor = 0, AllowMissing = 0.2, Concurrency = 1 });
         Assert.Equal("1 not scored because the teacher failed, as allow_missing permits", $"{allowed.Unscored}");
+        var preview = await ScoreStage.PreviewAsync(
+            OptionsOf(server),
+            _folder.File("allowed"),
+            Teacher,
+            MathVerifier.Instance,
+            TestTeacher.Token
+        );
+        Assert.Equal("4 of 5 traces are there, and 1 other will be asked for again", preview.Describe(isDiscarded: false));
 
         isFailing = false;
         Assert.Equal((5L, 1L), (await RunAsync(server, "scored")) is var summary ? (summary.Scored, summary.New) : default);
@@ -765,14 +773,7 @@ public sealed class ScoreStageTests : IDisposable
         TimeProvider? time = null
     )
     {
-        var options = new ScoreOptions
-        {
-            Traces = _folder.File("source"),
-            Endpoint = server.Url,
-            Model = "teacher",
-            TopLogprobs = K,
-            Concurrency = 4,
-        };
+        var options = OptionsOf(server);
         return ScoreStage.RunAsync(
             change?.Invoke(options) ?? options,
             _folder.File(name),
@@ -783,6 +784,16 @@ public sealed class ScoreStageTests : IDisposable
             stop ?? TestTeacher.Token
         );
     }
+
+    ScoreOptions OptionsOf(ScoringServer server) =>
+        new()
+        {
+            Traces = _folder.File("source"),
+            Endpoint = server.Url,
+            Model = "teacher",
+            TopLogprobs = K,
+            Concurrency = 4,
+        };
 
     async Task<List<Trace>> ReadAsync(string name)
     {
