@@ -17,6 +17,7 @@ return args switch
     ["length", .. var options] => await LengthBenchmark.RunAsync(new Arguments(options)),
     ["head", .. var options] => HeadBenchmark.Run(new Arguments(options)),
     ["objectives", .. var options] => ObjectivesBenchmark.Run(new Arguments(options)),
+    ["teachers", .. var options] => TeachersBenchmark.Run(new Arguments(options)),
     ["adapters", .. var options] => AdapterBenchmark.Run(new Arguments(options)),
     ["grading", .. var options] => GradingBenchmark.Run(new Arguments(options)),
     ["storage", .. var options] => await StorageBenchmark.RunAsync(new Arguments(options)),
@@ -71,6 +72,9 @@ static int Usage()
               [--size 0.4M|3.3M|22M|124M] [--rounds 3] [--workers N] [--only NAME,NAME]
           adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning
               [--workers N] [--batch-tokens 2048] [--hidden-size 512] [--layers 4] [--lora-r 16] [--rounds 5]
+          teachers   gradient of a step with several teachers that are run, beside one of them
+              [--teachers 4] [--workers N] [--batch-tokens 2048] [--hidden-size 128] [--layers 3] [--teacher-hidden-size 256]
+              [--teacher-layers 4] [--rounds 5]
           grading   verdicts on labelled pairs, and the pairs that are missed
               --pairs FILE (JSON lines: reference, output, equal)
           storage   bytes a token and tokens/s of shards in both layouts
