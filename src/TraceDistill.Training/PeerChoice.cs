@@ -16,6 +16,12 @@ public sealed record PeerChoice
     [Description("Model directory that a peer starts from; instead of architecture")]
     public string? Student { get; init; }
 
+    /// <summary>Its shape beside the first student's, as far as that is known by now.</summary>
+    internal ModelConfiguration ShapeBeside(ModelConfiguration first) =>
+        Architecture is { } own ? own.Configure(first.VocabSize, [])
+        : Student is { } directory && File.Exists(Path.Combine(directory, ModelConfiguration.FileName)) ? ModelConfiguration.Load(directory)
+        : first;
+
     /// <value>The run's seed and the peer's number, from 1.</value>
     [Description("Seed of a peer's initial weights; the run's plus its number, from 1, unless given")]
     public long? Seed { get; init; }

@@ -99,8 +99,15 @@ public static class TrainingMemory
             ? (LoraAdapter.CountOf(shape, adapters), sizeof(ushort))
             : (total, options.MasterDtype.Bytes());
         var rounded = options.MasterDtype == MasterDtype.BFloat16 && options.QuantizationAware == QuantizationAware.None ? 0 : total;
-        return (bytes * total) + Estimate(options, shape, rounded, trained, longest, CPU);
+        return (bytes * total) + Estimate(options, shape, rounded, trained, longest, CPU) + Along(options, shape, longest);
     }
+
+    /// <summary>Bytes of models that learn beside the student: its average, and peers, which are trained as it is.</summary>
+    static long Along(OptimizationOptions options, ModelConfiguration shape, int longest) =>
+        options is not TrainOptions training
+            ? 0
+            : (training.SelfTeacherDecay is null ? 0 : sizeof(float) * ModelParameters.CountOf(shape))
+                + training.Peers.Sum(peer => Estimate(training with { Peers = [] }, peer.ShapeBeside(shape), longest));
 
     /// <summary>Bytes of the weights during the training: of the model as it was loaded, beside adapters, or of what is trained.</summary>
     internal static long Held(OptimizationOptions options, TrainedWeights trained)

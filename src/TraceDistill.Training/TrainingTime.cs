@@ -60,10 +60,7 @@ public static class TrainingTime
     /// <param name="rate">Operations a second of all workers together.</param>
     internal static TimeSpan Estimate(OptimizationOptions options, ModelConfiguration shape, double rate)
     {
-        // An embedding that is only looked up is in no product; one that is the output
-        // projection too is. Of the experts a token takes a few.
-        var weights =
-            ModelParameters.CountOf(shape) - (shape.TieWordEmbeddings ? 0 : (long)shape.VocabSize * shape.HiddenSize) - IdleWeights(shape);
+        var weights = InProducts(shape);
 
         // Forward, and back to inputs and weights: frozen weights have no gradient, and checkpointing goes forward twice.
         var products = (options is TrainOptions { LoraR: not null } ? 2 : 3) + (options.GradientCheckpointing ? 1 : 0);
@@ -73,10 +70,23 @@ public static class TrainingTime
                 .Where(teacher => File.Exists(Path.Combine(teacher.Model!, ModelConfiguration.FileName)))
                 .Sum(teacher => ModelParameters.CountOf(ModelConfiguration.Load(teacher.Model!)))
             : 0;
-        var operations = 2.0 * ((products * weights) + taught) * options.UpdateTokens * options.MaxSteps;
+        // A student's average goes forward as a teacher does; of peers each is trained, and goes forward once for each other one.
+        long[] peers = options is TrainOptions { Peers: var others } ? [.. others.Select(peer => InProducts(peer.ShapeBeside(shape)))] : [];
+        var along =
+            (options is TrainOptions { SelfTeacherDecay: not null } ? weights : 0)
+            + (peers.Length * weights)
+            + peers.Sum(peer => (products + peers.Length) * peer);
+        var operations = 2.0 * ((products * weights) + taught + along) * options.UpdateTokens * options.MaxSteps;
         var seconds = (Overhead + (OverheadChannels / shape.HiddenSize)) * operations / rate;
         return TimeSpan.FromSeconds(Math.Min(seconds, TimeSpan.MaxValue.TotalSeconds / 2));
     }
+
+    /// <summary>Weights that a token goes through.</summary>
+    /// <remarks>
+    /// An embedding that is only looked up is in no product; one that is the output projection too is. Of the experts a token takes a few.
+    /// </remarks>
+    static long InProducts(ModelConfiguration shape) =>
+        ModelParameters.CountOf(shape) - (shape.TieWordEmbeddings ? 0 : (long)shape.VocabSize * shape.HiddenSize) - IdleWeights(shape);
 
     static long IdleWeights(ModelConfiguration shape) =>
         shape.Experts is not { } experts

@@ -45,6 +45,50 @@ public class TrainingMemoryTests
         Assert.InRange(Of(Options), least, 2 * least);
     }
 
+    /// <summary>Peers are trained as the student is; its average is one more copy of it.</summary>
+    [Fact]
+    public void Estimate_ModelsThatLearnBeside_AreCounted()
+    {
+        var shape = Shape.Configure(50_304, []);
+        var options = new TrainOptions
+        {
+            Architecture = Shape,
+            BatchTokens = 8_192,
+            MicroBatchTokens = 1_024,
+            Workers = 2,
+        };
+        var half = Shape with { NumHiddenLayers = 6 };
+        long Of(TrainOptions options) => TrainingMemory.Estimate(options, shape);
+
+        // Where a model teaches, whole distributions are compared, whose logits are counted too.
+        var teacher = options with { Teacher = "model" };
+        Assert.Equal(sizeof(float) * ModelParameters.CountOf(shape), Of(options with { SelfTeacherDecay = 0.9 }) - Of(teacher));
+        var peers = Of(options with { Peers = [new PeerChoice(), new PeerChoice { Architecture = half }] });
+        var weights = ModelParameters.CountOf(shape) + ModelParameters.CountOf(half.Configure(50_304, []));
+        Assert.InRange(peers - Of(teacher), 5 * sizeof(float) * weights, 10 * sizeof(float) * weights);
+    }
+
+    /// <summary>Each teacher as its files have it, or as it is held; with products in bfloat16 its matrices once more in 16 bits.</summary>
+    [Fact]
+    public void Teachers_Several_CountsEach()
+    {
+        using var folder = new TemporaryDirectory();
+        using var model = SampleSequences.Parameters();
+        using var larger = new ModelParameters(SampleSequences.Shape with { NumHiddenLayers = 5 });
+        ModelDirectory.Save(folder.File("one"), model);
+        ModelDirectory.Save(folder.File("other"), larger);
+        var options = new TrainOptions { Teachers = [folder.File("one"), folder.File("other"), folder.File("not there yet")] };
+        long Stored(string name) => new FileInfo(Path.Combine(folder.File(name), "model.safetensors")).Length;
+
+        Assert.Equal(Stored("one") + Stored("other"), TrainingMemory.Teachers(options));
+        Assert.InRange(Stored("one"), sizeof(float) * model.Count, (sizeof(float) * model.Count) + 10_000);
+        var held = options with
+        {
+            Teachers = [folder.File("one"), new TeacherChoice { Model = folder.File("other"), Dtype = MasterDtype.BFloat16 }],
+        };
+        Assert.Equal(Stored("one") + (sizeof(ushort) * larger.Count), TrainingMemory.Teachers(held));
+    }
+
     [Fact]
     public void Estimate_WhatSavesMemory_IsSeen()
     {

@@ -23,6 +23,25 @@ public sealed class TrainingTimeTests
         GradientAccumulationSteps = 2,
     };
 
+    /// <summary>Each of three students is trained, three products, and goes forward for the two others; an average goes forward once.</summary>
+    [Fact]
+    public void Estimate_ModelsThatLearnBeside_AreCounted()
+    {
+        var shape = (Small with { TieWordEmbeddings = true }).Configure(vocabularySize: 100, []);
+        var larger = Small with { TieWordEmbeddings = true, IntermediateSize = 32 };
+        TimeSpan Of(TrainOptions options) => TrainingTime.Estimate(options, shape, rate: 1e6);
+        var alone = Of(Options).TotalSeconds;
+
+        const double Own = 800 + 256 + 384 + 24,
+            Larger = Own + 384;
+        Assert.Equal(alone * 4 / 3, Of(Options with { SelfTeacherDecay = 0.9 }).TotalSeconds, 1e-6 * alone);
+        Assert.Equal(
+            alone * ((5 * Own) + (5 * Own) + (5 * Larger)) / (3 * Own),
+            Of(Options with { Peers = [new PeerChoice(), new PeerChoice { Architecture = larger }] }).TotalSeconds,
+            1e-6 * alone
+        );
+    }
+
     /// <summary>
     /// Weights in products: 100 × 8 of the output, 4 × 8 × 8 of attention, 3 × 8 × 16 of the feed-forward part, and 24 of norms.
     /// </summary>

@@ -9,6 +9,7 @@ using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Distributions;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Objectives.States;
+using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Teaching;
 using TraceDistill.Training.Tests.Distillation;
 using Xunit;
@@ -159,6 +160,43 @@ public sealed class TaughtAlongTests : TrainStageCase
         Assert.All(observer.Values.Where(values => values.ContainsKey("loss")), values =>
             Assert.True(values["peer1_loss"] > 0 && values["peer2_loss"] > 0)
         );
+    }
+
+    /// <summary>
+    /// A norm of 10⁻³⁸ before an output matrix of 10³⁸ gives logits like any, and a gradient by the norm that is no number: of the peer
+    /// alone.
+    /// </summary>
+    [Theory]
+    [InlineData(DivergencePolicy.Stop, 0, "training diverged at step 0 (loss ")]
+    [InlineData(DivergencePolicy.Skip, 8, "training diverged: all 8 batches were left out and nothing was learned")]
+    [InlineData(DivergencePolicy.Rollback, 8, "training diverged: all 8 batches were left out and nothing was learned")]
+    public async Task RunAsync_GradientOfAPeerThatIsNoNumber_IsADivergence(DivergencePolicy policy, int leftOut, string message)
+    {
+        await WriteAsync();
+        var architecture = Options.Architecture! with { TieWordEmbeddings = false };
+        await RunAsync(Options with { Architecture = architecture, Seed = 5, MaxSteps = 1 }, "peer");
+        using (var peer = ModelDirectory.Load(Folder.Out("peer")))
+        {
+            var random = new Random(1);
+            peer.Values("model.norm.weight").Fill(1.5e-38f);
+            foreach (ref var weight in peer.Values("lm_head.weight"))
+            {
+                weight = (random.Next(2) == 0 ? 1 : -1) * 1e38f;
+            }
+
+            ModelDirectory.Save(Folder.Out("peer"), peer);
+        }
+
+        var observer = new RecordingObserver();
+        var options = Options with { Peers = [new PeerChoice { Student = Folder.Out("peer") }], OnDivergence = policy };
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            TrainStage.RunAsync(options, Folder.Out("student"), observer, TestContext.Current.CancellationToken)
+        );
+
+        Assert.StartsWith(message, error.Message);
+        var told = observer.Messages.Append(error.Message).Where(line => line.Contains("of a peer is no number", StringComparison.Ordinal));
+        Assert.Equal(Math.Max(1, leftOut), told.Count());
+        Assert.DoesNotContain("loss NaN", string.Join('\n', told));
     }
 
     [Fact]
