@@ -52,9 +52,7 @@ static class FrozenSelection
             if (found.Length == 0)
             {
                 var nearest = NearestName.Of(pattern, names.SelectMany(name => name.Split('.').Append(name)).Distinct());
-                var hint = nearest is null
-                    ? $"names are like {string.Join(", ", names.Take(3))}"
-                    : $"did you mean \"{nearest}\"?";
+                var hint = nearest is null ? $"names are like {string.Join(", ", names.Take(3))}" : $"did you mean \"{nearest}\"?";
                 throw new InvalidInputException($"frozen_parameters: no parameter's name has \"{pattern}\" in it; {hint}");
             }
 

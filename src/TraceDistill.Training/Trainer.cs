@@ -256,7 +256,8 @@ public sealed class Trainer(
             return _wasIdle = norm == 0;
         }
 
-        throw norm == 0 ? ZeroGradient.Error(step + 1, options, weights)
+        throw norm == 0
+            ? ZeroGradient.Error(step + 1, options, weights)
             : ZeroGradient.Error(step + 1, options, peer!.Value.Weights, $"peers: peer {peer.Value.Number}: ");
     }
 

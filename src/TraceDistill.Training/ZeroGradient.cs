@@ -16,11 +16,7 @@ static class ZeroGradient
     {
         // Weights that grow from 0; tokens without soft targets, or micro-batches without sequences to compare; a target that starts as the
         // student and leaves it.
-        string[] names =
-        [
-            .. objectives.Terms.Select(term => term.Name),
-            .. objectives.States.Select(term => term.Objective.ShortName),
-        ];
+        string[] names = [.. objectives.Terms.Select(term => term.Name), .. objectives.States.Select(term => term.Objective.ShortName)];
         var isWeighted = names.Length > 0 || objectives.Exits is { Objectives.Terms.Count: > 0 };
         var isComputed = objectives.Exits is not null || totals.Terms.Any(term => names.Contains(term.Name) && term.Tokens > 0);
         return !isWeighted || !isComputed || objectives.Terms.Any(term => term.Objective is Taid);

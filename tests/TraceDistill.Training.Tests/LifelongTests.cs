@@ -1,5 +1,10 @@
 using System.ComponentModel.DataAnnotations;
+using TraceDistill.Models;
+using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Tensors;
+using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Distillation;
@@ -135,6 +140,27 @@ public sealed class LifelongTests : TrainStageCase
         Assert.Equal(Weights("plain"), await TrainAsync(held with { Ewc = held.Ewc with { Weight = 0 } }, "of no weight"));
     }
 
+    /// <summary>Why ewc is refused beside lora_r: of A · B, whose B is 0 at first, it would hold B and leave A.</summary>
+    [Fact]
+    public void Estimate_AdaptersAtTheirStart_HaveNoInformationOfA()
+    {
+        using var student = SampleSequences.Parameters();
+        using var adapter = new LoraAdapter(student, new LoraSettings(2, 4, 0, [LoraAdapter.AllLinear], UseDora: false), seed: 1);
+        var trained = TrainedWeights.Of(adapter);
+        using var fisher = new FloatBuffer(trained.Count);
+        using var workers = new GradientWorkers(trained, 1, 1_000);
+
+        FisherInformation.Estimate(fisher, workers, SampleSequences.Create(4), FisherLabels.Model, seed: 1);
+
+        var values = new float[trained.Count];
+        fisher.Read(0, values);
+        foreach (var name in trained.Names)
+        {
+            var own = values.AsSpan((int)trained.Weights.OffsetOf(name), (int)trained.Weights.ShapeOf(name).ElementCount()).ToArray();
+            Assert.Equal(name.Contains("lora_B", StringComparison.Ordinal), own.Any(value => value > 0));
+        }
+    }
+
     [Fact]
     public async Task RunAsync_EwcWhoseFileIsDamaged_IsRefusedByName()
     {
@@ -177,7 +203,7 @@ public sealed class LifelongTests : TrainStageCase
     {
         var ewc = new Ewc { Traces = ["old"] };
         Assert.Equal("holds a student to the weights that it begins with; name it with student", Refused(Options with { Ewc = ewc }));
-        Assert.Equal("is of the model's own weights; leave it or lora_r out", Refused(Tuned with { Ewc = ewc, LoraR = 4 }));
+        Assert.StartsWith("is of the model's own weights: adapters begin with B = 0", Refused(Tuned with { Ewc = ewc, LoraR = 4 }));
         Assert.Null(
             Refused(
                 Tuned with

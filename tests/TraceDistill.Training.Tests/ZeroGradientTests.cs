@@ -18,7 +18,16 @@ public sealed class ZeroGradientTests : TrainStageCase
     {
         ObjectiveChoice[] objectives = [new() { CrossEntropy = new CrossEntropy { Weight = Schedule.Constant(0) } }];
         Assert.Equal(["Objectives"], Refused(Options with { Objectives = objectives }));
-        ObjectiveChoice[] growing = [new() { CrossEntropy = new CrossEntropy { Weight = new Schedule { Kind = ScheduleKind.Linear, To = 1 } } }];
+        ObjectiveChoice[] growing =
+        [
+            new()
+            {
+                CrossEntropy = new CrossEntropy
+                {
+                    Weight = new Schedule { Kind = ScheduleKind.Linear, To = 1 },
+                },
+            },
+        ];
         Assert.Empty(Refused(Options with { Objectives = growing }));
 
         static IEnumerable<string> Refused(TrainOptions options) =>
@@ -102,7 +111,15 @@ public sealed class ZeroGradientTests : TrainStageCase
     public async Task RunAsync_WeightThatGrowsFromZero_Learns()
     {
         await WriteAsync();
-        var growing = new CrossEntropy { Weight = new Schedule { Kind = ScheduleKind.Linear, From = 0, To = 1 } };
+        var growing = new CrossEntropy
+        {
+            Weight = new Schedule
+            {
+                Kind = ScheduleKind.Linear,
+                From = 0,
+                To = 1,
+            },
+        };
 
         Assert.True((await RunAsync(Options with { Objectives = [new() { CrossEntropy = growing }] }, "student")).Loss > 0);
     }
@@ -113,7 +130,10 @@ public sealed class ZeroGradientTests : TrainStageCase
     {
         await Folder.WriteAsync(
             Enumerable.Range(1, 20).Select(Folder.Create).Select(trace => trace with { Logprobs = null }),
-            dataset: Folder.Dataset with { TopK = 0 }
+            dataset: Folder.Dataset with
+            {
+                TopK = 0,
+            }
         );
         var options = Options with { Objectives = [new() { KlForward = new KlForward() }] };
         using var stop = new CancellationTokenSource();

@@ -187,7 +187,8 @@ sealed class TrainVerb : Verb<TrainOptions>
 
         var shape = ModelAhead.ShapeOf(options, ahead);
         var teacher = options.Teacher ?? (options.Teachers is [{ Model: { } only }] ? only : null);
-        return [
+        return
+        [
             .. shape is null ? [] : ShapeRules.Problems(options, shape, ModelAhead.ShapeOf(teacher, ahead)),
             .. ForeseeVocabularies(options, named[2..], ahead),
         ];
@@ -211,7 +212,11 @@ sealed class TrainVerb : Verb<TrainOptions>
             if (!ModelDirectory.LoadTokenizer(directory!).Extends(student))
             {
                 yield return $"{setting}: {directory} does not have the student's vocabulary"
-                    + (setting == "peers" ? "" : "; attach its distributions to the traces with the verb score, whose soft targets are aligned");
+                    + (
+                        setting == "peers"
+                            ? ""
+                            : "; attach its distributions to the traces with the verb score, whose soft targets are aligned"
+                    );
             }
         }
     }

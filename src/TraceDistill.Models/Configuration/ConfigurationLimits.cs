@@ -152,7 +152,7 @@ static class ConfigurationLimits
         }
     }
 
-    static IEnumerable<string> Relations(ModelConfiguration c, string? expertsField) => 
+    static IEnumerable<string> Relations(ModelConfiguration c, string? expertsField) =>
         Shapes(c).Concat(Lists(c, expertsField)).Concat(Exits(c));
 
     /// <summary>Lists that have an entry for each of something.</summary>

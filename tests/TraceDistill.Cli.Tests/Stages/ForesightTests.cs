@@ -142,13 +142,7 @@ public sealed class ForesightTests : IDisposable
     [Fact]
     public async Task Run_LayersThatTheTeacherDoesNotHave_FailsBeforeTheFirstStage()
     {
-        string[] settings =
-        [
-            "--set",
-            $"student.teacher={Teacher}",
-            "--set",
-            "student.objectives=[{ hidden_states: { layers: '0:9' } }]",
-        ];
+        string[] settings = ["--set", $"student.teacher={Teacher}", "--set", "student.objectives=[{ hidden_states: { layers: '0:9' } }]"];
 
         Assert.Equal(2, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), settings));
 

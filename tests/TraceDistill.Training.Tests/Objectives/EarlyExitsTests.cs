@@ -141,10 +141,7 @@ public sealed class EarlyExitsTests : TrainStageCase
         Assert.Equal([0], ModelConfiguration.Load(Folder.Out("base")).EarlyExitLayers);
         Assert.Empty(ModelConfiguration.Load(Path.Combine(Folder.Out("base"), TrainStage.InitialDirectory)).EarlyExitLayers);
         Assert.Empty(ModelConfiguration.Load(Folder.Out("further")).EarlyExitLayers);
-        Assert.Equal(
-            [0],
-            ModelConfiguration.Load(Path.Combine(Folder.Out("further"), TrainStage.InitialDirectory)).EarlyExitLayers
-        );
+        Assert.Equal([0], ModelConfiguration.Load(Path.Combine(Folder.Out("further"), TrainStage.InitialDirectory)).EarlyExitLayers);
     }
 
     [Fact]

@@ -36,8 +36,7 @@ public sealed record LayerMap : IParsable<LayerMap>
         }
 
         return Text == EvenWord ? [.. Enumerable.Range(1, student).Select(i => (i - 1, (((i * teacher) + student - 1) / student) - 1))]
-            : LastOf(Text) is { } count
-                ? [.. Enumerable.Range(1, count).Select(i => (student - count + i - 1, teacher - count + i - 1))]
+            : LastOf(Text) is { } count ? [.. Enumerable.Range(1, count).Select(i => (student - count + i - 1, teacher - count + i - 1))]
             : PairsOf(Text)!;
     }
 
@@ -45,8 +44,8 @@ public sealed record LayerMap : IParsable<LayerMap>
     /// <returns>Null where they have.</returns>
     public string? WhyNot(int student, int teacher)
     {
-        var isThere =
-            LastOf(Text) is { } count ? count <= Math.Min(student, teacher)
+        var isThere = LastOf(Text) is { } count
+            ? count <= Math.Min(student, teacher)
             : Text == EvenWord || PairsOf(Text)!.All(pair => pair.Student < student && pair.Teacher < teacher);
         return isThere
             ? null

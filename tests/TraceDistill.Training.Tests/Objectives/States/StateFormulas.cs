@@ -122,7 +122,8 @@ static class StateFormulas
                         .Zip(teacher)
                         .Sum(sequences =>
                         {
-                            double[][] Own(int layer) => [.. sequences.First.Hidden[layer].Select(row => Sized(Projected(row, layer, own)))];
+                            double[][] Own(int layer) =>
+                                [.. sequences.First.Hidden[layer].Select(row => Sized(Projected(row, layer, own)))];
                             double[][] Taught(int layer) => [.. sequences.Second.Hidden[layer].Select(Sized)];
                             var g = Relation(Own(both.First.Student), Own(both.Second.Student));
                             var h = Relation(Taught(both.First.Teacher), Taught(both.Second.Teacher));
