@@ -480,8 +480,8 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
             yield return new ValidationResult(
                 Student is null
                     ? "holds a student to the weights that it begins with; name it with student"
-                    : "is of the model's own weights: adapters begin with B = 0, where the Fisher information of A is 0, so that it would hold "
-                        + "one factor of their product and leave the other; leave it or lora_r out",
+                    : "is of the model's own weights: adapters begin with B = 0, where the Fisher information of A is 0, so that it "
+                        + "would hold one factor of their product and leave the other; leave it or lora_r out",
                 [nameof(Ewc)]
             );
         }

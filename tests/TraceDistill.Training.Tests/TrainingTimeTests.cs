@@ -23,7 +23,9 @@ public sealed class TrainingTimeTests
         GradientAccumulationSteps = 2,
     };
 
-    /// <summary>Each of three students is trained, three products, and goes forward for the two others; an average goes forward once.</summary>
+    /// <summary>
+    /// Each of three students is trained, three products, and goes forward for the two others; an average goes forward once.
+    /// </summary>
     [Fact]
     public void Estimate_ModelsThatLearnBeside_AreCounted()
     {

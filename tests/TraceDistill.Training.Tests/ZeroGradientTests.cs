@@ -52,8 +52,8 @@ public sealed class ZeroGradientTests : TrainStageCase
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options, "student"));
 
         Assert.Equal(
-            "objectives: hidden_states compares states of layers up to 0, and frozen_parameters leaves none of the parameters trainable that "
-                + "these depend on: nothing would be learned; compare later layers, freeze fewer parameters, or add cross_entropy",
+            "objectives: hidden_states compares states of layers up to 0, and frozen_parameters leaves none of the parameters trainable "
+                + "that these depend on: nothing would be learned; compare later layers, freeze fewer parameters, or add cross_entropy",
             error.Message
         );
     }
@@ -124,7 +124,9 @@ public sealed class ZeroGradientTests : TrainStageCase
         Assert.True((await RunAsync(Options with { Objectives = [new() { CrossEntropy = growing }] }, "student")).Loss > 0);
     }
 
-    /// <summary>Tokens without soft targets have no loss without cross entropy; that others follow is not known before they are read.</summary>
+    /// <summary>
+    /// Tokens without soft targets have no loss without cross entropy; that others follow is not known before they are read.
+    /// </summary>
     [Fact]
     public async Task RunAsync_NoTraceHasSoftTargets_IsRefusedInTheEndOnResumingToo()
     {

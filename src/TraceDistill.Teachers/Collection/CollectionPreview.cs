@@ -14,7 +14,9 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="IsOfAll">True where no other traces are there.</param>
 public sealed record CollectionPreview(long Wanted, long Present, string? Difference, bool IsOfAll)
 {
-    /// <summary>Traces that are there and are asked for again: those with flaws that are reasked, and those that could not be scored.</summary>
+    /// <summary>
+    /// Traces that are there and are asked for again: those with flaws that are reasked, and those that could not be scored.
+    /// </summary>
     public long Again { get; init; }
 
     /// <param name="plan">Plan of the traces wanted.</param>

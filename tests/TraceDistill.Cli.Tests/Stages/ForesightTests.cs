@@ -147,7 +147,8 @@ public sealed class ForesightTests : IDisposable
         Assert.Equal(2, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), settings));
 
         Assert.Contains(
-            "error: recipe.yaml: student: objectives: layers: 0:9 goes beyond the student's 1 or the teacher's 4 layers, which count from 0",
+            "error: recipe.yaml: student: objectives: layers: 0:9 goes beyond the student's 1 or the teacher's 4 layers, "
+                + "which count from 0",
             _cli.Error
         );
         settings[^1] = "student.objectives=[{ hidden_states: { layers: '0:3' } }]";
