@@ -121,7 +121,9 @@ public sealed class ShardWriterTests
             .ReadHeadsAsync(directory.File("alone.shard"), TestContext.Current.CancellationToken)
             .ToListAsync(TestContext.Current.CancellationToken);
         Assert.Equal(
-            traces.Select((trace, i) => new TraceHead(TraceKey.Of(trace.Id), trace.Verdict, trace.FinishReason, i != 6, i)),
+            traces.Select(
+                (trace, i) => new TraceHead(TraceKey.Of(trace.Id), trace.Verdict, trace.FinishReason, i != 6, i, trace.ExpectedAnswer)
+            ),
             heads
         );
         Assert.Equal(["alone.shard"], FileNames(directory));
