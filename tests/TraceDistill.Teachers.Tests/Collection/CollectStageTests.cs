@@ -31,6 +31,22 @@ public sealed class CollectStageTests
         static Trace Timeless(Trace trace) => trace with { LatencyMs = 0, CreatedAt = default };
     }
 
+    /// <summary>The data set says what it has, not what was asked for.</summary>
+    [Fact]
+    public async Task RunAsync_FewerAlternativesThanAskedFor_AreRecordedAsManyAsThereAre()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Json(WireJson.Completion("46", 2)));
+        using var run = new CollectionRun(problems: 3);
+
+        var summary = await run.RunAsync(server, options => options with { TopLogprobs = 3 });
+
+        Assert.Equal((3, 2), (summary.Count, summary.TopK));
+        Assert.Equal((2, 2), (ShardManifest.Load(run.Out)!.Dataset.TopK, ShardManifest.Load(run.Out)!.Capabilities!.TopLogprobs));
+        Assert.All(await run.TracesAsync(), trace =>
+            Assert.Equal((2, 2 * trace.Logprobs!.Count), (trace.Logprobs.K, trace.Logprobs.TopIds.Length))
+        );
+    }
+
     [Fact]
     public async Task RunAsync_AllProblems_PublishesTheirTracesInOrder()
     {
