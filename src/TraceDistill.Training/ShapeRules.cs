@@ -50,12 +50,7 @@ public static class ShapeRules
 
     /// <summary>What compares states has a slope by the layers below them alone.</summary>
     /// <returns>Null where a parameter that is trained is among these.</returns>
-    static string? Unreached(
-        TrainOptions options,
-        IReadOnlyList<StateObjective> states,
-        ModelConfiguration student,
-        ModelConfiguration teacher
-    )
+    static string? Unreached(TrainOptions options, List<StateObjective> states, ModelConfiguration student, ModelConfiguration teacher)
     {
         var isOfTokens = options.ResolveObjectives().OfTokens.Any(objective => objective.Weight.Range.High > 0);
         if (isOfTokens || options.EarlyExits is not null || options.FrozenParameters.Count == 0)

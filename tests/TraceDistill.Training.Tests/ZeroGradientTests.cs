@@ -1,6 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Models.Checkpoints;
-using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Objectives;

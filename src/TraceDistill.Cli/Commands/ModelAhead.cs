@@ -1,4 +1,3 @@
-using TraceDistill.Cli.Exporting;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;

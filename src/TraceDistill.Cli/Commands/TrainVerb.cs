@@ -195,11 +195,7 @@ sealed class TrainVerb : Verb<TrainOptions>
     }
 
     /// <summary>Models that teach the student need its vocabulary, whole.</summary>
-    static IEnumerable<string> ForeseeVocabularies(
-        TrainOptions options,
-        IEnumerable<(string Setting, string? Directory)> teachers,
-        Foresight ahead
-    )
+    static IEnumerable<string> ForeseeVocabularies(TrainOptions options, (string Setting, string? Directory)[] teachers, Foresight ahead)
     {
         if (StudentAhead.TokenizerOf(options, ahead) is not { } own || !ahead.IsThere(own))
         {

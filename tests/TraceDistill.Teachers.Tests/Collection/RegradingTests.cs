@@ -1,5 +1,4 @@
 using System.Text.Json;
-using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
 
