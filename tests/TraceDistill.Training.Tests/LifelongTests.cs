@@ -150,7 +150,7 @@ public sealed class LifelongTests : TrainStageCase
         using var fisher = new FloatBuffer(trained.Count);
         using var workers = new GradientWorkers(trained, 1, 1_000);
 
-        FisherInformation.Estimate(fisher, workers, SampleSequences.Create(4), FisherLabels.Model, seed: 1);
+        FisherInformation.Estimate(fisher, workers, SampleSequences.Create(4), FisherLabels.Model, seed: 1, cancellationToken: Token);
 
         var values = new float[trained.Count];
         fisher.Read(0, values);

@@ -168,7 +168,7 @@ sealed class TrainVerb : Verb<TrainOptions>
     }
 
     /// <summary>Why a model that the options name, or what they want of it, cannot be.</summary>
-    static IEnumerable<string> ForeseeModels(TrainOptions options, Foresight ahead)
+    static List<string> ForeseeModels(TrainOptions options, Foresight ahead)
     {
         (string Setting, string? Directory)[] named =
         [

@@ -175,12 +175,12 @@ public sealed class LeftOverTests
     [Fact]
     public async Task PreviewAsync_FlawsThatAreReasked_AreNotCountedAsThere()
     {
-        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        await using var server = await ProtocolServer.StartAsync(Replies.Teach(TestServer.Forms.WireForms.TraceDistill));
         using var run = new CollectionRun(problems: 6);
         // Of a token or two no answer comes to its end.
-        await run.RunAsync(server, options => options with { MaxTokens = 1 });
+        await run.RunAsync(server, options => options with { MaxTokens = 2 });
 
-        var options = run.Options(server.Url) with { MaxTokens = 1, Reask = [TraceFlaw.Length] };
+        var options = run.Options(server.Url) with { MaxTokens = 2, Reask = [TraceFlaw.Length] };
         var again = await CollectStage.PreviewAsync(options, run.Out, TestTeacher.Token);
 
         Assert.Equal((6, 0, 6), (again.Wanted, again.Present, again.Again));
