@@ -26,6 +26,7 @@ public sealed class Decoder : nn.Module
     readonly ModelConfiguration _shape;
     readonly Parameters _tensors;
     readonly Weight _embedding;
+    readonly Weight? _bias;
     readonly Dictionary<LayerAttention, RotaryAttention> _attention;
     readonly DecoderLayer[] _layers;
     readonly Norm _norm;
@@ -56,7 +57,13 @@ public sealed class Decoder : nn.Module
         (_gradientCheckpointing, _activations) = (gradientCheckpointing, activations);
         _tensors = new Parameters(weights, gradient, rounded);
         _embedding = _tensors.Matrix("model.embed_tokens.weight").Weight;
-        Output = _tensors.Matrix(_shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight");
+        Output = _tensors.Matrix(
+            _shape.Head is not null ? ClassificationHead.Weight
+                : _shape.TieWordEmbeddings ? "model.embed_tokens.weight"
+                : "lm_head.weight",
+            isRounded: _shape.Head is null
+        );
+        _bias = _shape.Head is null ? null : _tensors.Vector(ClassificationHead.Bias);
         int[] layers = [.. Enumerable.Range(0, _shape.NumHiddenLayers)];
         _attention = layers
             .Where(_ => _shape.Recurrence is null)
@@ -68,7 +75,7 @@ public sealed class Decoder : nn.Module
     }
 
     /// <summary>
-    /// [V, D] the matrix that turns hidden states into logits, in float32: the embedding, where they are tied.
+    /// [V, D] the matrix that turns hidden states into logits, in float32: the embedding, where they are tied; of a classifier [labels, D].
     /// </summary>
     internal LinearMatrix Output { get; }
 
@@ -96,6 +103,9 @@ public sealed class Decoder : nn.Module
     internal Tensor Forward(TokenBatch batch, PassNoise? noise = null, Captured? captured = null, RouterBalance? balance = null) =>
         Forward(batch, new PassContext(batch, noise, captured, balance));
 
+    /// <summary>What takes the load-balancing losses of a pass; null where the model has none.</summary>
+    internal RouterBalance? Balance(TokenBatch batch) => RouterBalance.Of(_shape, batch);
+
     /// <summary>What leaves a layer as logits take it: after the final norm.</summary>
     /// <param name="x">[M, D] the residual stream.</param>
     internal Tensor Normalized(Tensor x) => _norm.Apply(x);
@@ -112,6 +122,16 @@ public sealed class Decoder : nn.Module
     /// <param name="rows">Whose states they go on from.</param>
     internal Tensor Forward(TokenBatch batch, RecurrentRows rows) =>
         Forward(batch, new PassContext(batch, null, null, null) { States = rows });
+
+    /// <summary>Logits of labels, z = W·h (+ b), which a gradient may be computed of.</summary>
+    /// <param name="hidden">[M, D].</param>
+    /// <returns>[M, L] in float32, or in float64 where the passes are in it.</returns>
+    internal Tensor LabelLogits(Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
+        var logits = Output.Apply(hidden.Wide());
+        return (_bias is null ? logits : logits.Plus(_bias.Read().to(logits.dtype))).MoveToOuterDisposeScope();
+    }
 
     /// <summary>z = W·h, with the family's soft cap; no gradient is recorded.</summary>
     /// <param name="hidden">[M, D].</param>

@@ -81,7 +81,7 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
         var rows = names.Sum(name => weights.Model.ShapeOf(name)[0]);
         return new LinearMatrix(
             Leaf(names[0], [rows, inner]),
-            isRounded && rounded?.InBFloat16(names[0], rows, inner) is { } view ? Own(view) : null
+            isRounded && rounded?.InBFloat16(weights.Model.OffsetOf(names[0]), rows, inner) is { } view ? Own(view) : null
         );
     }
 
@@ -105,7 +105,7 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
             }
         }
 
-        var blocks = shape.Length > 1 && _names.Contains(name) ? rounded?.InBlocks(name, shape[0], shape[1]) : null;
+        var blocks = shape.Length > 1 && _names.Contains(name) ? rounded?.InBlocks(weights.Model.OffsetOf(name), shape[0], shape[1]) : null;
         var weight = new Weight(leaf, slopes, blocks is null ? null : Own(blocks));
         _leaves.Add(name, weight);
         return weight;

@@ -18,6 +18,12 @@ public sealed class TrainedWeights
         (_offsets, Count) = Layout(Weights.Names.Where(isTrained).Select(name => (name, Weights.ShapeOf(name))));
     }
 
+    TrainedWeights(ModelParameters model)
+    {
+        (Model, Weights, Count) = (model, model, model.Flat.Count);
+        _offsets = model.Names.ToDictionary(name => name, model.OffsetOf);
+    }
+
     public IDecoderWeights Model { get; }
 
     /// <summary>Trained in place of the model's own weights; null where those are.</summary>
@@ -32,14 +38,17 @@ public sealed class TrainedWeights
     /// <summary>True where our own kernels update them.</summary>
     public bool TakesKernels => Weights.Flat.TakesKernels;
 
-    /// <summary>Number of trained weights.</summary>
+    /// <summary>Number of trained weights; of a model that shares a storage, all of that storage's.</summary>
     public long Count { get; }
 
     /// <summary>Number of weights, trained and frozen ones, of model and adapter.</summary>
     public long Total => Model.Count + (Adapter?.Count ?? 0);
 
-    /// <summary>All weights of a model.</summary>
-    public static TrainedWeights All(ModelParameters model) => new(model, model, _ => true);
+    /// <summary>All weights of a model. Of one that shares a storage, gradients lie as weights do there.</summary>
+    public static TrainedWeights All(ModelParameters model) => new(model);
+
+    /// <summary>All weights of several models together.</summary>
+    public static TrainedWeights All(TaskParameters tasks) => new(tasks, tasks, _ => true);
 
     /// <summary>All weights of a model but the <paramref name="frozen"/> ones.</summary>
     public static TrainedWeights AllBut(ModelParameters model, IReadOnlySet<string> frozen) =>

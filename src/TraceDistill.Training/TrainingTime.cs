@@ -86,7 +86,9 @@ public static class TrainingTime
     /// An embedding that is only looked up is in no product; one that is the output projection too is. Of the experts a token takes a few.
     /// </remarks>
     static long InProducts(ModelConfiguration shape) =>
-        ModelParameters.CountOf(shape) - (shape.TieWordEmbeddings ? 0 : (long)shape.VocabSize * shape.HiddenSize) - IdleWeights(shape);
+        ModelParameters.CountOf(shape)
+        - (shape is { TieWordEmbeddings: true, Head: null } ? 0 : (long)shape.VocabSize * shape.HiddenSize)
+        - IdleWeights(shape);
 
     static long IdleWeights(ModelConfiguration shape) =>
         shape.Experts is not { } experts

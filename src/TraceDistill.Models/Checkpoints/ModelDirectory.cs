@@ -40,9 +40,14 @@ public static class ModelDirectory
 
     /// <summary>Loads the configuration and float32 weights of a model directory.</summary>
     /// <exception cref="InvalidInputException">A file, tensor or shape is missing or wrong; all wrong tensors are named.</exception>
-    public static ModelParameters Load(string directory)
+    public static ModelParameters Load(string directory) => Load(Open(directory));
+
+    /// <summary>As <see cref="Load(string)"/>, of a model that may be a classifier.</summary>
+    public static ModelParameters LoadAny(string directory) => Load(OpenAny(directory));
+
+    static ModelParameters Load((ModelConfiguration Configuration, WeightFiles Weights) model)
     {
-        var (configuration, weights) = Open(directory);
+        var (configuration, weights) = model;
         using var opened = weights;
         var parameters = new ModelParameters(configuration);
         try
@@ -64,8 +69,25 @@ public static class ModelDirectory
     /// <summary>
     /// Opens the weights of a model directory, all that its configuration wants in the right shapes, without reading them.
     /// </summary>
-    /// <exception cref="InvalidInputException">A file, tensor or shape is missing or wrong; all wrong tensors are named.</exception>
+    /// <exception cref="InvalidInputException">
+    /// A file, tensor or shape is missing or wrong; all wrong tensors are named. Or it is a classifier's.
+    /// </exception>
     public static (ModelConfiguration Configuration, WeightFiles Weights) Open(string directory)
+    {
+        var opened = OpenAny(directory);
+        if (opened.Configuration.Head is null)
+        {
+            return opened;
+        }
+
+        opened.Weights.Dispose();
+        throw new InvalidInputException(
+            $"{directory}: is a classifier ({opened.Configuration.Architecture}), and a model that writes text is needed here"
+        );
+    }
+
+    /// <summary>As <see cref="Open"/>, of a model that may be a classifier.</summary>
+    public static (ModelConfiguration Configuration, WeightFiles Weights) OpenAny(string directory)
     {
         var configuration = ModelConfiguration.Load(directory);
         var weights = WeightFiles.Open(directory);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 
@@ -8,7 +9,8 @@ namespace TraceDistill.Models.Configuration;
 sealed class ConfigurationReader(JsonField json)
 {
     const string Full = "full_attention",
-        Sliding = "sliding_attention";
+        Sliding = "sliding_attention",
+        SingleLabel = "single_label_classification";
 
     public ModelConfiguration Read()
     {
@@ -52,6 +54,7 @@ sealed class ConfigurationReader(JsonField json)
             AttentionSoftCap = Known(traits, "attn_logit_softcapping", defaults.AttentionSoftCap),
             LogitSoftCap = Known(traits, "final_logit_softcapping", defaults.LogitSoftCap),
             Experts = traits.Experts is { } names ? ReadExperts(names, defaults) : null,
+            Head = ReadHead(),
             TieWordEmbeddings = json.Find("tie_word_embeddings")?.Boolean() ?? defaults.TieWordEmbeddings,
             InitializerRange = json.Find("initializer_range")?.Number() ?? 0.02,
             QuantizationAware = ReadQuantization(),
@@ -59,6 +62,38 @@ sealed class ConfigurationReader(JsonField json)
             BosTokenId = json.Find("bos_token_id")?.Integer(),
             EosTokenIds = json.Find("eos_token_id")?.Integers() ?? [],
         };
+    }
+
+    /// <summary>A classifier is known by its class: <c>id2label</c> stands in configurations of other models too.</summary>
+    ClassificationHead? ReadHead()
+    {
+        var architectures = json.Find("architectures")?.Items().Select(name => name.Word()).ToList() ?? [];
+        if (architectures.Select(ClassificationHead.KindOf).FirstOrDefault(kind => kind is not null) is not { } kind)
+        {
+            return null;
+        }
+
+        if (json.Find("problem_type")?.Word() is { } type && type != SingleLabel)
+        {
+            throw json.Fail(
+                $"problem_type \"{type}\" is not supported; a classifier here gives each text or token one label: {SingleLabel}"
+            );
+        }
+
+        var labels = json["id2label"];
+        var named = labels.Entries().ToDictionary(entry => entry.Name, entry => entry.Value.Text());
+        string[] ordered =
+        [
+            .. Enumerable
+                .Range(0, named.Count)
+                .Select(id =>
+                    named.GetValueOrDefault(id.ToString(CultureInfo.InvariantCulture))
+                    ?? throw labels.Wrong($"a map with a name for each id from 0 to {named.Count - 1}")
+                ),
+        ];
+        return ordered.Length < 2 || ordered.Distinct().Count() < ordered.Length
+            ? throw labels.Wrong("a map of two or more labels, no two of a name")
+            : new ClassificationHead(kind, ordered) { PadTokenId = json.Find("pad_token_id")?.Integer() };
     }
 
     /// <summary>A type that this version does not know is none that it could say anything about.</summary>

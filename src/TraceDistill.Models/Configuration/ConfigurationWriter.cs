@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace TraceDistill.Models.Configuration;
@@ -17,7 +18,7 @@ static class ConfigurationWriter
         var isGelu = traits.Gate == GateActivation.GeluTanh;
         var json = new JsonObject
         {
-            ["architectures"] = new JsonArray(traits.Architecture),
+            ["architectures"] = new JsonArray(c.Architecture),
             ["model_type"] = traits.ModelType,
             [isGelu ? "hidden_activation" : "hidden_act"] = isGelu ? "gelu_pytorch_tanh" : "silu",
             ["vocab_size"] = c.VocabSize,
@@ -33,6 +34,11 @@ static class ConfigurationWriter
                 c.EosTokenIds.Count == 1 ? c.EosTokenIds[0] : new JsonArray([.. c.EosTokenIds.Select(id => JsonValue.Create(id))]),
             ["torch_dtype"] = dtype.TorchName(),
         };
+        if (c.Head is { } head)
+        {
+            Write(json, head);
+        }
+
         if (c.QuantizationAware != QuantizationAware.None)
         {
             json[QuantizationField] = c.QuantizationAware.ToString().ToLowerInvariant();
@@ -68,6 +74,18 @@ static class ConfigurationWriter
         }
 
         return json;
+    }
+
+    /// <summary>transformers takes the number of labels from <c>id2label</c>; <c>num_labels</c> is for other readers.</summary>
+    static void Write(JsonObject json, ClassificationHead head)
+    {
+        json["num_labels"] = head.Labels.Count;
+        json["id2label"] = new JsonObject(
+            head.Labels.Select((label, id) => KeyValuePair.Create(id.ToString(CultureInfo.InvariantCulture), (JsonNode?)label))
+        );
+        json["label2id"] = new JsonObject(head.Labels.Select((label, id) => KeyValuePair.Create(label, (JsonNode?)id)));
+        json["problem_type"] = "single_label_classification";
+        json["pad_token_id"] = head.PadTokenId;
     }
 
     static void WriteHeads(JsonObject json, ModelConfiguration c)

@@ -12,6 +12,14 @@ public sealed record FamilyTraits
     /// <summary>The class that transformers loads; a name alone where <see cref="IsRecurrent"/>, for it has none.</summary>
     public required string Architecture { get; init; }
 
+    /// <summary>What the names of its classifiers begin with.</summary>
+    /// <value>That of <see cref="Architecture"/>.</value>
+    public string ClassifierPrefix
+    {
+        get => field ?? Architecture.Replace("ForCausalLM", "", StringComparison.Ordinal);
+        init;
+    }
+
     /// <summary>True where layers have a recurrence in place of attention, and so no heads, windows or rotations.</summary>
     public bool IsRecurrent { get; init; }
 

@@ -82,7 +82,10 @@ public sealed record ModelConfiguration
     /// <value>2,048 positions.</value>
     public int MaxPositionEmbeddings { get; init; } = 2_048;
 
-    /// <summary>True where the output projection is the embedding matrix.</summary>
+    /// <summary>Labels in place of the vocabulary; null for a model that writes text.</summary>
+    public ClassificationHead? Head { get; init; }
+
+    /// <summary>True where the output projection is the embedding matrix; of no meaning where there is a <see cref="Head"/>.</summary>
     public bool TieWordEmbeddings { get; init; }
 
     /// <summary>Standard deviation of initial weights.</summary>
@@ -116,6 +119,10 @@ public sealed record ModelConfiguration
     /// <summary>In what the family differs from Llama.</summary>
     [JsonIgnore]
     public FamilyTraits Traits => Family.Traits();
+
+    /// <summary>The class that transformers loads.</summary>
+    [JsonIgnore]
+    public string Architecture => Head is null ? Traits.Architecture : Traits.ClassifierPrefix + Head.Suffix;
 
     /// <summary>The token mixer of a layer, in words.</summary>
     [JsonIgnore]

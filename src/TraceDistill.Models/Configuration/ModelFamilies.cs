@@ -75,6 +75,7 @@ public static class ModelFamilies
         {
             ModelType = "gemma3_text",
             Architecture = "Gemma3ForCausalLM",
+            ClassifierPrefix = "Gemma3Text", // without it, a model of pictures too
             GgufArchitecture = "gemma3",
             Norms = NormPlacement.BeforeAndAfter,
             NormsAddOne = true,

@@ -5,9 +5,17 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 namespace TraceDistill.Models.Weights;
 
 /// <summary>All weights of a model in one buffer, to be trained or not.</summary>
-public sealed class ModelParameters(ModelConfiguration configuration) : NamedWeights(Shapes(configuration)), IDecoderWeights
+public sealed class ModelParameters : NamedWeights, IDecoderWeights
 {
-    public ModelConfiguration Configuration => configuration;
+    /// <param name="configuration">The model's.</param>
+    public ModelParameters(ModelConfiguration configuration)
+        : base(Shapes(configuration)) => Configuration = configuration;
+
+    /// <summary>A model whose weights lie in a storage that it shares with others.</summary>
+    internal ModelParameters(ModelConfiguration configuration, NamedWeights storage, Func<string, string> nameIn)
+        : base(Shapes(configuration), storage, nameIn) => Configuration = configuration;
+
+    public ModelConfiguration Configuration { get; }
 
     public TensorDtype Dtype => Flat.Dtype == ScalarType.BFloat16 ? TensorDtype.BFloat16 : TensorDtype.Float32;
 
@@ -33,11 +41,20 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
     /// </summary>
     public void Initialize(long seed)
     {
+        Initialize(Names, seed);
+    }
+
+    /// <summary>As <see cref="Initialize(long)"/>, a classifier's head alone.</summary>
+    public void InitializeHead(long seed) =>
+        Initialize(Names.Where(name => name is ClassificationHead.Weight or ClassificationHead.Bias), seed);
+
+    void Initialize(IEnumerable<string> names, long seed)
+    {
         using var scope = NewDisposeScope();
         using var generator = new Generator((ulong)seed);
         using var noGrad = no_grad();
         var residualScale = 1 / Math.Sqrt(2.0 * Configuration.NumHiddenLayers);
-        foreach (var name in Names)
+        foreach (var name in names)
         {
             var values = Values(name);
             if (ShapeOf(name).Length == 1) // not of a convolution, whose numbers are drawn
@@ -76,7 +93,15 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
         }
 
         yield return ("model.norm.weight", [c.HiddenSize]);
-        if (!c.TieWordEmbeddings)
+        if (c.Head is { } head)
+        {
+            yield return (ClassificationHead.Weight, [head.Labels.Count, c.HiddenSize]);
+            if (head.Kind == LabelKind.Token)
+            {
+                yield return (ClassificationHead.Bias, [head.Labels.Count]);
+            }
+        }
+        else if (!c.TieWordEmbeddings)
         {
             yield return ("lm_head.weight", [c.VocabSize, c.HiddenSize]);
         }

@@ -9,6 +9,8 @@ namespace TraceDistill.Models.Weights;
 public class NamedWeights : IDisposable
 {
     readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
+    readonly NamedWeights? _storage;
+    FloatBuffer? _own;
 
     /// <param name="shapes">Names and shapes in the order they are stored.</param>
     /// <exception cref="InvalidInputException">One of them has more elements than a span can count; nothing is allocated then.</exception>
@@ -20,14 +22,28 @@ public class NamedWeights : IDisposable
             Count += shape.SpanCount(name);
         }
 
-        Flat = new FloatBuffer(Count);
+        _own = new FloatBuffer(Count);
+    }
+
+    /// <summary>A view of weights that lie in another storage, which owns them.</summary>
+    /// <param name="shapes">Names and shapes here.</param>
+    /// <param name="storage">Has their memory.</param>
+    /// <param name="nameIn">The name that a weight has there; neighbours here that are read as one matrix are neighbours there.</param>
+    protected NamedWeights(IEnumerable<(string Name, long[] Shape)> shapes, NamedWeights storage, Func<string, string> nameIn)
+    {
+        _storage = storage;
+        foreach (var (name, shape) in shapes)
+        {
+            _layout.Add(name, (storage.OffsetOf(nameIn(name)), shape));
+            Count += shape.ElementCount();
+        }
     }
 
     /// <summary>Where the weights lie: on the CPU at first.</summary>
     public Device Device => Flat.Device;
 
-    /// <summary>[Count] every weight; owned by this object.</summary>
-    public FloatBuffer Flat { get; private set; }
+    /// <summary>[Count] every weight, owned by this object; of a view all of its storage.</summary>
+    public FloatBuffer Flat => _storage?.Flat ?? _own!;
 
     /// <summary>Number of weights.</summary>
     public long Count { get; }
@@ -60,10 +76,14 @@ public class NamedWeights : IDisposable
     /// <summary>Takes the weights to another device; views of them made before are of no use then.</summary>
     public void MoveTo(Device device)
     {
-        if (device.ToString() != Device.ToString())
+        if (_storage is not null)
+        {
+            _storage.MoveTo(device);
+        }
+        else if (device.ToString() != Device.ToString())
         {
             using var former = Flat;
-            Flat = former.CopyTo(device);
+            _own = former.CopyTo(device);
         }
     }
 
@@ -73,16 +93,20 @@ public class NamedWeights : IDisposable
     /// <param name="dtype">Float32 or bfloat16.</param>
     public void HoldAs(ScalarType dtype)
     {
-        if (dtype != Flat.Dtype)
+        if (_storage is not null)
+        {
+            _storage.HoldAs(dtype);
+        }
+        else if (dtype != Flat.Dtype)
         {
             using var former = Flat;
-            Flat = former.CopyAs(dtype);
+            _own = former.CopyAs(dtype);
         }
     }
 
     public void Dispose()
     {
-        Flat.Dispose();
+        _own?.Dispose();
         GC.SuppressFinalize(this);
     }
 }

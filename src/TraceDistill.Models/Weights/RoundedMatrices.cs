@@ -47,7 +47,7 @@ public sealed class RoundedMatrices : IDisposable
             foreach (var (name, rounding) in _plan!.Matrices.Where(_ => roundsToBlocks))
             {
                 var shape = _weights.ShapeOf(name);
-                rounding.Apply(View(_blocks, name, shape[0], shape[1]));
+                rounding.Apply(View(_blocks, _weights.OffsetOf(name), shape[0], shape[1]));
             }
         }
 
@@ -60,13 +60,13 @@ public sealed class RoundedMatrices : IDisposable
         _copy?.Dispose();
     }
 
-    /// <returns>[rows, inner] of the named matrix, and of those that follow it, in bfloat16; null where products are not in it.</returns>
-    internal Tensor? InBFloat16(string name, long rows, long inner) =>
-        _isBFloat16 ? View(_copy ?? _weights.Matrices, name, rows, inner) : null;
+    /// <param name="offset">First element of a matrix among all.</param>
+    /// <returns>[rows, inner] of it, and of those that follow it, in bfloat16; null where products are not in it.</returns>
+    internal Tensor? InBFloat16(long offset, long rows, long inner) =>
+        _isBFloat16 ? View(_copy ?? _weights.Matrices, offset, rows, inner) : null;
 
     /// <returns>The same in float32, in the file's blocks; null where there are none.</returns>
-    internal Tensor? InBlocks(string name, long rows, long inner) => _blocks is null ? null : View(_blocks, name, rows, inner);
+    internal Tensor? InBlocks(long offset, long rows, long inner) => _blocks is null ? null : View(_blocks, offset, rows, inner);
 
-    Tensor View(Tensor matrices, string name, long rows, long inner) =>
-        matrices.as_strided([rows, inner], [inner, 1], _weights.OffsetOf(name));
+    static Tensor View(Tensor matrices, long offset, long rows, long inner) => matrices.as_strided([rows, inner], [inner, 1], offset);
 }

@@ -30,6 +30,7 @@ public sealed class Tokenizer
         EndOfSequenceId = ends.Length > 0 ? ends[0] : null;
         EndOfSequenceIds = ends.ToHashSet();
         ChatTemplateSource = settings.ChatTemplate;
+        PaddingId = settings.Padding is { } padding && TryGetId(padding, out var pad) ? pad : null;
 
         int[] EndOfTurn() =>
             settings.EndOfSequence is not { } token ? []
@@ -58,6 +59,9 @@ public sealed class Tokenizer
 
     /// <summary>The one of them that a model is taught to write: the tokenizer's own, else the first of generation_config.json.</summary>
     public int? EndOfSequenceId { get; }
+
+    /// <summary>The token that texts of one batch are filled up with by other programs; null where none is named.</summary>
+    public int? PaddingId { get; }
 
     /// <summary>The Jinja source of the model's chat template, where it has one.</summary>
     public string? ChatTemplateSource { get; }
