@@ -1,4 +1,5 @@
 using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Statistics;
 using TraceDistill.Data.Traces;
 using TraceDistill.Evaluation.Statistics;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TraceDistill.Data.Files;
+using TraceDistill.Data.Statistics;
 using TraceDistill.Evaluation.Statistics;
 using TraceDistill.Text.Errors;
 

@@ -1,4 +1,5 @@
 using TraceDistill.Data.Generation;
+using TraceDistill.Data.Statistics;
 using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Evaluation;

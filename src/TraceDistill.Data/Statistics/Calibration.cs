@@ -1,4 +1,4 @@
-namespace TraceDistill.Evaluation.Statistics;
+namespace TraceDistill.Data.Statistics;
 
 /// <summary>One bin of a reliability curve. Empty bins are left out.</summary>
 /// <param name="Low">Confidences above this (the first bin includes 0) …</param>

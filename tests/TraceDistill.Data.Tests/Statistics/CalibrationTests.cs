@@ -1,7 +1,7 @@
-using TraceDistill.Evaluation.Statistics;
+using TraceDistill.Data.Statistics;
 using Xunit;
 
-namespace TraceDistill.Evaluation.Tests.Statistics;
+namespace TraceDistill.Data.Tests.Statistics;
 
 public sealed class CalibrationTests
 {

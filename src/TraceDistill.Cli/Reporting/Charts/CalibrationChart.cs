@@ -1,5 +1,5 @@
 using TraceDistill.Cli.Reporting.Markup;
-using TraceDistill.Evaluation.Statistics;
+using TraceDistill.Data.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Charts;
 

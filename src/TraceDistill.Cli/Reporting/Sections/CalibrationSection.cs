@@ -1,7 +1,7 @@
 using TraceDistill.Cli.Reporting.Charts;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
-using TraceDistill.Evaluation.Statistics;
+using TraceDistill.Data.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 

@@ -30,25 +30,48 @@ static class ParquetProblems
     /// <param name="options">Columns that the user has named.</param>
     /// <param name="isWanted">Which rows, counted from 0, are put together.</param>
     /// <param name="cancellationToken">Ends reading.</param>
-    public static async IAsyncEnumerable<(RowPlace Where, byte[] Json)> ReadAsync(
+    public static IAsyncEnumerable<(RowPlace Where, byte[] Json)> ReadAsync(
         string path,
         ProblemReaderOptions options,
+        Predicate<int> isWanted,
+        CancellationToken cancellationToken
+    ) => ReadAsync(path, schema => Columns(path, schema, options), isWanted, cancellationToken);
+
+    /// <summary>Reads those of some columns that there are.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="columns">Names, or paths whose first part is a column's name.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    public static IAsyncEnumerable<(RowPlace Where, byte[] Json)> ReadColumnsAsync(
+        string path,
+        IReadOnlyList<string> columns,
+        CancellationToken cancellationToken
+    ) =>
+        ReadAsync(
+            path,
+            schema => [.. schema.Fields.Where(field => columns.Any(name => IsNamed(field.Name, name)))],
+            _ => true,
+            cancellationToken
+        );
+
+    static async IAsyncEnumerable<(RowPlace Where, byte[] Json)> ReadAsync(
+        string path,
+        Func<ParquetSchema, Field[]> columns,
         Predicate<int> isWanted,
         [EnumeratorCancellation] CancellationToken cancellationToken
     )
     {
         await using var stream = File.OpenRead(path);
         await using var reader = await OpenAsync(path, stream, cancellationToken);
-        var fields = Columns(path, reader.Schema, options);
+        var fields = columns(reader.Schema);
         var number = 0;
         for (var group = 0; group < reader.RowGroupCount; group++)
         {
-            var (rows, columns) = await ReadGroupAsync(path, reader, group, fields, cancellationToken);
+            var (rows, cells) = await ReadGroupAsync(path, reader, group, fields, cancellationToken);
             for (var row = 0; row < rows; row++)
             {
                 if (isWanted(number++))
                 {
-                    yield return (new RowPlace(path, "row", number), Json(columns, row));
+                    yield return (new RowPlace(path, "row", number), Json(cells, row));
                 }
             }
         }

@@ -133,21 +133,35 @@ public static class ProblemReader
     /// <summary>A problem file's name without folder and extensions.</summary>
     public static string NameOf(string path) => ProblemFormats.NameOf(Path.GetFileName(path));
 
+    /// <summary>The records of a file, of whatever they are; of Parquet with those of some columns that there are.</summary>
+    /// <exception cref="InvalidInputException">The file is absent, of an unknown format or unreadable.</exception>
+    internal static IAsyncEnumerable<(RowPlace Where, byte[] Json)> RecordsAsync(
+        string path,
+        IReadOnlyList<string> columns,
+        CancellationToken cancellationToken
+    ) =>
+        FormatOf(path) is var format && format == ProblemFormat.Parquet
+            ? ParquetProblems.ReadColumnsAsync(path, columns, cancellationToken)
+            : JsonRecords.ReadAsync(path, format, _ => true, cancellationToken);
+
     static IAsyncEnumerable<(RowPlace Where, byte[] Json)> Records(
         string path,
         ProblemReaderOptions options,
         Predicate<int> isWanted,
         CancellationToken cancellationToken
-    )
+    ) =>
+        FormatOf(path) is var format && format == ProblemFormat.Parquet
+            ? ParquetProblems.ReadAsync(path, options, isWanted, cancellationToken)
+            : JsonRecords.ReadAsync(path, format, isWanted, cancellationToken);
+
+    static ProblemFormat FormatOf(string path)
     {
         if (Directory.Exists(path))
         {
             throw new InvalidInputException($"{path}: is a folder; name a .jsonl or .parquet file in it{Examples(path)}");
         }
         InputFile.EnsureReadable(path);
-        return ProblemFormats.Of(path) is var format && format == ProblemFormat.Parquet
-            ? ParquetProblems.ReadAsync(path, options, isWanted, cancellationToken)
-            : JsonRecords.ReadAsync(path, format, isWanted, cancellationToken);
+        return ProblemFormats.Of(path);
     }
 
     static string Examples(string folder)

@@ -5,6 +5,7 @@ using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Reporting;
 using TraceDistill.Cli.Reporting.Reading;
 using TraceDistill.Evaluation;
+using TraceDistill.Data.Statistics;
 using TraceDistill.Evaluation.Statistics;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
