@@ -1,4 +1,5 @@
 using System.Globalization;
+using TraceDistill.Data.Labels;
 
 namespace TraceDistill.Training;
 
@@ -20,6 +21,9 @@ public sealed record EvaluationPlan(
     double Threshold
 )
 {
+    /// <summary>Labelled texts that it does not learn from; null for none.</summary>
+    public HeldOutTasks? Tasks { get; init; }
+
     /// <summary>True where an evaluation follows a step.</summary>
     /// <param name="step">Steps made.</param>
     /// <param name="last">Steps of the whole training.</param>
@@ -31,10 +35,17 @@ public sealed record EvaluationPlan(
 /// <param name="Answers">Of generated answers; null where none are asked for.</param>
 public readonly record struct EvaluationScores(HeldOutScores? Traces, AnswerScores? Answers)
 {
+    /// <summary>Of each task, by its name; null in a training on traces.</summary>
+    public IReadOnlyDictionary<string, LabelScores>? Tasks { get; init; }
+
     /// <summary>The value of one metric; smaller is better, so that Top1 and Accuracy are negative.</summary>
     public double Of(HeldOutMetric metric) =>
         metric switch
         {
+            // Over tasks, so that one of many items does not stand for all.
+            HeldOutMetric.Loss when Tasks is not null => Tasks.Values.Average(scores => scores.Loss),
+            HeldOutMetric.Kl when Tasks is not null => Tasks.Values.Average(scores => scores.Kl ?? double.NaN),
+            HeldOutMetric.Accuracy when Tasks is not null => -Tasks.Values.Average(scores => scores.Accuracy),
             HeldOutMetric.Kl => Traces!.Value.Kl,
             HeldOutMetric.Ce => Traces!.Value.Ce,
             HeldOutMetric.Top1 => -Traces!.Value.Top1,
@@ -51,8 +62,23 @@ public readonly record struct EvaluationScores(HeldOutScores? Traces, AnswerScor
             (values["eval_accuracy"], values["eval_answer_tokens"]) = (answers.Accuracy, answers.MeanTokens);
         }
 
+        foreach (var (name, value) in Tasks?.SelectMany(task => ToValues(task.Key, task.Value)) ?? [])
+        {
+            values[name] = value;
+        }
+
         return values;
     }
+
+    static IEnumerable<(string Name, double Value)> ToValues(string task, LabelScores scores) =>
+        new[]
+        {
+            ($"eval_{task}_loss", scores.Loss),
+            ($"eval_{task}_accuracy", scores.Accuracy),
+            ($"eval_{task}_f1", scores.MacroF1),
+            ($"eval_{task}_ece", scores.Ece),
+            ($"eval_{task}_kl", scores.Kl ?? double.NaN),
+        }.Where(figure => !double.IsNaN(figure.Item2));
 
     public override string ToString()
     {
@@ -75,6 +101,15 @@ public readonly record struct EvaluationScores(HeldOutScores? Traces, AnswerScor
                     $"generated answers: {answers.Correct:N0} of {answers.Count:N0} "
                         + $"correct ({answers.Accuracy:P1}), {answers.MeanTokens:F0} tokens each"
                 )
+            );
+        }
+
+        foreach (var (task, scores) in Tasks ?? new Dictionary<string, LabelScores>())
+        {
+            var kl = scores.Kl is { } divergence ? FormattableString.Invariant($", KL {divergence:F4}") : "";
+            parts.Add(
+                FormattableString.Invariant($"{task}: loss {scores.Loss:F4}, accuracy {scores.Accuracy:P1}, macro F1 {scores.MacroF1:F3}")
+                    + kl
             );
         }
 

@@ -4,6 +4,7 @@ using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
+using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 using TraceDistill.Training.Alignment;
@@ -82,6 +83,9 @@ public sealed class Trainer(
 
     /// <summary>Students that learn in step with this one; null for none.</summary>
     public PeerGroup? Peers { get; init; }
+
+    /// <summary>In a training of classifiers: weighs the losses of its tasks; null in one on traces.</summary>
+    public TaskBalance? Tasks { get; init; }
 
     /// <summary>
     /// Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.
@@ -191,6 +195,7 @@ public sealed class Trainer(
         auxiliary?.Visit(visit);
         Self?.Visit(visit);
         Peers?.Visit(visit);
+        Tasks?.Visit(visit);
     }
 
     StepMetrics Update(IReadOnlyList<TraceTokens> batch, ObjectivePlan plan, TrainingState checkpoints)
@@ -206,7 +211,9 @@ public sealed class Trainer(
         UpdateNoise? noise = hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null;
         var at = new TrainingPoint(step, options.MaxSteps, _adaptive);
         var objectives = plan.At(at) with { Measures = IsLogged(step + 1) || plan.Measures(step) };
+        objectives = Tasks is null ? objectives : objectives with { Tasks = Tasks.At(batch, at) };
         var totals = _workers.Accumulate(batch, objectives, noise, step >= quantizationStart);
+        totals = Tasks?.With(totals) ?? totals;
         Peers?.Accumulate(batch, objectives, noise);
         if (penalty is not null)
         {
@@ -234,6 +241,7 @@ public sealed class Trainer(
         Self?.Add(_progress.Step);
         _average?.Add(_progress.Step);
         StepGate(totals.Panel, learningRate);
+        Tasks?.Step(options, totals, learningRate / options.LearningRate, _progress.Step);
         _progress.MeanLoss = _progress.Losses == 0 ? metrics.Loss : (LossDecay * _progress.MeanLoss) + ((1 - LossDecay) * metrics.Loss);
         _progress.Losses++;
         _progress.LeftOut = isIdle ? _progress.LeftOut + 1 : 0;
@@ -406,7 +414,10 @@ public sealed class Trainer(
             var scores = new EvaluationScores(
                 plan.Traces?.Score(weights, alpha, cancellationToken),
                 plan.Answers is { } answers ? Answer(answers, checkpoints.Directory, cancellationToken) : null
-            );
+            )
+            {
+                Tasks = plan.Tasks?.Score((TaskParameters)weights.Model, cancellationToken),
+            };
             if (Judge(scores.Of(plan.Metric), plan) && plan.LoadBest)
             {
                 checkpoints.SaveBest(weights, _progress.Step);
@@ -554,6 +565,11 @@ public sealed class Trainer(
         {
             var values = metrics.ToValues();
             values["data_wait"] = _wait.TakeShare();
+            foreach (var (name, value) in Tasks?.ToValues() ?? [])
+            {
+                values[name] = value;
+            }
+
             foreach (var (peer, loss) in Peers?.Losses.Index() ?? [])
             {
                 values[FormattableString.Invariant($"peer{peer + 1}_loss")] = loss;

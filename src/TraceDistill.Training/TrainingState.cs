@@ -15,7 +15,8 @@ namespace TraceDistill.Training;
 /// </summary>
 /// <param name="directory">The model directory that the run makes.</param>
 /// <param name="fingerprint">Options and inputs of the run.</param>
-public sealed class TrainingState(string directory, string fingerprint)
+/// <param name="models">Folders of the models that it makes; null for one, in the directory itself.</param>
+public sealed class TrainingState(string directory, string fingerprint, IReadOnlyList<string>? models = null)
 {
     /// <summary>Hidden, so that it is no part of the model.</summary>
     public const string FileName = ".training.state";
@@ -50,7 +51,8 @@ public sealed class TrainingState(string directory, string fingerprint)
     /// <exception cref="InvalidInputException">The folder holds another run's model or work.</exception>
     public FinishedTraining? Claim()
     {
-        var hasModel = ModelDirectory.Exists(directory);
+        IReadOnlyList<string> folders = models ?? [directory];
+        var hasModel = folders.Any(ModelDirectory.Exists);
         if (File.Exists(_path))
         {
             using var reader = new BinaryReader(File.OpenRead(_path));
@@ -64,7 +66,9 @@ public sealed class TrainingState(string directory, string fingerprint)
                     DeleteOnce(); // killed while it finished
                 }
 
-                return header.FinalLoss is { } loss && hasModel ? new FinishedTraining(header.Progress.Step, loss) : null;
+                return header.FinalLoss is { } loss && folders.All(ModelDirectory.Exists)
+                    ? new FinishedTraining(header.Progress.Step, loss)
+                    : null;
             }
 
             hasModel |= !header.IsUntouched;

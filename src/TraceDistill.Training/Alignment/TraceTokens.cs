@@ -15,6 +15,9 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
     /// <summary>True where the trace's answer was found incorrect, and that decides how much each of several teachers counts.</summary>
     public bool IsIncorrect { get; init; }
 
+    /// <summary>What a classifier is to say of it, in place of tokens that are trained on; null in a training on traces.</summary>
+    public LabelTargets? Labels { get; init; }
+
     /// <summary>Returns whether any trained token has soft targets.</summary>
     public bool HasSoftTargets =>
         Further
@@ -22,5 +25,6 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
             .Any(told => told?.Read() is { } soft && Enumerable.Range(0, soft.Tail.Length).Any(row => soft.Present(row) > 0));
 
     /// <summary>The memory that it takes, in bytes: about 40 a token from compact shards at k = 20.</summary>
-    public long Bytes => (sizeof(int) * (long)Ids.Length) + (Soft?.Bytes ?? 0) + Further.Sum(soft => soft?.Bytes ?? 0) + 200;
+    public long Bytes =>
+        (sizeof(int) * (long)Ids.Length) + (Soft?.Bytes ?? 0) + Further.Sum(soft => soft?.Bytes ?? 0) + (Labels?.Bytes ?? 0) + 200;
 }

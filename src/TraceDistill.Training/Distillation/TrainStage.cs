@@ -517,16 +517,9 @@ public static class TrainStage
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(Deciding(options)));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
-        var piece = new float[1 << 16];
-        foreach (var (model, name) in models.SelectMany(model => model.Names.Select(name => (model, name))))
+        foreach (var model in models)
         {
-            var count = model.ShapeOf(name).ElementCount();
-            for (long first = 0; first < count; first += piece.Length)
-            {
-                var values = piece.AsSpan(0, (int)Math.Min(piece.Length, count - first));
-                model.Read(name, first, values);
-                hash.AppendData(MemoryMarshal.AsBytes(values));
-            }
+            WeightsDigest.Append(hash, model);
         }
 
         foreach (var digest in digests)

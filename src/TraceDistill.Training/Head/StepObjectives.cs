@@ -18,6 +18,9 @@ public sealed record StepObjectives(IReadOnlyList<ObjectiveTerm> Terms, TargetPo
     /// <summary>Layers that are exits; null for none.</summary>
     public StepExits? Exits { get; init; }
 
+    /// <summary>In a training of classifiers: how the losses of its tasks are made and weighed; null in one on traces.</summary>
+    public StepTasks? Tasks { get; init; }
+
     /// <summary>α, where one weighs soft against hard loss.</summary>
     public double? Alpha { get; init; }
 

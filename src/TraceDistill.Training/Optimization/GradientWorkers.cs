@@ -39,7 +39,7 @@ public sealed class GradientWorkers : IDisposable
     readonly bool _gradientCheckpointing;
     readonly ScalarType _activations;
     readonly Cores _cores;
-    readonly List<Lane> _lanes = [];
+    readonly List<ILane> _lanes = [];
 
     /// <param name="weights">The weights all lanes share, and which of them are trained.</param>
     /// <param name="workers">Threads.</param>
@@ -107,8 +107,7 @@ public sealed class GradientWorkers : IDisposable
             _cores.Each(1, _ => _rounded.Refresh(inBlocks));
         }
 
-        int[] lengths = [.. batch.Select(sequence => sequence.Ids.Length)];
-        var pieces = _mostLanes == 1 ? MicroBatches.CutByLength(lengths, _microBatchTokens) : MicroBatches.Cut(lengths, _microBatchTokens);
+        var pieces = Cut(batch);
         var used = Math.Min(pieces.Count, _mostLanes);
         while (_lanes.Count < used)
         {
@@ -140,11 +139,29 @@ public sealed class GradientWorkers : IDisposable
         _rounded?.Dispose();
     }
 
+    /// <summary>Indices of the sequences of each pass, which is through one model.</summary>
+    List<IReadOnlyList<int>> Cut(IReadOnlyList<TraceTokens> batch)
+    {
+        var pieces = new List<IReadOnlyList<int>>();
+        foreach (var task in Enumerable.Range(0, batch.Count).GroupBy(index => batch[index].Labels?.Task).OrderBy(task => task.Key))
+        {
+            int[] indices = [.. task];
+            int[] lengths = [.. indices.Select(index => batch[index].Ids.Length)];
+            var cut = _mostLanes == 1 ? MicroBatches.CutByLength(lengths, _microBatchTokens) : MicroBatches.Cut(lengths, _microBatchTokens);
+            pieces.AddRange(cut.Select(piece => piece.Select(place => indices[place]).ToArray()));
+        }
+
+        return pieces;
+    }
+
     static int MostLanesOf(long trained) => (int)Math.Clamp(LaneWeights / Math.Max(1, trained), 2, MostLanes);
 
-    Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing, _activations, _teacher, _panel, _auxiliary);
+    ILane NewLane() =>
+        _weights.Model is TaskParameters tasks
+            ? new LabelLane(tasks, _rounded, _gradientCheckpointing, _activations)
+            : new TraceLane(_weights, _rounded, _gradientCheckpointing, _activations, _teacher, _panel, _auxiliary);
 
-    sealed class Lane : IDisposable
+    sealed class TraceLane : ILane
     {
         readonly Decoder _decoder;
         readonly Decoder? _teacher;
@@ -156,7 +173,7 @@ public sealed class GradientWorkers : IDisposable
         readonly bool _takesTensorFloat32;
         readonly ModelConfiguration _configuration;
 
-        public Lane(
+        public TraceLane(
             TrainedWeights weights,
             RoundedMatrices? rounded,
             bool gradientCheckpointing,
@@ -184,8 +201,6 @@ public sealed class GradientWorkers : IDisposable
 
         public LossTotals Totals { get; private set; } = new(0, [], 0, 0);
 
-        /// <param name="all">The sequences of the optimizer step.</param>
-        /// <param name="pieces">Indices of this lane's, a pass at a time.</param>
         public void Run(
             IReadOnlyList<TraceTokens> all,
             IReadOnlyList<IReadOnlyList<int>> pieces,

@@ -1,0 +1,78 @@
+using TraceDistill.Data.Labels;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Text.Tokenizers.Spans;
+using TraceDistill.Training.Alignment;
+
+namespace TraceDistill.Training.Classification;
+
+/// <summary>
+/// Texts as a classifier reads them: the tokens that the tokenizer makes of a text, with those that it puts around it. A text is read at
+/// its last token; of kind token, at each one that stands for characters of the text.
+/// </summary>
+/// <param name="tokenizer">The classifier's.</param>
+/// <param name="kind">What is labelled.</param>
+/// <param name="positions">The classifier's.</param>
+/// <param name="maxLength">Tokens that longer texts are cut to; null where such a text is an error.</param>
+public sealed class LabelEncoder(Tokenizer tokenizer, LabelKind kind, int positions, int? maxLength)
+{
+    /// <summary>What stands for no label at tokens outside of all spans.</summary>
+    public const string Outside = "O";
+
+    readonly int _limit = Math.Min(positions, maxLength ?? positions);
+
+    /// <summary>The tokens of a text.</summary>
+    /// <exception cref="InvalidInputException">It has none that are read, or too many.</exception>
+    public EncodedText Encode(LabelledText text)
+    {
+        var encoded = kind == LabelKind.Token ? tokenizer.EncodeWithSpans(text.Text, addSpecialTokens: true) : null;
+        int[] ids = encoded is null ? tokenizer.Encode(text.Text, addSpecialTokens: true) : [.. encoded.Ids];
+        if (ids.Length > _limit && maxLength is null)
+        {
+            throw new InvalidInputException(
+                $"{text.Where}: the text has {ids.Length} tokens, and the model {positions} positions; "
+                    + $"set max_length: {positions} to cut such texts, or take a model with more"
+            );
+        }
+
+        if (ids.Length > _limit)
+        {
+            ids = ids[.._limit];
+        }
+
+        int[] rows = encoded is null
+            ? [ids.Length - 1]
+            : [.. Enumerable.Range(0, ids.Length).Where(token => encoded.Offsets[token].Start < encoded.Offsets[token].End)];
+        return ids.Length == 0 || rows.Length == 0
+            ? throw new InvalidInputException($"{text.Where}: the text has no tokens to read a label from")
+            : new EncodedText(
+                ids,
+                rows,
+                encoded is null ? [] : [.. rows.Select(row => encoded.Offsets[row])],
+                encoded is null ? [] : [.. rows.Select(row => encoded.ByteSpans[row])]
+            );
+    }
+
+    /// <summary>
+    /// The labels of tokens: of each the span with which it shares most characters (the first of equals), <see cref="Outside"/> of those
+    /// that share none.
+    /// </summary>
+    /// <param name="offsets">[M] characters of the tokens.</param>
+    /// <param name="spans">Labelled spans.</param>
+    public static string[] LabelsOf(IReadOnlyList<TextSpan> offsets, IReadOnlyList<LabelledSpan> spans) =>
+        [.. offsets.Select(token => spans.Where(span => Shared(span, token) > 0).MaxBy(span => Shared(span, token))?.Label ?? Outside)];
+
+    static int Shared(LabelledSpan span, TextSpan token) => Math.Min(span.End, token.End) - Math.Max(span.Start, token.Start);
+}
+
+/// <summary>A text in tokens.</summary>
+/// <param name="Ids">All of them.</param>
+/// <param name="Rows">[M] those that labels are read from.</param>
+/// <param name="Offsets">[M] their characters; empty where whole texts are labelled.</param>
+/// <param name="Bytes">[M] their bytes of the text as UTF-8; empty where whole texts are labelled.</param>
+public sealed record EncodedText(int[] Ids, int[] Rows, TextSpan[] Offsets, TextSpan[] Bytes)
+{
+    /// <summary>As a sequence whose labels are not known.</summary>
+    public TraceTokens Unlabelled() => new(Ids, Ids.Length, null) { Labels = new LabelTargets(0, Rows, [], []) };
+}
