@@ -33,6 +33,9 @@ static class OptionShape
             ? type.GetGenericArguments()[1]
             : null;
 
+    /// <summary>The record that a dictionary has for each name, or null.</summary>
+    public static Type? DictionaryRecord(Type type) => DictionaryValue(type) is { } value && IsRecord(value) ? value : null;
+
     /// <summary>Returns whether one plain value makes an instance: text, a flag, an enum, or anything that parses itself.</summary>
     public static bool IsScalar(Type type) =>
         type == typeof(string) || type.IsEnum || type == typeof(bool) || ParseMethod(type) is not null || Shorthand(type) is not null;

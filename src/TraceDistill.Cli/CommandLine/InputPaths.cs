@@ -28,6 +28,16 @@ static class InputPaths
             {
                 Check(property.Type, map, problems, $"{within}{entry.Key}.");
             }
+            else if (entry.Value is ConfigMap named && OptionShape.DictionaryRecord(property.Type) is { } type)
+            {
+                foreach (var item in named.Entries)
+                {
+                    if (item.Value is ConfigMap record)
+                    {
+                        Check(type, record, problems, $"{within}{entry.Key}.{item.Key}.");
+                    }
+                }
+            }
         }
     }
 

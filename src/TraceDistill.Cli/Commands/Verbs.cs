@@ -14,6 +14,8 @@ static class Verbs
         new ScoreVerb(),
         new TrainVerb(),
         new PretrainVerb(),
+        new ClassifyVerb(),
+        new LabelVerb(),
         new TokenizerTrainVerb(),
         new EvaluateVerb(),
         new ExportVerb(),

@@ -10,6 +10,9 @@ namespace TraceDistill.Cli.Inspection;
 /// <summary>A model directory in figures.</summary>
 sealed record ModelView(string Path, long Parameters, ModelConfiguration Configuration, int VocabularySize, string TokenizerHash)
 {
+    /// <summary>Labels that are named.</summary>
+    const int MostLabels = 20;
+
     /// <summary>Returns whether a folder is one.</summary>
     public static bool IsModel(string folder) => File.Exists(System.IO.Path.Combine(folder, ModelConfiguration.FileName));
 
@@ -18,7 +21,7 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
     /// </exception>
     public static ModelView Of(string folder)
     {
-        var (configuration, weights) = ModelDirectory.Open(folder);
+        var (configuration, weights) = ModelDirectory.OpenAny(folder);
         weights.Dispose();
         var tokenizer = ModelDirectory.LoadTokenizer(folder);
         return new ModelView(folder, ModelParameters.CountOf(configuration), configuration, tokenizer.VocabularySize, tokenizer.Hash);
@@ -34,6 +37,15 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
             $"{shape.NumHiddenLayers} {(shape.NumHiddenLayers == 1 ? "layer" : "layers")} of {shape.HiddenSize}, "
                 + $"{shape.MixerText}, feed-forward {shape.IntermediateSize}, at most {shape.MaxPositionEmbeddings} positions"
         );
+        if (shape.Head is { } head)
+        {
+            observer.Message(
+                $"a classifier of {(head.Kind == LabelKind.Sequence ? "texts" : "tokens")} by {head.Labels.Count} labels: "
+                    + string.Join(", ", head.Labels.Take(MostLabels))
+                    + (head.Labels.Count > MostLabels ? ", …" : "")
+            );
+        }
+
         if (shape.Remark is { } remark)
         {
             observer.Message(remark);

@@ -28,6 +28,30 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
                         {
                             Value = Resolve(reader, OptionSchema.Of(property.Type), map, inputs, $"{within}{entry.Key}."),
                         }
+                    : entry.Value is ConfigMap named && OptionShape.DictionaryRecord(property.Type) is { } type
+                        ? entry with
+                        {
+                            Value = named with
+                            {
+                                Entries =
+                                [
+                                    .. named.Entries.Select(item =>
+                                        item.Value is ConfigMap record
+                                            ? item with
+                                            {
+                                                Value = Resolve(
+                                                    reader,
+                                                    OptionSchema.Of(type),
+                                                    record,
+                                                    inputs,
+                                                    $"{within}{entry.Key}.{item.Key}."
+                                                ),
+                                            }
+                                            : item
+                                    ),
+                                ],
+                            },
+                        }
                     : entry
                 ),
             ],

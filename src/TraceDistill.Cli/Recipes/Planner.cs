@@ -173,6 +173,14 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
                             {
                                 Value = LocateAll(inner, OptionSchema.Of(property.Type)),
                             }
+                        : entry.Value is ConfigMap named && OptionShape.DictionaryRecord(property.Type) is { } type
+                            ? entry with
+                            {
+                                Value = named with
+                                {
+                                    Entries = [.. named.Entries.Select(item => item with { Value = Locate(item.Value, type) })],
+                                },
+                            }
                         : entry
                     ),
                 ],

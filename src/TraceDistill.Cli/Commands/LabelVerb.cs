@@ -1,0 +1,183 @@
+using System.Text.Json;
+using TraceDistill.Cli.Labelling;
+using TraceDistill.Cli.Reporting.Markup;
+using TraceDistill.Cli.Stages;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Files;
+using TraceDistill.Data.Labels;
+using TraceDistill.Evaluation.Statistics;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>Labels texts with classifiers, and measures these where labels are known.</summary>
+sealed class LabelVerb : Verb<LabelOptions>
+{
+    const int PrintedComparisons = 10;
+
+    public override string Name => "label";
+
+    public override string Description => "Label texts with classifiers; where their labels are known, measure and compare the classifiers";
+
+    public override VerbOutput Output => VerbOutput.Optional;
+
+    public override bool RunsBesideOthers(LabelOptions options) => true;
+
+    public override long EstimateMemory(LabelOptions options) =>
+        ProcessMemory
+        + (4 * FileBytes(options.File))
+        + (2 * options.All.Select(model => model.Value).Where(Directory.Exists).Select(Weights).DefaultIfEmpty(0).Max());
+
+    public override bool WritesFile(LabelOptions options, string output) => output.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase);
+
+    public override IReadOnlyCollection<string> OutputNames(LabelOptions options) =>
+        [LabelResult.FileName, .. options.All.Select(model => FileOf(model.Key))];
+
+    public override async Task<object> RunAsync(LabelOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        var isFile = context.Output is { } output && WritesFile(options, output);
+        if (isFile && options.Models.Count > 1)
+        {
+            throw new InvalidInputException($"{context.Output}: of several models each has a file of its own; name a folder with --out");
+        }
+
+        LabelKind? kind = null;
+        IReadOnlyList<LabelledText> texts = [];
+        var (scores, right) = (new OrderedDictionary<string, ClassifierScores>(), new List<(string Name, bool[] IsRight)>());
+        foreach (var (name, directory) in options.All)
+        {
+            using var labeller = new Labeller(directory, options.MaxLength);
+            if (kind is null)
+            {
+                kind = labeller.Head.Kind;
+                texts = await LabelReader
+                    .ReadAsync(options.File, FieldsOf(options, kind.Value), cancellationToken)
+                    .ToListAsync(cancellationToken);
+            }
+            else if (kind != labeller.Head.Kind)
+            {
+                throw new InvalidInputException($"{directory}: of the classifiers some label texts and some tokens; measure them apart");
+            }
+
+            var labelled = await Task.Run(() => labeller.Label(texts, options, cancellationToken), cancellationToken);
+            if (context.Output is { } target)
+            {
+                Write(isFile ? target : Path.Combine(target, FileOf(name)), labelled);
+            }
+
+            if (labelled.Any(text => text.IsKnown))
+            {
+                scores[name] = labeller.Score(labelled);
+                right.Add((name, [.. labelled.Where(text => text.IsKnown).Select(text => text.IsRight)]));
+            }
+        }
+
+        var result = new LabelResult
+        {
+            File = context.NameOf(options.File),
+            Texts = texts.Count,
+            Labelled = texts.Count(text => text.Label is not null || text.Spans is not null),
+            Models = scores,
+            Comparisons = right.Count > LabelResult.MostCompared ? [] : [.. Compare(right)],
+        };
+        if (context.Output is not null && !isFile)
+        {
+            result.Write(context.Output);
+        }
+
+        Print(result, context.Observer);
+        return result;
+    }
+
+    static IEnumerable<LabelComparison> Compare(List<(string Name, bool[] IsRight)> models) =>
+        from first in Enumerable.Range(0, models.Count)
+        from second in Enumerable.Range(first + 1, models.Count - first - 1)
+        let pairs = models[first].IsRight.Zip(models[second].IsRight).ToList()
+        let onlyFirst = pairs.Count(pair => pair.First && !pair.Second)
+        let onlySecond = pairs.Count(pair => pair.Second && !pair.First)
+        select new LabelComparison(
+            models[first].Name,
+            models[second].Name,
+            onlyFirst,
+            onlySecond,
+            (double)(onlyFirst - onlySecond) / pairs.Count,
+            McNemar.ExactPValue(onlyFirst, onlySecond)
+        );
+
+    /// <summary>One line a text: its label and all labels' probabilities, or its spans.</summary>
+    static void Write(string path, IReadOnlyList<LabelledByModel> texts) => AtomicFile.Write(path, stream =>
+        {
+            using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
+            foreach (var text in texts)
+            {
+                writer.WriteLine(JsonSerializer.Serialize(LineOf(text), JsonFile.Line));
+            }
+        });
+
+    static Dictionary<string, object?> LineOf(LabelledByModel text)
+    {
+        var line = new Dictionary<string, object?>();
+        if (text.Source.Id is { } id)
+        {
+            line["id"] = id;
+        }
+
+        line["text"] = text.Source.Text;
+        if (text.Head.Kind == LabelKind.Token)
+        {
+            line["spans"] = text.Spans()
+                .Select(span => new
+                {
+                    span.Span.Start,
+                    span.Span.End,
+                    span.Span.Label,
+                    Probability = Math.Round(span.Probability, 6),
+                });
+            return line;
+        }
+
+        var probabilities = text.Probabilities(0).ToList();
+        line["label"] = probabilities[0].Key;
+        line["probabilities"] = new OrderedDictionary<string, double>(
+            probabilities.Select(label => KeyValuePair.Create(label.Key, Math.Round(label.Value, 6)))
+        );
+        return line;
+    }
+
+    static void Print(LabelResult result, IRunObserver observer)
+    {
+        observer.Message($"{Counted.Of(result.Texts, "text")} labelled; labels of {Show.Count(result.Labelled)} are known");
+        foreach (var (name, scores) in result.Models)
+        {
+            var tokens = scores.SpanF1 is { } spans
+                ? $" with every token right; tokens {Show.Percent(scores.Items.Accuracy)}, spans F1 {spans:0.000}"
+                : " right";
+            observer.Message(
+                $"{name}: {Show.Percent(scores.Accuracy)} of {result.Labelled} texts (95% interval "
+                    + $"{Show.Percent(scores.AccuracyCi)}){tokens}, macro F1 {scores.Items.MacroF1:0.000}, ECE {scores.Items.Ece:0.000}"
+            );
+        }
+
+        foreach (var pair in result.Comparisons.Count <= PrintedComparisons ? result.Comparisons : [])
+        {
+            observer.Message(
+                $"{pair.First} − {pair.Second}: {Show.Points(pair.Difference)} points, {Show.PEquals(pair.PValue)} for these weights"
+            );
+        }
+    }
+
+    static LabelFields FieldsOf(LabelOptions options, LabelKind kind) =>
+        new()
+        {
+            Text = options.Text,
+            Label = kind == LabelKind.Sequence ? options.Label ?? "label" : null,
+            Spans = kind == LabelKind.Token ? options.Label ?? "spans" : null,
+            MayBeUnlabelled = options.Label is null,
+        };
+
+    static string FileOf(string model) => model + ".jsonl";
+
+    static long Weights(string directory) => Directory.GetFiles(directory, "*.safetensors").Sum(FileBytes);
+}

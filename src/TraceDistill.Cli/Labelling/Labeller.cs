@@ -1,0 +1,88 @@
+using TraceDistill.Data.Labels;
+using TraceDistill.Evaluation.Statistics;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Native;
+using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
+using TraceDistill.Training;
+using TraceDistill.Training.Classification;
+
+namespace TraceDistill.Cli.Labelling;
+
+/// <summary>One classifier and the texts as it labels them.</summary>
+sealed class Labeller : IDisposable
+{
+    readonly ModelParameters _model;
+    readonly LabelEncoder _encoder;
+
+    /// <param name="directory">The model directory.</param>
+    /// <param name="maxLength">Tokens that longer texts are cut to; null where such a text is an error.</param>
+    /// <exception cref="InvalidInputException">It is no classifier.</exception>
+    public Labeller(string directory, int? maxLength)
+    {
+        Head = ModelConfiguration.Load(directory).Head
+            ?? throw new InvalidInputException($"{directory}: is a model that writes text, and no classifier; classify makes one of it");
+        _model = ModelDirectory.LoadAny(directory);
+        _encoder = new LabelEncoder(
+            ModelDirectory.LoadTokenizer(directory),
+            Head.Kind,
+            _model.Configuration.MaxPositionEmbeddings,
+            maxLength
+        );
+    }
+
+    public ClassificationHead Head { get; }
+
+    public long Parameters => _model.Count;
+
+    /// <summary>Labels texts.</summary>
+    public IReadOnlyList<LabelledByModel> Label(
+        IReadOnlyList<LabelledText> texts,
+        Commands.LabelOptions options,
+        CancellationToken cancellationToken
+    )
+    {
+        var encoded = texts.Select(_encoder.Encode).ToList();
+        _model.MoveTo(options.Device.Resolve());
+        var predicted = LabelPredictions.Of(
+            _model,
+            [.. encoded.Select(text => text.Unlabelled())],
+            options.MicroBatchTokens,
+            options.Workers > 0 ? options.Workers : Environment.ProcessorCount,
+            cancellationToken
+        );
+        return [.. texts.Zip(encoded, predicted).Select(text => new LabelledByModel(text.First, text.Second, text.Third, Head))];
+    }
+
+    /// <summary>Compares with the labels that are known.</summary>
+    public ClassifierScores Score(IReadOnlyList<LabelledByModel> texts)
+    {
+        var known = texts.Where(text => text.IsKnown).ToList();
+        var correct = known.Count(text => text.IsRight);
+        return new ClassifierScores(
+            Head.Kind,
+            Parameters,
+            correct,
+            (double)correct / known.Count,
+            WilsonInterval.Of(correct, known.Count),
+            LabelScores.Of(Head.Labels, known.SelectMany(text => text.Items())),
+            Head.Kind == LabelKind.Token ? SpanF1(known) : null
+        );
+    }
+
+    public void Dispose() => _model.Dispose();
+
+    static double SpanF1(List<LabelledByModel> texts)
+    {
+        var (hits, all) = (0, 0);
+        foreach (var text in texts)
+        {
+            var truth = text.TrueSpans().ToHashSet();
+            var told = text.Spans().Select(span => span.Span).ToList();
+            (hits, all) = (hits + told.Count(truth.Contains), all + truth.Count + told.Count);
+        }
+
+        return all == 0 ? double.NaN : 2.0 * hits / all;
+    }
+}
