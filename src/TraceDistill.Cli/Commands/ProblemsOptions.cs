@@ -29,6 +29,13 @@ sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
     [Description("Seed of the problems")]
     public int Seed { get; init; }
 
+    /// <value>False.</value>
+    [Description(
+        "Write with the story problems of JSON Lines files what each number is for: spans of start, gain, loss and size, "
+            + "which classify learns to label"
+    )]
+    public bool Spans { get; init; }
+
     [InputPath]
     [Description("Convert these problem files, JSON Lines, JSON (both also .gz) or Parquet, instead of generating")]
     public IReadOnlyList<string> From { get; init; } = [];
@@ -46,6 +53,11 @@ sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
         if (From.Count > 0 && Family.Count > 0)
         {
             yield return new ValidationResult("is for generated problems; files that are converted keep what they hold", [nameof(Family)]);
+        }
+
+        if (From.Count > 0 && Spans)
+        {
+            yield return new ValidationResult("is for generated problems; files that are converted have none", [nameof(Spans)]);
         }
 
         if (From.Count > 0 && HeldOut != HeldOutShare.None)

@@ -84,7 +84,10 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
             sets.Add((HeldOutSet, ProblemGenerator.Generate(families, heldOut, options.Seed, ProblemSplit.HeldOut)));
         }
 
-        return sets;
+        return options.Spans ? sets : [.. sets.Select(set => (set.Item1, Plain(set.Item2)))];
+
+        static IReadOnlyList<Problem> Plain(IReadOnlyList<Problem> problems) =>
+            [.. problems.Select(problem => problem with { Spans = [] })];
     }
 
     static async Task<List<(string Name, IReadOnlyList<Problem> Problems)>> ConvertAsync(

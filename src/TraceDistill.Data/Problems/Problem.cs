@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+using TraceDistill.Data.Labels;
 using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Data.Problems;
@@ -22,6 +24,12 @@ public sealed record Problem
 
     /// <summary>A worked solution without the final answer line, or null.</summary>
     public string? Solution { get; init; }
+
+    /// <summary>What the numbers of the question are for (<c>start</c>, <c>gain</c>, <c>loss</c>, <c>size</c>); of generated stories
+    /// alone.</summary>
+    /// <value>None.</value>
+    [JsonIgnore]
+    public IReadOnlyList<LabelledSpan> Spans { get; init; } = [];
 
     /// <summary>The problem family or data set, such as <c>addition</c> or <c>gsm8k</c>: reports break accuracy down by it.</summary>
     public required string Family { get; init; }

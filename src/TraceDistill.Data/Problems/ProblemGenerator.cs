@@ -132,6 +132,7 @@ public static class ProblemGenerator
                 Text = draft.Text,
                 Answer = draft.Answer,
                 Solution = draft.Solution,
+                Spans = draft.Spans,
                 Family = family.Name,
             };
     }

@@ -18,6 +18,29 @@ public sealed partial class ProblemGeneratorTests
         }
     }
 
+    /// <summary>By the words before each number.</summary>
+    [Theory]
+    [InlineData("story2")]
+    [InlineData("story4")]
+    public void Spans_OfAThousandStories_SayWhatEachNumberIsFor(string family)
+    {
+        foreach (var problem in Sample(family, 1000))
+        {
+            Assert.Equal(
+                Regex
+                    .Matches(problem.Text, "[0-9]+")
+                    .Select(number => (number.Index, number.Index + number.Length, RoleOf(problem.Text[..number.Index]))),
+                problem.Spans.Select(span => (span.Start, span.End, span.Label))
+            );
+        }
+
+        static string RoleOf(string before) =>
+            before.Split('.')[^1] is var sentence && sentence.EndsWith("with ", StringComparison.Ordinal) ? "size"
+            : sentence.Contains(" has ", StringComparison.Ordinal) ? "start"
+            : new[] { "gives", "sells", "loses" }.Any(verb => sentence.Contains(verb, StringComparison.Ordinal)) ? "loss"
+            : "gain";
+    }
+
     [Theory, MemberData(nameof(Families))]
     public void Solution_OfAThousandProblems_StatesOnlyTrueArithmetic(string family)
     {

@@ -1,3 +1,5 @@
+using TraceDistill.Data.Labels;
+
 namespace TraceDistill.Data.Problems.Families;
 
 /// <summary>A generated problem before it gets its id.</summary>
@@ -8,4 +10,9 @@ namespace TraceDistill.Data.Problems.Families;
 /// <param name="Text">The question.</param>
 /// <param name="Solution">One of many valid worked solutions.</param>
 /// <param name="Answer">The final answer.</param>
-public sealed record ProblemDraft(string Key, string Text, string Solution, string Answer);
+public sealed record ProblemDraft(string Key, string Text, string Solution, string Answer)
+{
+    /// <summary>What the numbers of the question are for, where the family says it.</summary>
+    /// <value>None.</value>
+    public IReadOnlyList<LabelledSpan> Spans { get; init; } = [];
+}

@@ -1,3 +1,5 @@
+using TraceDistill.Data.Labels;
+
 namespace TraceDistill.Data.Problems.Families;
 
 /// <summary>A word problem in the making: someone has things, and things come and go. Text and solution grow side by side.</summary>
@@ -13,6 +15,15 @@ sealed class Story
     readonly string _pronoun;
     readonly string _things;
     readonly List<string> _key = [];
+
+    /// <summary>What the numbers of the text are for, in its order.</summary>
+    readonly List<string> _roles = [];
+
+    const string Start = "start",
+        Gain = "gain",
+        Loss = "loss",
+        Size = "size";
+
     bool _lost;
 
     public Story(SolutionWriter write, SolutionWriter text)
@@ -30,6 +41,7 @@ sealed class Story
         _text.Say($"{_name} has {count} {_things}.");
         _write.Say(_write.Pick($"{_name} has {count}.", $"start with {count}.", $"we start with {count}."));
         _key.Add($"{count}");
+        _roles.Add(Start);
         Total = count;
     }
 
@@ -42,6 +54,7 @@ sealed class Story
                 + $": {_write.Product(groups, size)}."
         );
         _key.Add($"{groups}*{size}");
+        _roles.AddRange(Start, Size);
         Total = groups * size;
     }
 
@@ -50,6 +63,7 @@ sealed class Story
         _text.Say($"{Subject()} {_text.Pick("buys", "finds", "gets")} {count} more.");
         Add(count);
         _key.Add($"+ {count}");
+        _roles.Add(Gain);
     }
 
     public void GetsGroups(int groups, int size)
@@ -59,6 +73,7 @@ sealed class Story
         _write.Say($"{_write.Pick("now", "next", "then")} {groups} {kind} of {size}: {_write.Product(groups, size)}.");
         Add(groups * size);
         _key.Add($"+ {groups}*{size}");
+        _roles.AddRange(Gain, Size);
     }
 
     public void Loses(int count)
@@ -67,6 +82,7 @@ sealed class Story
         _write.Say(_write.Pick($"take {count} from {Total}.", $"now take away {count}.", $"{_pronoun} has {count} less."));
         Total = ColumnArithmetic.Subtract(_write, Total, count);
         _key.Add($"- {count}");
+        _roles.Add(Loss);
         _lost = true;
     }
 
@@ -80,7 +96,20 @@ sealed class Story
             )
         );
         _write.Conclude($"{Total}");
-        return new ProblemDraft(string.Join(' ', _key), _text.ToString(), _write.ToString(), $"{Total}");
+        var text = _text.ToString();
+        return new ProblemDraft(string.Join(' ', _key), text, _write.ToString(), $"{Total}") { Spans = [.. Spans(text)] };
+    }
+
+    IEnumerable<LabelledSpan> Spans(string text)
+    {
+        var start = 0;
+        foreach (var role in _roles)
+        {
+            start = text.AsSpan(start).IndexOfAnyInRange('0', '9') + start;
+            var length = text.AsSpan(start).IndexOfAnyExceptInRange('0', '9');
+            yield return new LabelledSpan(start, start + length, role);
+            start += length;
+        }
     }
 
     void Add(int count)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TraceDistill.Data.Files;
+using TraceDistill.Data.Labels;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 
@@ -56,11 +57,31 @@ public static class ProblemWriter
             json.WriteString("answer", problem.Answer.Length == 0 ? null : problem.Answer);
             json.WriteString("solution", problem.Solution);
             json.WriteString("family", problem.Family);
+            if (problem.Spans.Count > 0)
+            {
+                WriteSpans(json, problem.Spans);
+            }
+
             json.WriteEndObject();
             await json.FlushAsync(cancellationToken);
             json.Reset();
             stream.WriteByte((byte)'\n');
         }
+    }
+
+    static void WriteSpans(Utf8JsonWriter json, IReadOnlyList<LabelledSpan> spans)
+    {
+        json.WriteStartArray("spans");
+        foreach (var span in spans)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("start", span.Start);
+            json.WriteNumber("end", span.End);
+            json.WriteString("label", span.Label);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     static void WriteConversation(Utf8JsonWriter json, Problem problem)
