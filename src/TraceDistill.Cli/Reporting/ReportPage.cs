@@ -24,6 +24,7 @@ static class ReportPage
             AblationSection.Of(run),
             ResultsSection.Of(run),
             ComparisonSection.Of(run),
+            ClassifierSection.Of(run),
             FamilySection.Of(run),
             LearningSection.Of(run),
             DiagnosticsSection.Of(run),

@@ -16,6 +16,9 @@ sealed record RunFacts
 
     public required IReadOnlyList<EvaluationFacts> Evaluations { get; init; }
 
+    /// <summary>What classifiers were measured.</summary>
+    public IReadOnlyList<LabelFacts> Labels { get; init; } = [];
+
     public required IReadOnlyList<TraceFacts> Traces { get; init; }
 
     public required IReadOnlyList<MetricsLine> Metrics { get; init; }

@@ -44,6 +44,7 @@ static class RunReader
             Recipe = recipe is null ? null : await File.ReadAllTextAsync(recipePath, cancellationToken),
             Stages = stages,
             Evaluations = Evaluations(stages),
+            Labels = [.. stages.Select(stage => LabelFacts.Read(stage, stages)).OfType<LabelFacts>()],
             Traces = await TraceReader.ReadAsync(stages, cancellationToken),
             Metrics =
             [
