@@ -55,7 +55,10 @@ public sealed record LabelScores
             told[best]++;
             hits[truth] += truth == best ? 1 : 0;
             loss += CrossEntropy(item.Given.Span, item.Predicted.Span);
-            calibration.Add(Math.Min(1, Math.Exp(item.Predicted.Span[best])), truth == best);
+            if (Math.Exp(item.Predicted.Span[best]) is >= 0 and var confidence) // not of weights that are no numbers
+            {
+                calibration.Add(Math.Min(1, confidence), truth == best);
+            }
         }
 
         LabelCounts[] counts = [.. labels.Select((label, id) => new LabelCounts(label, truths[id], told[id], hits[id]))];

@@ -53,6 +53,7 @@ public static class ClassifyStage
         using var teachers = new TeacherSet(options);
         var tasks = await ReadAsync(options, tokenizer, first.Configuration, teachers, cancellationToken);
         using var models = Build(options, tasks, first, tokenizer);
+        first.Dispose(); // its weights are copied
         var trained = TrainedWeights.All(models);
         var plan = new BatchPlan([.. tasks.Select(task => SetOf(task, options))], options.UpdateTokens, options.Seed);
         options = options with { MaxSteps = options.StepsFor(plan) };
@@ -83,7 +84,10 @@ public static class ClassifyStage
             {
                 state.Once(
                     $"teacher-{task.Name}",
-                    () => teachers.Of(task.Name)!.Teach(task, tokenizer, options, cancellationToken),
+                    () =>
+                        teachers
+                            .Of(task.Name)!
+                            .Teach(task, tokenizer, options, options.MaxLength is null ? null : int.MaxValue, cancellationToken),
                     visit => TaskTeacher.Visit(task, visit)
                 );
             }

@@ -160,16 +160,18 @@ sealed class TaskData
             + $"{Labels.Count} labels{lost}";
     }
 
-    static int Lost((LabelledText Source, EncodedText Encoded) line) =>
-        line.Source.Spans is not { } spans
-            ? 0
-            : spans.Count(span =>
-            {
-                var labels = LabelEncoder.LabelsOf(line.Encoded.Offsets, spans);
-                return !line
-                    .Encoded.Offsets.Zip(labels)
-                    .Any(token => token.First.Start < span.End && token.First.End > span.Start && token.Second == span.Label);
-            });
+    static int Lost((LabelledText Source, EncodedText Encoded) line)
+    {
+        if (line.Source.Spans is not { Count: > 0 } spans)
+        {
+            return 0;
+        }
+
+        var tokens = line.Encoded.Offsets.Zip(LabelEncoder.LabelsOf(line.Encoded.Offsets, spans)).ToList();
+        return spans.Count(span =>
+            !tokens.Any(token => token.First.Start < span.End && token.First.End > span.Start && token.Second == span.Label)
+        );
+    }
 
     static bool IsHeldOut(string text, double fraction) =>
         XxHash64.HashToUInt64(MemoryMarshal.AsBytes(text.AsSpan())) / (double)ulong.MaxValue < fraction;

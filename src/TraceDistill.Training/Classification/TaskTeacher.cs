@@ -53,11 +53,17 @@ sealed class TaskTeacher : IDisposable
     /// <param name="data">The task.</param>
     /// <param name="student">The student's tokenizer.</param>
     /// <param name="options">Tokens of a pass, device and threads.</param>
+    /// <param name="maxLength">Tokens that the teacher's texts are cut to as well; null where one that is too long is an error.</param>
     /// <param name="cancellationToken">Stops.</param>
     /// <exception cref="InvalidInputException">A text is longer than the teacher's positions.</exception>
-    public void Teach(TaskData data, Tokenizer student, OptimizationOptions options, CancellationToken cancellationToken)
+    public void Teach(TaskData data, Tokenizer student, OptimizationOptions options, int? maxLength, CancellationToken cancellationToken)
     {
-        var encoder = new LabelEncoder(_tokenizer, data.Task.Kind, _weights.Configuration.MaxPositionEmbeddings, maxLength: null);
+        var encoder = new LabelEncoder(
+            _tokenizer,
+            data.Task.Kind,
+            _weights.Configuration.MaxPositionEmbeddings,
+            maxLength // where the student's texts are cut, the teacher's may be
+        );
         TaskData.Line[] lines = [.. data.Train, .. data.HeldOut];
         var encoded = lines.Select(line => Encode(encoder, line)).ToArray();
         _weights.MoveTo(options.Device.Resolve());
@@ -96,14 +102,18 @@ sealed class TaskTeacher : IDisposable
     internal static void Spread(float[] values, TextSpan[] from, float[] taught, TextSpan[] to, int[] order)
     {
         var labels = order.Length;
-        var sums = new double[labels];
+        var (sums, at) = (new double[labels], 0);
         foreach (var (token, bytes) in to.Index())
         {
             Array.Clear(sums);
             for (var place = bytes.Start; place < Math.Max(bytes.End, bytes.Start + 1); place++)
             {
                 // What a tokenizer drops belongs to the token behind it.
-                var at = Array.FindIndex(from, span => span.End > place) is >= 0 and var found ? found : from.Length - 1;
+                while (at < from.Length - 1 && from[at].End <= place)
+                {
+                    at++;
+                }
+
                 for (var label = 0; label < labels; label++)
                 {
                     sums[label] += Math.Exp(values[(at * labels) + order[label]]);

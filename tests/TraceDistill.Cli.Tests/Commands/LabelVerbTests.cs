@@ -1,0 +1,129 @@
+using System.Text.Json.Nodes;
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Commands;
+
+/// <summary>Classifiers on the command line and in recipes, on generated problems and the embedded teacher's tokenizer.</summary>
+public sealed class LabelVerbTests : IDisposable
+{
+    readonly CliHarness _cli = new()
+    {
+        Stages = [new ProblemsVerb(), new ClassifyVerb(), new LabelVerb(), new ReportVerb()],
+        Others = [new InspectVerb()],
+        Clock = TimeProvider.System,
+    };
+
+    static string Recipe =>
+        $$$"""
+            name: tasks
+            stages:
+              stories: {do: problems, family: "story2, story4", spans: true, count: 60, held_out: 12}
+              teacher:
+                do: classify
+                architecture: {hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, max_position_embeddings: 128}
+                tokenizer: {{{Path.Combine(TestPaths.RepositoryRoot, "data", "teacher")}}}
+                tasks: {roles: {file: stories/train.jsonl, kind: token}}
+                max_steps: 3
+              student:
+                do: classify
+                matrix: {seed: [1, 2]}
+                like: teacher
+                max_steps: 3
+                tasks:
+                  roles: {file: stories/train.jsonl, kind: token, teacher: teacher}
+                  family: {file: stories/train.jsonl, label: family}
+              roles: {do: label, file: stories/held_out.jsonl, models: {teacher: teacher, student: student/roles}}
+              report: {do: report}
+            """;
+
+    public void Dispose() => _cli.Dispose();
+
+    [Fact]
+    public async Task Run_TasksOverSeeds_ReadEachOthersModelsAndAreReported()
+    {
+        var code = await _cli.RunRecipeAsync(Recipe);
+
+        Assert.True(code == 0, _cli.Error);
+        var result = JsonNode.Parse(
+            await File.ReadAllTextAsync(Path.Combine(_cli.RunDirectory, "roles", "labels.json"), TestContext.Current.CancellationToken)
+        )!;
+        Assert.Equal(["teacher", "student.1", "student.2"], result["models"]!.AsObject().Select(model => model.Key));
+        Assert.Equal(12, (int?)result["labelled"]);
+        Assert.Equal(3, result["comparisons"]!.AsArray().Count);
+        var report = await File.ReadAllTextAsync(Path.Combine(_cli.RunDirectory, "report.html"), TestContext.Current.CancellationToken);
+        Assert.Contains("<section id=\"classifiers\">", report, StringComparison.Ordinal);
+        Assert.Contains("12 labelled texts", report, StringComparison.Ordinal);
+        var line = File.ReadLines(Path.Combine(_cli.RunDirectory, "roles", "teacher.jsonl")).First();
+        Assert.Contains("\"spans\":[", line, StringComparison.Ordinal);
+
+        Assert.Equal(0, await _cli.RunAsync("inspect", Path.Combine(_cli.RunDirectory, "student.1", "family")));
+        Assert.Contains("a classifier of texts by 2 labels: story2, story4", _cli.Out + _cli.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Label_NewTexts_WritesLabelsWithProbabilitiesThatAreLearnedFrom()
+    {
+        Assert.True(await _cli.RunRecipeAsync(Recipe) == 0, _cli.Error);
+        var texts = _cli.Write("new.jsonl", "{\"text\": \"tom has 4 pens.\", \"id\": \"a\"}\n{\"text\": \"what is 3+4?\"}\n");
+        var model = Path.Combine(_cli.RunDirectory, "student.1", "family");
+
+        Assert.Equal(0, await _cli.RunAsync("label", "--model", model, "--file", texts, "--out", _cli.File("labelled.jsonl")));
+
+        var lines = File.ReadAllLines(_cli.File("labelled.jsonl")).Select(line => JsonNode.Parse(line)!).ToList();
+        Assert.Equal("a", (string?)lines[0]["id"]);
+        Assert.Equal(1, lines[1]["probabilities"]!.AsObject().Sum(label => (double)label.Value!), 1e-5);
+        Assert.Equal((string?)lines[0]["label"], lines[0]["probabilities"]!.AsObject().First().Key);
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "classify",
+                "--student",
+                model,
+                "--tasks",
+                $"again={{file: {_cli.File("labelled.jsonl")}, label: probabilities}}",
+                "--max-steps",
+                "1",
+                "--out",
+                _cli.File("again")
+            )
+        );
+    }
+
+    [Fact]
+    public async Task Label_AModelThatWrites_IsRefusedInALine()
+    {
+        var texts = _cli.Write("new.jsonl", "{\"text\": \"a\"}\n");
+        var teacher = Path.Combine(TestPaths.RepositoryRoot, "data", "teacher");
+
+        Assert.Equal(2, await _cli.RunAsync("label", "--model", teacher, "--file", texts));
+
+        Assert.Contains("is a model that writes text, and no classifier; classify makes one of it", _cli.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Classify_SettingsThatDoNotGoTogether_AreToldAtOnce()
+    {
+        Assert.Equal(
+            2,
+            await _cli.RunAsync(
+                "classify",
+                "--tasks",
+                $"1a={{file: {_cli.Write("a.jsonl", "{}")}}}",
+                "--kd-alpha",
+                "2",
+                "--quantization-aware",
+                "q4_0",
+                "--out",
+                _cli.File("out")
+            )
+        );
+
+        Assert.Contains("either student, a model directory, or architecture", _cli.Error, StringComparison.Ordinal);
+        Assert.Contains("\"1a\" names a folder and figures", _cli.Error, StringComparison.Ordinal);
+        Assert.Contains("must be from 0 to 1", _cli.Error, StringComparison.Ordinal);
+        Assert.Contains("is for models that are exported to GGUF", _cli.Error, StringComparison.Ordinal);
+    }
+}

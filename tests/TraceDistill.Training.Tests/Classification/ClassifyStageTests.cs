@@ -1,0 +1,312 @@
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Labels;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Text.Tokenizers.Spans;
+using TraceDistill.Training.Classification;
+using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Tests.Distillation;
+using Xunit;
+
+namespace TraceDistill.Training.Tests.Classification;
+
+/// <summary>Trainings of small classifiers from files of labelled texts.</summary>
+public sealed class ClassifyStageTests : IDisposable
+{
+    readonly TraceFolder _folder = new();
+
+    public ClassifyStageTests()
+    {
+        string[] things = ["pens", "cups"];
+        Write(
+            "kinds",
+            [
+                .. Enumerable
+                    .Range(1, 60)
+                    .Select(i => $$"""{"text": "{{i}} {{things[i % 2]}} and {{i * 3}}", "label": "{{things[i % 2]}}"}"""),
+            ]
+        );
+        Write(
+            "spans",
+            [
+                .. Enumerable
+                    .Range(10, 60)
+                    .Select(i =>
+                        $$"""{"text": "get {{i}} of {{things[i % 2]}}", "spans": [{"start": 4, "end": 6, "label": "number"}, {"start": 10, "end": 14, "label": "thing"}]}"""
+                    ),
+            ]
+        );
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    ClassifyOptions Options =>
+        new()
+        {
+            Tasks = new Dictionary<string, LabelTask>
+            {
+                ["kinds"] = new() { File = In("kinds") },
+                ["words"] = new() { File = In("spans"), Kind = LabelKind.Token },
+            },
+            Architecture = new ModelArchitecture
+            {
+                HiddenSize = 32,
+                NumHiddenLayers = 2,
+                NumAttentionHeads = 2,
+                MaxPositionEmbeddings = 64,
+            },
+            Tokenizer = Path.GetDirectoryName(_folder.Tokenizer.File),
+            SharedLayers = 1,
+            EvalFraction = 0.2,
+            EvalSteps = 5,
+            MaxSteps = 8,
+            BatchTokens = 240,
+            SaveSteps = 3,
+            Workers = 2,
+            LearningRate = 1e-2,
+        };
+
+    ClassifyOptions Single => Options with { Tasks = Options.Tasks.Where(task => task.Key == "kinds").ToDictionary() };
+
+    [Fact]
+    public async Task RunAsync_TwoTasks_MakesAModelOfEachThatShareLowerLayersBitForBit()
+    {
+        var summary = await RunAsync(Options with { MaxSteps = 60 }, "both");
+
+        using var kinds = ModelDirectory.LoadAny(Path.Combine(_folder.Out("both"), "kinds"));
+        using var words = ModelDirectory.LoadAny(Path.Combine(_folder.Out("both"), "words"));
+        foreach (var name in kinds.Names.Where(name => !name.StartsWith("score.", StringComparison.Ordinal)))
+        {
+            var isShared = name.StartsWith("model.embed", StringComparison.Ordinal) || name.Contains("layers.0.", StringComparison.Ordinal);
+            Assert.Equal(isShared, kinds.Values(name).SequenceEqual(words.Values(name)));
+        }
+
+        Assert.Equal(["cups", "pens"], kinds.Configuration.Head!.Labels);
+        Assert.Equal(["O", "number", "thing"], words.Configuration.Head!.Labels);
+        Assert.True(summary.Tasks["kinds"].HeldOut!.Accuracy > 0.9, $"{summary.Tasks["kinds"].HeldOut}");
+        Assert.True(summary.Tasks["words"].HeldOut!.MacroF1 > 0.9, $"{summary.Tasks["words"].HeldOut}");
+        Assert.True(summary.Parameters < summary.Tasks.Values.Sum(task => task.Parameters));
+        Assert.False(ModelDirectory.Exists(_folder.Out("both")));
+        Assert.NotNull(Tokenizer.Load(Path.Combine(_folder.Out("both"), "words")));
+    }
+
+    [Fact]
+    public async Task RunAsync_OneTask_IsAModelDirectoryItself()
+    {
+        await RunAsync(Single, "one");
+
+        using var model = ModelDirectory.LoadAny(_folder.Out("one"));
+        Assert.Equal("LlamaForSequenceClassification", model.Configuration.Architecture);
+    }
+
+    /// <summary>Weights, moments, log-variances and what teachers said are all in the checkpoint.</summary>
+    [Theory]
+    [InlineData(4)]
+    [InlineData(7)]
+    public async Task RunAsync_InterruptedAndRunAgain_GivesTheBitsOfAnUninterruptedRun(int step)
+    {
+        TestDevice.SkipUnlessBitsRepeat();
+        await RunAsync(Single with { MaxSteps = 20 }, "teacher");
+        var options = Options with
+        {
+            TaskWeights = TaskWeights.Uncertainty,
+            Tasks = new Dictionary<string, LabelTask>(Options.Tasks)
+            {
+                ["kinds"] = Options.Tasks["kinds"] with { Teacher = _folder.Out("teacher") },
+            },
+            LoadBestModelAtEnd = true,
+            EmaDecay = 0.9,
+            NeftuneNoiseAlpha = 5,
+        };
+        using var stop = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            ClassifyStage.RunAsync(options, _folder.Out("resumed"), new CancelAt(step, stop), stop.Token)
+        );
+
+        await RunAsync(options, "resumed");
+        await RunAsync(options with { Workers = 1 }, "whole");
+        foreach (var task in options.Tasks.Keys)
+        {
+            using var resumed = ModelDirectory.LoadAny(Path.Combine(_folder.Out("resumed"), task));
+            using var whole = ModelDirectory.LoadAny(Path.Combine(_folder.Out("whole"), task));
+            Assert.Equal(whole.Flat.Span.ToArray(), resumed.Flat.Span.ToArray());
+        }
+    }
+
+    [Fact]
+    public async Task RunAsync_FinishedAndRunAgain_TrainsNothingAndSaysTheSame()
+    {
+        var summary = await RunAsync(Options, "both");
+        var time = File.GetLastWriteTimeUtc(Path.Combine(_folder.Out("both"), "kinds", "model.safetensors"));
+
+        var again = await RunAsync(Options, "both");
+
+        Assert.Equal(summary.Loss, again.Loss);
+        Assert.Equal(summary.Tasks["words"].HeldOut!.Loss, again.Tasks["words"].HeldOut!.Loss);
+        Assert.Equal(time, File.GetLastWriteTimeUtc(Path.Combine(_folder.Out("both"), "kinds", "model.safetensors")));
+        var other = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { Seed = 1 }, "both"));
+        Assert.Contains("that was not made by this training", other.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task RunAsync_AClassifierOfTheSameLabels_GoesOnWithItsHead()
+    {
+        await RunAsync(Single with { MaxSteps = 40 }, "first");
+        var options = Single with
+        {
+            Architecture = null,
+            Tokenizer = null,
+            Student = _folder.Out("first"),
+            MaxSteps = 1,
+            LearningRate = 1e-9,
+        };
+
+        var summary = await RunAsync(options, "second");
+
+        Assert.True(summary.Tasks["kinds"].HeldOut!.Accuracy > 0.9);
+    }
+
+    /// <summary>Lines without labels learn from the teacher alone, whatever its tokenizer is.</summary>
+    [Fact]
+    public async Task RunAsync_UnlabelledTextsAndATeacherOfAnotherVocabulary_LearnsItsLabels()
+    {
+        var other = _folder.WriteTokenizer("other", "get of pens cups pens cups number", 280, "<|end|>");
+        var words = Options.Tasks["words"];
+        var teacher = Options with
+        {
+            Tasks = new Dictionary<string, LabelTask> { ["words"] = words },
+            Tokenizer = other,
+            MaxSteps = 80,
+        };
+        await RunAsync(teacher, "teacher");
+        var bare = words with
+        {
+            File = Write("bare", [.. Enumerable.Range(10, 60).Select(i => $$"""{"text": "get {{i}} of cups"}""")]),
+            EvalFile = In("spans"),
+            Teacher = _folder.Out("teacher"),
+        };
+
+        var summary = await RunAsync(
+            Options with
+            {
+                Tasks = new Dictionary<string, LabelTask> { ["words"] = bare },
+                MaxSteps = 80,
+                KdTemperature = Schedule.Constant(1),
+            },
+            "student"
+        );
+
+        Assert.Equal(60, summary.Tasks["words"].Unlabelled);
+        Assert.True(summary.Tasks["words"].HeldOut!.Accuracy > 0.8, $"{summary.Tasks["words"].HeldOut}");
+    }
+
+    public static TheoryData<string, string> Wrong =>
+        new()
+        {
+            { """{"text": "a", "label": "x"}""", "kinds: FILE: has the one label 'x'; there is nothing to tell apart" },
+            { """{"text": "a b", "label": null}""", "FILE, line 1: has no field 'label'" },
+            {
+                "{\"text\": \"" + string.Join(' ', Enumerable.Repeat("pens", 90)) + "\", \"label\": \"x\"}",
+                "and the model 64 positions; set max_length: 64"
+            },
+        };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public async Task RunAsync_TextsThatAreNoTask_AreRefusedInALine(string line, string told)
+    {
+        var file = Write("wrong", [line]);
+        var task = new LabelTask { File = file };
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(
+                Single with
+                {
+                    Tasks = new Dictionary<string, LabelTask> { ["kinds"] = task },
+                    EvalFraction = 0,
+                },
+                "wrong"
+            )
+        );
+
+        Assert.Contains(told.Replace("FILE", file, StringComparison.Ordinal), error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Fact]
+    public async Task RunAsync_ATeacherThatDoesNotFit_IsRefusedByName()
+    {
+        await RunAsync(Single, "teacher");
+        var teacher = _folder.Out("teacher");
+        var others = new LabelTask
+        {
+            File = Write("others", ["""{"text": "a", "label": "x"}""", """{"text": "b", "label": "y"}"""]),
+            Teacher = teacher,
+        };
+        var unknown = Options.Tasks["kinds"] with { EvalFile = Write("unknown", ["""{"text": "a", "label": "mugs"}"""]) };
+
+        Assert.StartsWith(
+            $"kinds: teacher {teacher} has other labels: it knows cups, pens, and the task has x, y",
+            await ErrorOf(others),
+            StringComparison.Ordinal
+        );
+        Assert.StartsWith(
+            $"kinds: teacher {teacher} labels whole texts, and the task's kind is token",
+            await ErrorOf(Options.Tasks["words"] with { Teacher = teacher }),
+            StringComparison.Ordinal
+        );
+        Assert.EndsWith("unknown label 'mugs'; known in task kinds: cups, pens", await ErrorOf(unknown), StringComparison.Ordinal);
+
+        async Task<string> ErrorOf(LabelTask task) =>
+            (
+                await Assert.ThrowsAsync<InvalidInputException>(() =>
+                    RunAsync(
+                        Single with
+                        {
+                            Tasks = new Dictionary<string, LabelTask> { ["kinds"] = task },
+                            EvalFraction = 0,
+                        },
+                        "wrong"
+                    )
+                )
+            ).Message;
+    }
+
+    [Fact]
+    public void LabelsOf_TokensAndSpans_GoByTheMostCharactersInCommon()
+    {
+        TextSpan[] tokens = [new(0, 3), new(3, 6), new(6, 10), new(10, 11)];
+
+        var labels = LabelEncoder.LabelsOf(tokens, [new(4, 7, "a"), new(7, 10, "b")]);
+
+        Assert.Equal(["O", "a", "b", "O"], labels);
+    }
+
+    /// <summary>A student's token has the mean of what the teacher says of its bytes.</summary>
+    [Fact]
+    public void Spread_TokensOfAnotherVocabulary_AreMeansOverBytes()
+    {
+        float[] values = [.. new[] { 0.9, 0.1, 0.2, 0.8 }.Select(value => (float)Math.Log(value))];
+        var taught = new float[6];
+
+        TaskTeacher.Spread(values, [new(0, 2), new(2, 6)], taught, [new(0, 1), new(1, 4), new(4, 6)], [1, 0]);
+
+        double[] expected = [0.1, 0.9, (0.1 + 0.8 + 0.8) / 3, (0.9 + 0.2 + 0.2) / 3, 0.8, 0.2];
+        Assert.All(expected.Zip(taught), pair => Assert.Equal(pair.First, Math.Exp(pair.Second), 1e-6));
+    }
+
+    string In(string name) => Path.Combine(_folder.Path, name + ".jsonl");
+
+    string Write(string name, string[] lines)
+    {
+        File.WriteAllLines(In(name), lines);
+        return In(name);
+    }
+
+    Task<ClassifySummary> RunAsync(ClassifyOptions options, string name) =>
+        ClassifyStage.RunAsync(options, _folder.Out(name), SilentObserver.Instance, TestContext.Current.CancellationToken);
+}
