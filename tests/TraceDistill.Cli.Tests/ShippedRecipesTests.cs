@@ -112,6 +112,17 @@ public sealed partial class ShippedRecipesTests : IDisposable
             "ewc.ewc.fisher_samples=4",
             "old_scores.max_tokens=20",
         ],
+        ["tasks"] =
+        [
+            "family_hard.matrix.seed=[1, 2]",
+            "questions.count=60",
+            "questions.held_out=24",
+            "stories.count=40",
+            "stories.held_out=10",
+            "few=24",
+            "teacher.max_steps=1",
+            "steps=2",
+        ],
         ["semi"] = ["problem_count=12", "problems.held_out=12", "steps=2", "scores.max_tokens=20"],
         ["score"] = ["problem_count=24", "problems.held_out=12", "steps=2", "scores.max_tokens=40"],
         ["teacher"] = ["teacher.max_steps=2", "problems.count=12", "scores.max_tokens=20"],
