@@ -14,6 +14,7 @@ using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training;
+using TraceDistill.Training.Classification;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
@@ -342,7 +343,7 @@ sealed class TrainVerb : Verb<TrainOptions>
         }
 
         // Those that end early keep others of the same names.
-        var mayEndEarly = options is TrainOptions { EarlyStoppingPatience: > 0 };
+        var mayEndEarly = options is TrainOptions { EarlyStoppingPatience: > 0 } or ClassifyOptions { EarlyStoppingPatience: > 0 };
         return options.NumTrainEpochs is not null || mayEndEarly ? null : Trainer.KeptNames(options);
     }
 

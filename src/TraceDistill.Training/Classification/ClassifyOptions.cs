@@ -3,7 +3,6 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.RegularExpressions;
 using TraceDistill.Data.Options;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 

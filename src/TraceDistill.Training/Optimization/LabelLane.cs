@@ -1,4 +1,3 @@
-using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
