@@ -31,7 +31,7 @@ public sealed record LabelScores
 
     /// <summary>Measures predictions.</summary>
     /// <param name="labels">Names by id.</param>
-    /// <param name="items">Of each item the true probabilities (empty where not known), log-probabilities, and the teacher's (or none).</param>
+    /// <param name="items">Of each item the true probabilities, where known, log-probabilities, and a teacher's or none.</param>
     public static LabelScores Of(IReadOnlyList<string> labels, IEnumerable<ScoredItem> items)
     {
         var (truths, hits, told) = (new int[labels.Count], new int[labels.Count], new int[labels.Count]);

@@ -8,7 +8,7 @@ public sealed record LabelledText(string Where, string Text)
     /// <summary>The source's own id; null where it has none.</summary>
     public string? Id { get; init; }
 
-    /// <summary>Labels of the whole text and their probabilities, which sum to 1: one of 1 where it is certain. Null where not known.</summary>
+    /// <summary>Labels of the whole text and their probabilities, which sum to 1; null where not known.</summary>
     public IReadOnlyDictionary<string, double>? Label { get; init; }
 
     /// <summary>Labelled stretches of the text, in its order and apart from each other; null where they are not known.</summary>

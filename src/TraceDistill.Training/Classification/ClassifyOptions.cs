@@ -21,9 +21,7 @@ public enum TaskWeights
 /// <summary>Settings of <c>classify</c>: classifiers from labelled texts and from larger classifiers.</summary>
 public sealed partial record ClassifyOptions : OptimizationOptions, IDeviceOptions, IValidatableObject
 {
-    [Description(
-        "Tasks by name, each a map with file, kind, label, teacher and so on; of several, each has a model directory of its name in the result"
-    )]
+    [Description("Tasks by name, each a map with file, kind, label, teacher and so on; of several, each has a model directory of its name")]
     public required IReadOnlyDictionary<string, LabelTask> Tasks { get; init; }
 
     [InputPath]

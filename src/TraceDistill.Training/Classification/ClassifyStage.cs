@@ -5,7 +5,6 @@ using System.Text.Json;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Determinism;
 using TraceDistill.Data.Labels;
-using TraceDistill.Data.Options;
 using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
@@ -21,7 +20,7 @@ using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Classification;
 
-/// <summary>Trains classifiers: texts and labels → tokens → a teacher's labels → batches of all tasks → a model directory for each.</summary>
+/// <summary>Trains classifiers: texts and labels → tokens → a teacher's labels → batches of all tasks → model directories.</summary>
 public static class ClassifyStage
 {
     /// <summary>
@@ -169,8 +168,8 @@ public static class ClassifyStage
         return tasks;
     }
 
-    /// <summary>The tasks' models: what they share and their own layers from one model, and heads from it where labels are the same.</summary>
-    static TaskParameters Build(ClassifyOptions options, IReadOnlyList<TaskData> tasks, ModelParameters first, Tokenizer tokenizer)
+    /// <summary>The tasks' models: their layers are from one model, and heads too where labels are the same.</summary>
+    static TaskParameters Build(ClassifyOptions options, List<TaskData> tasks, ModelParameters first, Tokenizer tokenizer)
     {
         var shape = first.Configuration;
         var models = new TaskParameters(

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>A lane of a training of classifiers: each pass is through the model of one task, and what tasks share adds up by itself.</summary>
+/// <summary>A lane of a training of classifiers: a pass is through one task's model, and what tasks share adds up by itself.</summary>
 sealed class LabelLane : ILane
 {
     readonly Decoder[] _models;

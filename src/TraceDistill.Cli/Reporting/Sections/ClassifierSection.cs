@@ -50,7 +50,10 @@ static class ClassifierSection
         var interval = accuracy.Interval ?? way.Copies[0].Scores.AccuracyCi;
         var tokens = hasTokens
             ? Html.Of(
-                $"<td>{Show.Percent(way.Mean(scores => scores.Items.Accuracy).Mean)}</td><td>{way.Mean(scores => scores.SpanF1 ?? 0).Mean:0.000}</td>"
+                $"""
+                <td>{Show.Percent(way.Mean(scores => scores.Items.Accuracy).Mean)}</td>
+                <td>{way.Mean(scores => scores.SpanF1 ?? 0).Mean:0.000}</td>
+                """
             )
             : Html.Empty;
         return Html.Of(
