@@ -15,8 +15,8 @@ static class ClassifierSection
                 "Classifiers",
                 Html.Of(
                     $"""
-                    <p>Accuracy is the share of texts that are labelled right; of tokens, of texts whose every token is. Of a single model the
-                    interval is Wilson's over texts, of several seeds Student's t over seeds; both have 95%. The last column compares
+                    <p>Accuracy is the share of texts that are labelled right; of tokens, of texts whose every token is. Of a single
+                    model the interval is Wilson's over texts, of several seeds Student's t over seeds; both have 95%. The last column compares
                     with the first way of several seeds, seed by seed, and p is the exact sign-flip test. ECE is the expected
                     calibration error of the most probable label.</p>
                     {run.Labels.Where(labels => labels.Result.Models.Count > 0).Select(Of)}
