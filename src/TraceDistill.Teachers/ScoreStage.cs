@@ -1,10 +1,13 @@
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Pool;
+using TraceDistill.Teachers.Prompts;
 using TraceDistill.Teachers.Scoring;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Texts;
@@ -75,16 +78,22 @@ public static class ScoreStage
         var added = 0L;
         if (store.NeedsTeacher)
         {
+            var context = await ContextAsync(options, cancellationToken);
+            if (context is not null)
+            {
+                await EnsureContextAsync(store, context, cancellationToken);
+            }
+
             using var asking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             using var account = teacher.Load is null
                 ? new TeacherAccount(options, PooledEndpoints.Of(options, [], isStreamed: false), folder, time, observer, asking.Token)
                 : null;
-            var local = teacher.Load?.Invoke(await LongestAsync(store, EncoderOf(teacher, source, capabilities: null), cancellationToken));
+            var local = teacher.Load?.Invoke(await LongestAsync(store, EncoderOf(teacher, source, capabilities: null, context), cancellationToken));
             using var loaded = local as IDisposable;
             var (scorer, capabilities) = local is not null
                 ? (local, null)
                 : await ProbeAsync(account!.Teacher, options, teacher, observer, cancellationToken);
-            var encoder = EncoderOf(teacher, source, capabilities);
+            var encoder = EncoderOf(teacher, source, capabilities, context);
             var dataset = Describe(options, source, teacher, capabilities);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
@@ -173,11 +182,45 @@ public static class ScoreStage
         store.AskAgain(changed, TextScorer.Changed, difference);
     }
 
-    static TextEncoder EncoderOf(ScoringTeacher teacher, ITextSource source, TeacherCapabilities? capabilities) =>
+    /// <summary>What the teacher reads in place of each text's own prompt; null where it reads that one.</summary>
+    /// <exception cref="InvalidInputException">The prompt or a file of problems cannot be used.</exception>
+    static async Task<Func<Trace, IReadOnlyList<ChatMessage>>?> ContextAsync(ScoreOptions options, CancellationToken cancellationToken)
+    {
+        if (options.Prompt is not { } name)
+        {
+            return null;
+        }
+
+        var prompt = await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(name), isPrivileged: true, cancellationToken);
+        IReadOnlyList<string> files = options.Problems is { } solutions ? [solutions] : options.PromptProblems;
+        var problems = await TraceProblems.ReadAsync(files, options, "prompt_problems", cancellationToken);
+        return trace => prompt.Render(problems.Of(trace));
+    }
+
+    /// <summary>A problem that lacks what the prompt shows is found out before the teacher is asked, and not a row at a time.</summary>
+    static async Task EnsureContextAsync(
+        TraceStore<TextPlan> store,
+        Func<Trace, IReadOnlyList<ChatMessage>> context,
+        CancellationToken cancellationToken
+    )
+    {
+        await foreach (var text in store.Plan.ReadAsync(store.Inventory.IsWanted, cancellationToken))
+        {
+            _ = context(text.Trace);
+        }
+    }
+
+    static TextEncoder EncoderOf(
+        ScoringTeacher teacher,
+        ITextSource source,
+        TeacherCapabilities? capabilities,
+        Func<Trace, IReadOnlyList<ChatMessage>>? context
+    ) =>
         new(teacher.Tokenizer, teacher.TemplateHash, teacher.Write, source.Dataset)
         {
             IsSentAsText = ScoringWay.IsOfText(capabilities?.PromptScoring),
             LeavesOutFirst = capabilities?.AddsFirstToken ?? false,
+            Context = context,
         };
 
     /// <summary>Tokens of the longest text, for which a model here needs room; a few thousand where none is longer.</summary>
@@ -275,6 +318,7 @@ public static class ScoreStage
             Scoring = new ScoringDescription
             {
                 Writer = written?.Scoring?.Writer ?? written?.Teacher ?? SolutionTexts.Writer,
+                Prompt = options.Prompt,
                 BeginOfSequence =
                     begin.Length == 0 || prompt[0] != begin[0] ? BeginOfSequence.None
                     : capabilities is { AddsFirstToken: true } ? BeginOfSequence.AddedByServer

@@ -97,8 +97,7 @@ public sealed class HeldOutTraces(
     {
         using var scope = NewDisposeScope();
         var batch = PackedBatch.Create(piece);
-        var tokens = new TokenBatch(batch.Ids, batch.Lengths, batch.Rows);
-        var hidden = decoder.Forward(tokens);
+        var hidden = decoder.Forward(batch.Tokens);
         var sums = default(Sums);
         head.Visit(
             hidden,
@@ -118,8 +117,8 @@ public sealed class HeldOutTraces(
                     sums.SoftTokens + targets.SoftTokens
                 );
             },
-            taught is null ? null : new TeacherStates(taught, taught.Forward(tokens)),
-            panel is null ? null : PanelStates.Of(panel, models, tokens)
+            taught is null ? null : new TeacherStates(taught, taught.Forward(batch.TeacherTokens)),
+            panel is null ? null : PanelStates.Of(panel, models, batch.TeacherTokens)
         );
         return sums;
     }

@@ -157,7 +157,7 @@ static class ObjectiveRules
 
     static IEnumerable<ValidationResult> TeacherProblems(TrainOptions options)
     {
-        foreach (var problem in PanelProblems(options).Concat(AlongProblems(options)))
+        foreach (var problem in PanelProblems(options).Concat(AlongProblems(options)).Concat(PromptProblems(options)))
         {
             yield return problem;
         }
@@ -271,6 +271,41 @@ static class ObjectiveRules
             yield return new ValidationResult(
                 "token_weight goes by the draws themselves; leave one of the two out",
                 [nameof(TrainOptions.KdSampling)]
+            );
+        }
+    }
+
+    /// <summary>Models that teach may read a prompt of their own; tokens of prompts then have no counterpart.</summary>
+    static IEnumerable<ValidationResult> PromptProblems(TrainOptions options)
+    {
+        if (options.TeacherPrompt is null)
+        {
+            if (options.TeacherProblems.Count > 0)
+            {
+                yield return new ValidationResult("goes with teacher_prompt", [nameof(TrainOptions.TeacherProblems)]);
+            }
+
+            yield break;
+        }
+
+        if (!options.IsTaughtByModels)
+        {
+            yield return new ValidationResult(
+                "is read by models that teach: name one with teacher, or score the traces with prompt",
+                [nameof(TrainOptions.TeacherPrompt)]
+            );
+        }
+
+        foreach (
+            var objective in options
+                .ResolveObjectives()
+                .Objectives.OfType<StateObjective>()
+                .Where(objective => objective.Kind is StateKind.AttentionMaps or StateKind.Values)
+        )
+        {
+            yield return new ValidationResult(
+                $"{objective.Name} compares how completions look at their prompts, which are others for the teacher; leave it out",
+                [nameof(TrainOptions.Objectives)]
             );
         }
     }

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using TraceDistill.Data.Options;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Training.Batching;
@@ -109,6 +110,27 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
     [InputPath]
     [Description("Model directory of a teacher that is run while the student learns, in place of the traces' soft targets")]
     public string? Teacher { get; init; }
+
+    /// <summary>
+    /// Privileged context: the teacher reads this prompt, in which the problem's solution and answer may stand, and behind it the student's
+    /// own completion; the student reads its own. For the model that <see cref="Teacher"/> names, all models among <see cref="Teachers"/>,
+    /// the average of <see cref="SelfTeacherDecay"/> and <see cref="Peers"/>.
+    /// </summary>
+    /// <value>None: what the student reads.</value>
+    [KnownPrompt]
+    [Description(
+        "Prompt directory that models which teach read in place of the student's prompt, with $problem, $solution and $answer of the problem"
+    )]
+    public string? TeacherPrompt { get; init; }
+
+    /// <summary>They are joined to the traces by the problems' ids.</summary>
+    /// <value>None: question and answer are the traces' own, and there is no solution.</value>
+    [InputPath]
+    [Description(
+        "Files with the problems of the traces, whose solutions and answers teacher_prompt shows; problem_field and the other field "
+            + "options apply to them too"
+    )]
+    public IReadOnlyList<string> TeacherProblems { get; init; } = [];
 
     /// <value>auto: the student's device.</value>
     [Operational]

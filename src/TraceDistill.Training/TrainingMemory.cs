@@ -172,17 +172,53 @@ public static class TrainingMemory
         // Between products in bfloat16 a GPU computes in it too.
         var isRounded = device.type != DeviceType.CPU && options.ComputeDtype.On(device) == ComputeDtype.BFloat16;
         long number = isRounded ? sizeof(ushort) : sizeof(float);
-        var inner = Math.Max(
-            shape.IntermediateSize,
-            shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0
-        );
-        var layer = tokens * ((number * ((4L * shape.HiddenSize) + (3 * inner))) + Mixer(shape, number));
+        var layer = tokens * Layer(shape, number);
         var kept = options.GradientCheckpointing
             ? (number * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
         var states = options is TrainOptions { Objectives.Count: > 0 } compared ? States(compared, shape, tokens, longest) : 0;
         var head = Head(shape, device, options is TrainOptions { LooksAtWholeDistributions: true }, Averaged(options));
         return atWork * (kept + layer + states + head);
+    }
+
+    /// <summary>
+    /// Bytes of the passes of models that teach behind longer prompts than the student's, which keep a layer at a time: as many sequences
+    /// as the student's passes have, each as much longer as the longest is.
+    /// </summary>
+    /// <param name="options">Of the training.</param>
+    /// <param name="teachers">Shapes of those that are run.</param>
+    /// <param name="trained">Trained weights.</param>
+    /// <param name="longest">Tokens of the student's longest sequence.</param>
+    /// <param name="longestOfTeacher">Tokens of the longest that a teacher reads.</param>
+    /// <param name="device">Where they run.</param>
+    /// <value>0 where teachers read what the student reads: then theirs are the smaller part of what its own passes take.</value>
+    internal static long TeacherPass(
+        OptimizationOptions options,
+        IReadOnlyList<ModelConfiguration> teachers,
+        long trained,
+        int longest,
+        int longestOfTeacher,
+        Device device
+    )
+    {
+        if (longestOfTeacher <= longest || teachers.Count == 0)
+        {
+            return 0;
+        }
+
+        long tokens = Math.Max(Math.Min(options.MicroBatchTokens, options.UpdateTokens), longest);
+        var atWork = Math.Min(options.ResolveWorkers(), LanesOf(options, trained, device));
+        return atWork * (tokens * longestOfTeacher / longest) * teachers.Max(shape => Layer(shape, sizeof(float)));
+    }
+
+    /// <summary>Bytes that the forward pass of a layer keeps of a token.</summary>
+    static long Layer(ModelConfiguration shape, long number)
+    {
+        var inner = Math.Max(
+            shape.IntermediateSize,
+            shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0
+        );
+        return (number * ((4L * shape.HiddenSize) + (3 * inner))) + Mixer(shape, number);
     }
 
     static int Averaged(OptimizationOptions options) =>

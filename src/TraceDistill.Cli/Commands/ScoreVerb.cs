@@ -56,6 +56,9 @@ sealed class ScoreVerb : Verb<ScoreOptions>
         return cache + Directory.GetFiles(model, "*.safetensors").Sum(FileBytes);
     }
 
+    public override IEnumerable<string> ImplicitInputs(ScoreOptions options) =>
+        options.Prompt is { } prompt ? [PromptLibrary.Default.Load(prompt).Folder] : [];
+
     public override IEnumerable<KeyUse> KeyUses(ScoreOptions options) => ServedTeacher.KeyUses(options);
 
     public override async IAsyncEnumerable<Foreseen> ForeseeAsync(
@@ -173,7 +176,7 @@ sealed class ScoreVerb : Verb<ScoreOptions>
     )
     {
         // What an earlier stage is to make may not be there yet.
-        string?[] read = [options.Source, options.Serve, options.Teacher, options.Tokenizer];
+        string?[] read = [options.Source, options.Serve, options.Teacher, options.Tokenizer, .. options.PromptProblems];
         if (!read.OfType<string>().All(Path.Exists) || !CollectStage.HasBegunIn(folder))
         {
             return null;

@@ -2,6 +2,8 @@ using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Evaluation;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Generation;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
 using TraceDistill.Inference;
 using TraceDistill.Models.Adapters;
@@ -11,6 +13,8 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Teachers.Options;
+using TraceDistill.Teachers.Prompts;
+using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training;
@@ -354,10 +358,22 @@ sealed class TrainVerb : Verb<TrainOptions>
             context.Observer,
             await AnswerEvaluation.ReadAsync(options, context, cancellationToken),
             context.Published,
+            await TeacherPromptAsync(options, cancellationToken),
             cancellationToken
         );
 
     /// <summary>Traces may not say how their problems were put; the student is then asked by the usual prompt.</summary>
     public override IEnumerable<string> ImplicitInputs(TrainOptions options) =>
-        options.EvalProblems is not null ? [AnswerEvaluation.Prompt] : [];
+        [
+            .. options.EvalProblems is not null ? [AnswerEvaluation.Prompt] : Array.Empty<string>(),
+            .. options.TeacherPrompt is { } prompt ? [PromptLibrary.Default.Load(prompt).Folder] : Array.Empty<string>(),
+        ];
+
+    static async Task<Func<Problem, IReadOnlyList<ChatMessage>>?> TeacherPromptAsync(
+        TrainOptions options,
+        CancellationToken cancellationToken
+    ) =>
+        options.TeacherPrompt is { } name
+            ? (await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(name), isPrivileged: true, cancellationToken)).Render
+            : null;
 }

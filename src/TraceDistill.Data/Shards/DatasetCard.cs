@@ -204,6 +204,7 @@ static class DatasetCard
                     BeginOfSequence.AddedByServer => "behind a beginning-of-sequence token that the server puts there |",
                     _ => "without a beginning-of-sequence token |",
                 }
+                + (scoring.Prompt is { } prompt ? $"\n| scored behind | {OneLine(prompt)}, in place of the text's own prompt |" : "")
                 + (manifest.Unscored is { } unscored ? $"\n| without soft targets | {unscored} |" : "");
 
     static string Selected(ShardManifest manifest) =>

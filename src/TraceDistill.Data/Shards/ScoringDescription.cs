@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace TraceDistill.Data.Shards;
 
 /// <summary>
@@ -11,6 +13,10 @@ public sealed record ScoringDescription
 
     /// <summary>Temperature at which the logprobs were asked for; where it is 1, raw and processed ones are the same numbers.</summary>
     public double Temperature { get; init; } = 1.0;
+
+    /// <summary>Name of the prompt that the teacher read in place of the text's own; null where it read that one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Prompt { get; init; }
 
     /// <summary>The beginning of the teacher's texts.</summary>
     public BeginOfSequence BeginOfSequence { get; init; }

@@ -69,6 +69,12 @@ sealed class CollectionIdentity
             values["seed"] = JsonSerializer.Serialize(options.Seed);
         }
 
+        values["prompt"] = options.Prompt is { } prompt ? Prompt(prompt) : "none";
+        if (options.PromptProblems.Count > 0)
+        {
+            values["prompt_problems"] = Files(options.PromptProblems[0], options.PromptProblems);
+        }
+
         if (options.Traces is { } traces)
         {
             values[SourceKey] = Files(traces, ShardsOf(traces));

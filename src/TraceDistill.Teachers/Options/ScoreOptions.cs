@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Data.Options;
 using TraceDistill.Data.Problems;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Teachers.Options;
@@ -25,6 +26,22 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
     [InputPath]
     [Description("Model directory that scores in this process, in place of an endpoint")]
     public string? Teacher { get; init; }
+
+    /// <summary>
+    /// Privileged context: the scored tokens stay those of the text, and so does the prompt that stands with them, which a student reads.
+    /// </summary>
+    /// <value>None: the prompt that the text was written behind.</value>
+    [KnownPrompt]
+    [Description(
+        "Prompt directory that the teacher reads in place of the text's own prompt, with $problem, $solution and $answer of the problem"
+    )]
+    public string? Prompt { get; init; }
+
+    /// <summary>They are joined to the traces by the problems' ids.</summary>
+    /// <value>None: question and answer are the traces' own, and there is no solution.</value>
+    [InputPath]
+    [Description("Files with the problems of the traces, whose solutions and answers prompt shows")]
+    public IReadOnlyList<string> PromptProblems { get; init; } = [];
 
     /// <value>20.</value>
     [Range(1, 1000, ErrorMessage = "must be from 1 to 1000")]
@@ -104,6 +121,14 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
             yield return new ValidationResult(GenerateOptions.EitherAlternatives, [nameof(TopLogprobs)]);
         }
 
+        if (PromptProblems.Count > 0 && (Prompt is null || Traces is null))
+        {
+            yield return new ValidationResult(
+                Prompt is null ? "goes with prompt" : "goes with traces; problems are their own",
+                [nameof(PromptProblems)]
+            );
+        }
+
         foreach (var name in OfEndpoints())
         {
             yield return new ValidationResult("is about endpoints, and the teacher scores in this process; leave it out", [name]);
@@ -140,7 +165,7 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
 
     /// <summary>Options about a problem file where none is read.</summary>
     IEnumerable<string> OfProblems() =>
-        Traces is null
+        Traces is null || PromptProblems.Count > 0
             ? []
             : Given(
                 (nameof(ProblemField), ProblemField.Count > 0),

@@ -18,9 +18,13 @@ namespace TraceDistill.Teachers.Prompts;
 public sealed partial class PromptTemplate
 {
     const string Argument = "problem";
+    const string SolutionArgument = "solution";
+    const string AnswerArgument = "answer";
 
-    // Letters alone: neither the template engine nor XML has a reason to touch it.
+    // Letters alone: neither the template engine nor XML has a reason to touch them.
     const string Marker = "TheTextOfTheProblemStandsHere";
+    const string SolutionMarker = "TheSolutionOfTheProblemStandsHere";
+    const string AnswerMarker = "TheAnswerOfTheProblemStandsHere";
 
     static readonly string[] Roles = ["system", "user", "assistant"];
 
@@ -30,6 +34,8 @@ public sealed partial class PromptTemplate
     {
         Name = name;
         _turns = turns;
+        ShowsSolution = turns.Any(turn => turn.Content.Contains(SolutionMarker, StringComparison.Ordinal));
+        ShowsAnswer = turns.Any(turn => turn.Content.Contains(AnswerMarker, StringComparison.Ordinal));
     }
 
     /// <summary><c>Plugin/Function</c>.</summary>
@@ -38,13 +44,39 @@ public sealed partial class PromptTemplate
     /// <exception cref="InvalidInputException">
     /// The prompt's files do not make a conversation with the problem in it; names the prompt and the file.
     /// </exception>
-    public static async Task<PromptTemplate> CreateAsync(PromptSource source, CancellationToken cancellationToken = default)
+    public static Task<PromptTemplate> CreateAsync(PromptSource source, CancellationToken cancellationToken = default) =>
+        CreateAsync(source, isPrivileged: false, cancellationToken);
+
+    /// <param name="source">Its files.</param>
+    /// <param name="isPrivileged">
+    /// True where it may show <c>$solution</c> and <c>$answer</c>, for a reader that is to know them and is not asked for them.
+    /// </param>
+    /// <param name="cancellationToken">Ends the parsing.</param>
+    /// <exception cref="InvalidInputException">
+    /// The prompt's files do not make a conversation with the problem in it; names the prompt and the file.
+    /// </exception>
+    public static async Task<PromptTemplate> CreateAsync(
+        PromptSource source,
+        bool isPrivileged,
+        CancellationToken cancellationToken = default
+    )
     {
         var config = ReadConfig(source);
         var declared = config.InputVariables.ToDictionary(variable => variable.Name, variable => variable.Default);
         foreach (var name in VariablePattern().Matches(source.Template).Select(match => match.Groups[1].Value))
         {
-            if (name != Argument && declared.GetValueOrDefault(name) is null)
+            var isKnown = name == Argument || (isPrivileged && name is SolutionArgument or AnswerArgument);
+            if (!isKnown && name is SolutionArgument or AnswerArgument)
+            {
+                throw Wrong(
+                    source.TemplatePath,
+                    source,
+                    $"uses ${name}, which whoever is asked for it must not read; such prompts are for teacher_prompt of train "
+                        + "and prompt of score"
+                );
+            }
+
+            if (!isKnown && declared.GetValueOrDefault(name) is null)
             {
                 throw Wrong(
                     source.TemplatePath,
@@ -82,14 +114,30 @@ public sealed partial class PromptTemplate
         };
     }
 
+    /// <summary>True where it shows a problem's worked solution.</summary>
+    public bool ShowsSolution { get; }
+
+    /// <summary>True where it shows a problem's answer.</summary>
+    public bool ShowsAnswer { get; }
+
     /// <summary>True where the prompt begins with words to the model itself.</summary>
     public bool HasSystemMessage => _turns.Any(turn => turn.Role == "system");
 
     /// <summary>
     /// The conversation that asks for a solution of the problem. Turns before the problem's question stand before the prompt's own.
     /// </summary>
-    public IReadOnlyList<ChatMessage> Render(Problem problem) =>
-        problem.Earlier.Count == 0 ? [.. _turns.Select(turn => Render(turn, problem))] : Render(problem, system: null, []);
+    /// <exception cref="InvalidInputException">The problem lacks what the prompt shows.</exception>
+    public IReadOnlyList<ChatMessage> Render(Problem problem)
+    {
+        var missing =
+            ShowsSolution && string.IsNullOrWhiteSpace(problem.Solution) ? "worked solution"
+            : ShowsAnswer && problem.Answer.Length == 0 ? "known answer"
+            : null;
+        return missing is not null
+                ? throw new InvalidInputException($"prompt {Name}: shows each problem's {missing}, and of problem {problem.Id} there is none")
+            : problem.Earlier.Count == 0 ? [.. _turns.Select(turn => Render(turn, problem))]
+            : Render(problem, system: null, []);
+    }
 
     /// <summary>The same conversation after others of its form that were answered.</summary>
     /// <param name="problem">The problem.</param>
@@ -119,7 +167,18 @@ public sealed partial class PromptTemplate
     static ChatMessage Render(ChatMessage turn, Problem problem) =>
         turn with
         {
-            Content = turn.Content.Replace(Marker, problem.Text, StringComparison.Ordinal),
+            // In one pass: what takes a marker's place is not looked through for others.
+            Content = MarkerPattern()
+                .Replace(
+                    turn.Content,
+                    marker =>
+                        marker.Value switch
+                        {
+                            Marker => problem.Text,
+                            SolutionMarker => problem.Solution ?? "",
+                            _ => problem.Answer,
+                        }
+                ),
         };
 
     static PromptTemplateConfig ReadConfig(PromptSource source)
@@ -144,6 +203,8 @@ public sealed partial class PromptTemplate
             var arguments = new KernelArguments(config.InputVariables.ToDictionary(variable => variable.Name, variable => variable.Default))
             {
                 [Argument] = Marker,
+                [SolutionArgument] = SolutionMarker,
+                [AnswerArgument] = AnswerMarker,
             };
             return await template.RenderAsync(new Kernel(), arguments, cancellationToken);
         }
@@ -168,4 +229,7 @@ public sealed partial class PromptTemplate
 
     [GeneratedRegex(@"\{\{-?\s*\$(\w+)", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex VariablePattern();
+
+    [GeneratedRegex($"{Marker}|{SolutionMarker}|{AnswerMarker}", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
+    private static partial Regex MarkerPattern();
 }

@@ -2,6 +2,7 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
+using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 
@@ -25,11 +26,28 @@ sealed class TextEncoder(Tokenizer tokenizer, string templateHash, TeacherTextWr
     /// <summary>True where that text goes without its first token, which the server puts before it.</summary>
     public bool LeavesOutFirst { get; init; }
 
+    /// <summary>Writes what the teacher reads before the text in place of its own prompt.</summary>
+    /// <value>Null: its own prompt.</value>
+    public Func<Trace, IReadOnlyList<ChatMessage>>? Context { get; init; }
+
+    /// <summary>The tokens of a text's own prompt, which stand with its scores and are what a student reads.</summary>
+    /// <param name="trace">A text that was encoded.</param>
+    /// <param name="request">What <see cref="Encode"/> made of it.</param>
+    public int[] PromptOf(Trace trace, ScoringRequest request)
+    {
+        if (Context is null)
+        {
+            return request.Tokens[..request.First];
+        }
+
+        var (ids, first) = Tokens(trace, DrawnIds(trace));
+        return ids[..first];
+    }
+
     /// <exception cref="UnscorableTextException">There is no text, or the teacher's tokenizer writes another one.</exception>
     public ScoringRequest Encode(Trace trace, int topLogprobs)
     {
-        var ids =
-            source is { TokenIdentity: not TokenIdentity.Text } && source.TokenizerHash == tokenizer.Hash ? trace.Logprobs?.TokenIds : null;
+        var ids = DrawnIds(trace);
         if (trace.Generation.Length == 0 && ids is null or [])
         {
             throw new UnscorableTextException("without text", $"trace {trace.Id}: has no text to be scored");
@@ -46,7 +64,7 @@ sealed class TextEncoder(Tokenizer tokenizer, string templateHash, TeacherTextWr
 
         try
         {
-            var (all, first) = Tokens(trace, ids);
+            var (all, first) = Behind(trace, Tokens(trace, ids));
             var sent = LeavesOutFirst ? all[1..] : all;
             if (IsSentAsText && !tokenizer.Encode(tokenizer.Decode(sent)).AsSpan().SequenceEqual(sent))
             {
@@ -62,6 +80,22 @@ sealed class TextEncoder(Tokenizer tokenizer, string templateHash, TeacherTextWr
         {
             throw new UnscorableTextException("refused by the teacher's chat template", $"trace {trace.Id}: {e.Message}", e);
         }
+    }
+
+    /// <summary>The ids that the writer drew, where they are the teacher's.</summary>
+    int[]? DrawnIds(Trace trace) =>
+        source is { TokenIdentity: not TokenIdentity.Text } && source.TokenizerHash == tokenizer.Hash ? trace.Logprobs?.TokenIds : null;
+
+    /// <summary>The same text behind what the teacher reads in place of its prompt.</summary>
+    TeacherText Behind(Trace trace, TeacherText own)
+    {
+        if (Context is null)
+        {
+            return own;
+        }
+
+        var (written, first) = write(Context(trace), trace.Generation);
+        return new TeacherText([.. written.AsSpan(0, first), .. own.Ids.AsSpan(own.First)], first);
     }
 
     TeacherText Tokens(Trace trace, int[]? ids)

@@ -161,10 +161,11 @@ sealed class TextScorer(
                 throw new InvalidInputException($"text {trace.Id}: other tokens were scored than were sent");
             }
 
+            var prompt = encoder.PromptOf(trace, request);
             var scored = trace with
             {
-                PromptTokenIds = request.Tokens[..request.First],
-                PromptTokens = request.First,
+                PromptTokenIds = prompt,
+                PromptTokens = prompt.Length,
                 CompletionTokens = logprobs.Count,
                 Logprobs = logprobs,
             };

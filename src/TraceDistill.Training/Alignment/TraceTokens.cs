@@ -12,6 +12,13 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
     /// <summary>Soft targets of further stored teachers, each as <see cref="Soft"/>.</summary>
     public IReadOnlyList<ISoftTargetSource?> Further { get; init; } = [];
 
+    /// <summary>The prompt that teachers which are models read before the completion.</summary>
+    /// <value>Null: the student's own.</value>
+    public int[]? TeacherPrompt { get; init; }
+
+    /// <summary>Tokens that a teacher reads, the completion included.</summary>
+    public int TeacherLength => (TeacherPrompt?.Length ?? FirstTrained) + Trained;
+
     /// <summary>True where the trace's answer was found incorrect, and that decides how much each of several teachers counts.</summary>
     public bool IsIncorrect { get; init; }
 
@@ -26,5 +33,9 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
 
     /// <summary>The memory that it takes, in bytes: about 40 a token from compact shards at k = 20.</summary>
     public long Bytes =>
-        (sizeof(int) * (long)Ids.Length) + (Soft?.Bytes ?? 0) + Further.Sum(soft => soft?.Bytes ?? 0) + (Labels?.Bytes ?? 0) + 200;
+        (sizeof(int) * (Ids.Length + (TeacherPrompt?.LongLength ?? 0)))
+        + (Soft?.Bytes ?? 0)
+        + Further.Sum(soft => soft?.Bytes ?? 0)
+        + (Labels?.Bytes ?? 0)
+        + 200;
 }

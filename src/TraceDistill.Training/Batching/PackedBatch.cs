@@ -1,3 +1,4 @@
+using TraceDistill.Models.Passes;
 using TraceDistill.Training.Alignment;
 
 namespace TraceDistill.Training.Batching;
@@ -41,6 +42,20 @@ public sealed record PackedBatch
     /// <summary>Soft targets of further stored teachers, in their order: those above are the first one's.</summary>
     public IReadOnlyList<PackedSoftTargets> Further { get; init; } = [];
 
+    /// <summary>What the student reads.</summary>
+    public TokenBatch Tokens => new(Ids, Lengths, Rows);
+
+    /// <summary>
+    /// What teachers that are models read: the same completions, some behind a prompt of the teachers' own. Its wanted tokens are, one by
+    /// one, those that predict <see cref="Targets"/>.
+    /// </summary>
+    /// <value><see cref="Tokens"/>.</value>
+    public TokenBatch TeacherTokens
+    {
+        get => field ?? Tokens;
+        init;
+    }
+
     /// <summary>[M] true for tokens of a trace whose answer was found incorrect, where that counts; empty where it does not.</summary>
     public bool[] IsIncorrect { get; init; } = [];
 
@@ -63,14 +78,21 @@ public sealed record PackedBatch
         var targetsOf = sequences.Select(sequence => sequence.Soft?.Read()).ToArray();
         var first = PackedSoftTargets.Of(sequences, targetsOf);
         var further = sequences.Max(sequence => sequence.Further.Count);
-        int tokens = sequences.Sum(sequence => sequence.Ids.Length),
-            trained = sequences.Sum(sequence => sequence.Trained);
+        var trained = sequences.Sum(sequence => sequence.Trained);
         var unmatchedCount = targetsOf.Sum(soft => soft?.Unmatched.Count(probability => probability > 0) ?? 0);
+        var read = Read(sequences, sequence => sequence.Ids, sequence => sequence.FirstTrained);
         var batch = new PackedBatch
         {
-            Ids = new int[tokens],
-            Lengths = [.. sequences.Select(sequence => sequence.Ids.Length)],
-            Rows = new int[trained],
+            Ids = read.Ids,
+            Lengths = read.Lengths,
+            Rows = read.Outputs,
+            TeacherTokens = sequences.All(sequence => sequence.TeacherPrompt is null)
+                ? read
+                : Read(
+                    sequences,
+                    sequence => [.. PromptOf(sequence), .. sequence.Ids.AsSpan(sequence.FirstTrained)],
+                    sequence => PromptOf(sequence).Length
+                ),
             Targets = new int[trained],
             SoftStarts = first.Starts,
             SoftIds = first.Ids,
@@ -91,19 +113,12 @@ public sealed record PackedBatch
             ],
             IsIncorrect = sequences.Any(sequence => sequence.IsIncorrect) ? new bool[trained] : [],
         };
-        int start = 0,
-            m = 0;
+        var m = 0;
         foreach (var (sequence, soft) in sequences.Zip(targetsOf))
         {
-            if (sequence.FirstTrained < 1)
-            {
-                throw new ArgumentException("the first token of a sequence cannot be trained on", nameof(sequences));
-            }
-
-            sequence.Ids.CopyTo(batch.Ids, start);
             for (var j = sequence.FirstTrained; j < sequence.Ids.Length; j++, m++)
             {
-                (batch.Rows[m], batch.Targets[m]) = (start + j - 1, sequence.Ids[j]);
+                batch.Targets[m] = sequence.Ids[j];
                 batch.UnmatchedStarts[m + 1] = batch.UnmatchedStarts[m];
                 if (soft is not null)
                 {
@@ -115,11 +130,33 @@ public sealed record PackedBatch
                     batch.IsIncorrect[m] = true;
                 }
             }
-
-            start += sequence.Ids.Length;
         }
 
         return batch;
+    }
+
+    static ReadOnlySpan<int> PromptOf(TraceTokens sequence) => sequence.TeacherPrompt ?? sequence.Ids.AsSpan(0, sequence.FirstTrained);
+
+    /// <summary>Sequences as a model reads them.</summary>
+    /// <param name="ids">Tokens of a sequence.</param>
+    /// <param name="first">Index of its first completion token.</param>
+    static TokenBatch Read(IReadOnlyList<TraceTokens> sequences, Func<TraceTokens, int[]> ids, Func<TraceTokens, int> first)
+    {
+        int[][] read = [.. sequences.Select(ids)];
+        var (start, rows) = (0, new List<int>());
+        foreach (var (tokens, sequence) in read.Zip(sequences))
+        {
+            var from = first(sequence);
+            if (from < 1)
+            {
+                throw new ArgumentException("the first token of a sequence cannot be trained on", nameof(sequences));
+            }
+
+            rows.AddRange(Enumerable.Range(start + from - 1, tokens.Length - from));
+            start += tokens.Length;
+        }
+
+        return new TokenBatch([.. read.SelectMany(tokens => tokens)], [.. read.Select(tokens => tokens.Length)], [.. rows]);
     }
 
     void CopyUnmatched(SoftTargets soft, int row, int m)

@@ -13,10 +13,13 @@ sealed class SolutionSpool : ISequenceSource, IDisposable
     /// <summary>Tokens of a group, but for a longer sequence.</summary>
     const int GroupTokens = 1 << 18;
 
+    const int NoPrompt = -1;
+
     readonly FileStream _file;
 
     /// <summary>First byte and tokens of the sequences of each group.</summary>
     readonly List<(long Start, List<int> Lengths)> _groups = [];
+    readonly List<long> _ends = [];
     readonly List<SequenceGroup> _complete = [];
     long _tokens,
         _bytes;
@@ -53,7 +56,9 @@ sealed class SolutionSpool : ISequenceSource, IDisposable
             _groups.Add((_file.Position, []));
         }
 
-        _file.Write(MemoryMarshal.AsBytes<int>([sequence.FirstTrained, .. sequence.Ids]));
+        // Where the completion begins, the teacher's prompt behind its length, the tokens.
+        int[] prompt = sequence.TeacherPrompt is { } own ? [own.Length, .. own] : [NoPrompt];
+        _file.Write(MemoryMarshal.AsBytes<int>([sequence.FirstTrained, .. prompt, .. sequence.Ids]));
         _groups[^1].Lengths.Add(sequence.Ids.Length);
         (_tokens, _bytes) = (_tokens + sequence.Ids.Length, _bytes + sequence.Bytes);
     }
@@ -67,7 +72,7 @@ sealed class SolutionSpool : ISequenceSource, IDisposable
 
     public TraceTokens?[] Read(int group, ReadOnlySpan<int> lengths)
     {
-        var values = new int[lengths.Length + _groups[group].Lengths.Sum()];
+        var values = new int[(_ends[group] - _groups[group].Start) / sizeof(int)];
         var bytes = MemoryMarshal.AsBytes(values.AsSpan());
         for (var read = 0; read < bytes.Length; )
         {
@@ -78,8 +83,13 @@ sealed class SolutionSpool : ISequenceSource, IDisposable
         var (sequences, next) = (new TraceTokens?[lengths.Length], 0);
         for (var row = 0; row < lengths.Length; row++)
         {
-            sequences[row] = new TraceTokens(values[(next + 1)..(next + 1 + lengths[row])], values[next], Soft: null);
-            next += 1 + lengths[row];
+            var (first, prompt) = (values[next], values[next + 1]);
+            var ids = next + 2 + Math.Max(0, prompt);
+            sequences[row] = new TraceTokens(values[ids..(ids + lengths[row])], first, Soft: null)
+            {
+                TeacherPrompt = prompt == NoPrompt ? null : values[(next + 2)..ids],
+            };
+            next = ids + lengths[row];
         }
 
         return sequences;
@@ -91,6 +101,7 @@ sealed class SolutionSpool : ISequenceSource, IDisposable
     {
         if (_tokens > 0)
         {
+            _ends.Add(_file.Position);
             _complete.Add(new SequenceGroup(this, _complete.Count, [.. _groups[^1].Lengths], _bytes));
         }
 

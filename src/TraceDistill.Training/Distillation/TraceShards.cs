@@ -24,10 +24,17 @@ sealed class TraceShards : ISequenceSource
     readonly IReadOnlyList<StoredTeacher> _teachers;
     readonly int[] _starts; // [row groups] positions
     readonly bool _judges;
+    readonly TeacherPrompts? _prompts;
 
-    TraceShards(ShardReader reader, TokenAligner aligner, IReadOnlyList<StoredTeacher> teachers, bool judges)
+    TraceShards(
+        ShardReader reader,
+        TokenAligner aligner,
+        IReadOnlyList<StoredTeacher> teachers,
+        bool judges,
+        TeacherPrompts? prompts
+    )
     {
-        (_reader, Aligner, _teachers, _judges) = (reader, aligner, teachers, judges);
+        (_reader, Aligner, _teachers, _judges, _prompts) = (reader, aligner, teachers, judges, prompts);
         var rows = reader.Cut.SelectMany(shard => shard).ToList();
         _starts = [.. rows.Select((_, group) => rows.Take(group).Sum())];
     }
@@ -38,6 +45,7 @@ sealed class TraceShards : ISequenceSource
     /// <param name="tokenizer">The student's.</param>
     /// <param name="chat">Writes the student's prompts.</param>
     /// <param name="teachers">Stored teachers, where several are listed; null where the traces' own soft targets are all.</param>
+    /// <param name="prompts">What models that teach read in place of the student's prompts; null for just these.</param>
     /// <param name="cancellationToken">Stops between shards.</param>
     /// <exception cref="InvalidInputException">There are none, or they are of another tokenizer.</exception>
     public static async Task<TraceShards> OpenAsync(
@@ -47,6 +55,7 @@ sealed class TraceShards : ISequenceSource
         Tokenizer tokenizer,
         ChatSequence chat,
         StoredTeachers? teachers,
+        TeacherPrompts? prompts,
         CancellationToken cancellationToken
     )
     {
@@ -57,7 +66,8 @@ sealed class TraceShards : ISequenceSource
             reader,
             new TokenAligner(tokenizer, chat, reader.Dataset, path, topK, teacher),
             teachers is null ? [] : await teachers.OfAsync(reader, cancellationToken),
-            teachers is { Judges: true }
+            teachers is { Judges: true },
+            prompts
         );
     }
 
@@ -97,6 +107,7 @@ sealed class TraceShards : ISequenceSource
         var own = Aligner.Align(row.Trace, counts: counts) with
         {
             IsIncorrect = _judges && row.Trace.Verdict == Verdict.Incorrect.ToName(),
+            TeacherPrompt = _prompts?.Of(row.Trace),
         };
         if (_teachers.Count == 0)
         {

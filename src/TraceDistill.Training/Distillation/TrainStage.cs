@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Options;
+using TraceDistill.Data.Problems;
 using TraceDistill.Data.Shards;
 using TraceDistill.Models;
 using TraceDistill.Models.Adapters;
@@ -12,6 +13,7 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 using TraceDistill.Text.Templates;
@@ -37,13 +39,13 @@ public static class TrainStage
     public const string StoredTokenizer = "tokenizer";
 
     /// <summary>Trains without an evaluation of generated answers.</summary>
-    /// <inheritdoc cref="RunAsync(TrainOptions, string, IRunObserver, IAnswerEvaluation?, string?, CancellationToken)"/>
+    /// <inheritdoc cref="RunAsync(TrainOptions, string, IRunObserver, IAnswerEvaluation?, string?, Func{Problem, IReadOnlyList{ChatMessage}}?, CancellationToken)"/>
     public static Task<TrainSummary> RunAsync(
         TrainOptions options,
         string directory,
         IRunObserver observer,
         CancellationToken cancellationToken = default
-    ) => RunAsync(options, directory, observer, answers: null, published: null, cancellationToken);
+    ) => RunAsync(options, directory, observer, answers: null, published: null, teacherPrompt: null, cancellationToken);
 
     /// <summary>
     /// Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.
@@ -53,6 +55,7 @@ public static class TrainStage
     /// <param name="observer">Takes progress and metrics.</param>
     /// <param name="answers">Evaluates answers to <see cref="TrainOptions.EvalProblems"/>; null where there are none.</param>
     /// <param name="published">The folder's name once all is done; null where it keeps its own.</param>
+    /// <param name="teacherPrompt">Writes <see cref="TrainOptions.TeacherPrompt"/> for a problem; null where there is none.</param>
     /// <param name="cancellationToken">Stops after a checkpoint.</param>
     /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together, or the folder holds another run's
     /// model.</exception>
@@ -62,9 +65,15 @@ public static class TrainStage
         IRunObserver observer,
         IAnswerEvaluation? answers,
         string? published,
+        Func<Problem, IReadOnlyList<ChatMessage>>? teacherPrompt,
         CancellationToken cancellationToken = default
     )
     {
+        if (options.TeacherPrompt is null != teacherPrompt is null)
+        {
+            throw new ArgumentException("teacher_prompt and what writes it come together", nameof(teacherPrompt));
+        }
+
         if (options.EvalProblems is null != answers is null)
         {
             throw new ArgumentException("eval_problems and what evaluates them come together", nameof(answers));
@@ -92,18 +101,18 @@ public static class TrainStage
         ShapeRules.Ensure(options, planned, TeacherShapeOf(options));
         var positions = options.Student is null ? options.Architecture!.MaxPositionEmbeddings : planned.MaxPositionEmbeddings;
         var maxLength = Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue);
-        using var data = await TrainingSet.ReadAsync(options, tokenizer, chat, maxLength, cancellationToken);
+        var prompts = await TeacherPrompts.ReadAsync(options, teacherPrompt, chat, cancellationToken);
+        using var data = await TrainingSet.ReadAsync(options, tokenizer, chat, maxLength, prompts, cancellationToken);
         options = options with { MaxSteps = options.StepsFor(data.Plan(options with { Curriculum = null })) };
-        var trained = Begin(options, tokenizer, positions ?? PositionsFor(data));
+        var trained = Begin(options, tokenizer, positions ?? PositionsFor(options, data));
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
         using var teachers = TrainingTeachers.Load(options, tokenizer, trained);
-        teachers.EnsureFit(data.LongestFitting);
         EnsureComparable(options, data);
         var shape = parameters.Configuration;
         using var own = options.SelfTeacherDecay is null ? null : new TeacherModel(((ModelParameters)parameters).Copy(), isOwned: true);
-        using var peers = TrainingPeers.Begin(options, tokenizer, data.LongestFitting, choice =>
-            Begin(choice, tokenizer, positions ?? PositionsFor(data))
+        using var peers = TrainingPeers.Begin(options, tokenizer, data.LongestOfTeacher, choice =>
+            Begin(choice, tokenizer, positions ?? PositionsFor(options, data))
         );
         var objectives = options.ResolveObjectives();
         using var auxiliary = AuxiliaryWeights.Of(
@@ -118,8 +127,11 @@ public static class TrainStage
         }
 
         var (heldOut, heldOutDigest) = options.EvalTraces is { } evalTraces
-            ? await TrainingSet.ReadHeldOutAsync(options, evalTraces, tokenizer, chat, maxLength, cancellationToken)
+            ? await TrainingSet.ReadHeldOutAsync(options, evalTraces, tokenizer, chat, maxLength, prompts, cancellationToken)
             : (data.HeldOut, []);
+        var longestOfTeacher = heldOut.Select(sequence => sequence.TeacherLength).Append(data.LongestOfTeacher).Max();
+        teachers.EnsureFit(longestOfTeacher);
+        own?.EnsureFits(longestOfTeacher, "self_teacher_decay: the student");
         var (old, oldDigest) = options.Ewc is { } ewc
             ? await TrainingSet.SampleAsync(options, ewc, tokenizer, chat, maxLength, cancellationToken)
             : ([], []);
@@ -212,7 +224,15 @@ public static class TrainStage
             var taught =
                 teachers.BytesOn(device, options.ComputeDtype)
                 + (own?.BytesOn(device, options.ComputeDtype) ?? 0)
-                + peers.BytesOf(options, device, data.LongestFitting);
+                + peers.BytesOf(options, device, data.LongestFitting)
+                + TrainingMemory.TeacherPass(
+                    options,
+                    [.. teachers.Weights.Select(model => model.Configuration), .. options.IsTaughtAlong ? new[] { shape } : []],
+                    trained.Count,
+                    data.LongestFitting,
+                    longestOfTeacher,
+                    device
+                );
             TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead + answering, taught);
             Write(Path.Combine(directory, InitialDirectory));
             if (answers is not null)
@@ -425,10 +445,11 @@ public static class TrainStage
         options is { RunTeachers: [{ Model: { } teacher }], Teachers.Count: <= 1 } ? ModelConfiguration.Load(teacher) : null;
 
     /// <summary>Room for the longest sequence, and for an answer as long as the teacher's may be behind the longest prompt.</summary>
-    static int PositionsFor(TrainingSet data)
+    static int PositionsFor(TrainOptions options, TrainingSet data)
     {
         const int Multiple = 64;
-        var needed = Math.Max((long)data.Longest, (long)data.LongestPrompt + (data.Task?.MaxTokens ?? 0));
+        var read = options.IsTaughtAlong ? Math.Max(data.Longest, data.LongestOfTeacher) : data.Longest;
+        var needed = Math.Max((long)read, (long)data.LongestPrompt + (data.Task?.MaxTokens ?? 0));
         return (int)Math.Min(int.MaxValue, Math.Max(ModelArchitecture.LeastPositions, (needed + Multiple - 1) / Multiple * Multiple));
     }
 
@@ -483,6 +504,8 @@ public static class TrainStage
             TeacherTokenizer = null,
             Teacher = null,
             TeacherDevice = DeviceChoice.Auto,
+            TeacherPrompt = null,
+            TeacherProblems = [],
             Teachers =
             [
                 .. options.Teachers.Select(teacher =>

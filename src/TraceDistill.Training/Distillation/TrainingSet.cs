@@ -46,6 +46,9 @@ sealed class TrainingSet : IDisposable
     /// <summary>Tokens of the longest sequence that was not left out.</summary>
     public required int LongestFitting { get; init; }
 
+    /// <summary>Tokens of the longest sequence as models that teach read it.</summary>
+    public required int LongestOfTeacher { get; init; }
+
     /// <summary>Tokens of the longest prompt.</summary>
     public required int LongestPrompt { get; init; }
 
@@ -95,6 +98,7 @@ sealed class TrainingSet : IDisposable
         Tokenizer tokenizer,
         ChatSequence chat,
         int maxLength,
+        TeacherPrompts? prompts,
         CancellationToken cancellationToken
     )
     {
@@ -106,7 +110,7 @@ sealed class TrainingSet : IDisposable
         var opened = new List<TraceShards>();
         foreach (var path in options.TracePaths())
         {
-            opened.Add(await OpenAsync(path, options, tokenizer, chat, stored, cancellationToken));
+            opened.Add(await OpenAsync(path, options, tokenizer, chat, stored, prompts, cancellationToken));
         }
 
         if (options.EvalTraces is { } eval && options.StoredTeachers.Count > 0)
@@ -140,7 +144,7 @@ sealed class TrainingSet : IDisposable
             remarks.AddRange([.. new[] { scores.Describe() }.OfType<string>(), .. scores.Aligner.DescribeLogprobs()]);
         }
 
-        var solutions = options.Problems is { } problems ? await survey.AddSolutionsAsync(problems, cancellationToken) : null;
+        var solutions = options.Problems is { } problems ? await survey.AddSolutionsAsync(problems, prompts, cancellationToken) : null;
         IReadOnlyList<SequenceSet> blend;
         try
         {
@@ -169,6 +173,7 @@ sealed class TrainingSet : IDisposable
             Longest = survey.Longest,
             LongestFitting = survey.LongestFitting,
             LongestPrompt = survey.LongestPrompt,
+            LongestOfTeacher = survey.LongestOfTeacher,
             Task = task is { MaxTokens: null } ? task with { MaxTokens = survey.LongestTrained } : task,
             Digest = survey.Digest(),
             BytesAhead = survey.BytesAhead,
@@ -184,6 +189,7 @@ sealed class TrainingSet : IDisposable
         Tokenizer tokenizer,
         ChatSequence chat,
         StoredTeachers stored,
+        TeacherPrompts? prompts,
         CancellationToken cancellationToken
     )
     {
@@ -194,6 +200,7 @@ sealed class TrainingSet : IDisposable
             tokenizer,
             chat,
             stored,
+            prompts,
             cancellationToken
         );
         if (TakesOwn(options))
@@ -264,12 +271,13 @@ sealed class TrainingSet : IDisposable
         Tokenizer tokenizer,
         ChatSequence chat,
         int maxLength,
+        TeacherPrompts? prompts,
         CancellationToken cancellationToken
     )
     {
         using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
         var stored = await StoredTeachers.OpenAsync(options, tokenizer, chat, cancellationToken);
-        var shards = await OpenAsync(path, options, tokenizer, chat, stored, cancellationToken);
+        var shards = await OpenAsync(path, options, tokenizer, chat, stored, prompts, cancellationToken);
         await survey.HoldOutAsync(shards, cancellationToken);
         if (TakesOwn(options))
         {
@@ -315,6 +323,7 @@ sealed class TrainingSet : IDisposable
                     tokenizer,
                     chat,
                     teachers: null,
+                    prompts: null,
                     cancellationToken
                 );
             }

@@ -68,6 +68,9 @@ sealed class TrainingSurvey(
 
     public int LongestPrompt { get; private set; }
 
+    /// <summary>Tokens of the longest sequence as models that teach read it, of those that are learned from or held out.</summary>
+    public int LongestOfTeacher { get; private set; }
+
     /// <summary>Trained tokens of the sequence that has most.</summary>
     public int LongestTrained { get; private set; }
 
@@ -198,7 +201,7 @@ sealed class TrainingSurvey(
     }
 
     /// <summary>Looks at all worked solutions of a problem file.</summary>
-    public async Task<SolutionSpool> AddSolutionsAsync(string path, CancellationToken cancellationToken)
+    public async Task<SolutionSpool> AddSolutionsAsync(string path, TeacherPrompts? prompts, CancellationToken cancellationToken)
     {
         var spool = new SolutionSpool(path);
         try
@@ -210,7 +213,7 @@ sealed class TrainingSurvey(
             )
             {
                 _specials.Look(problem.Conversation(), problem.Id);
-                var sequence = chat.FromSolution(problem);
+                var sequence = chat.FromSolution(problem) with { TeacherPrompt = prompts?.Of(problem) };
                 if (Count(sequence))
                 {
                     spool.Add(sequence);
@@ -334,7 +337,7 @@ sealed class TrainingSurvey(
     /// <returns>True where the sequence is trained on.</returns>
     bool Count(TraceTokens sequence)
     {
-        var length = sequence.Ids.Length;
+        var length = LengthOf(sequence);
         Sequences++;
         Longest = Math.Max(Longest, length);
         LongestPrompt = Math.Max(LongestPrompt, sequence.FirstTrained);
@@ -349,7 +352,7 @@ sealed class TrainingSurvey(
         }
 
         Fitting++;
-        LongestFitting = Math.Max(LongestFitting, length);
+        LongestFitting = Math.Max(LongestFitting, sequence.Ids.Length);
         AddToDigest(sequence);
         return true;
     }
@@ -374,7 +377,11 @@ sealed class TrainingSurvey(
         }
     }
 
-    bool IsFitting(TraceTokens sequence) => sequence.Ids.Length <= maxLength && sequence.Trained > 0;
+    bool IsFitting(TraceTokens sequence) => LengthOf(sequence) <= maxLength && sequence.Trained > 0;
+
+    /// <summary>The longer of what the student and what a teacher reads, where max_length is of both.</summary>
+    int LengthOf(TraceTokens sequence) =>
+        options.MaxLength is null ? sequence.Ids.Length : Math.Max(sequence.Ids.Length, sequence.TeacherLength);
 
     /// <summary>Whole problems are held out, whatever the order and number of their traces.</summary>
     bool IsHeldOut(string problem)
@@ -406,7 +413,13 @@ sealed class TrainingSurvey(
 
     void AddToDigest(TraceTokens sequence)
     {
+        LongestOfTeacher = Math.Max(LongestOfTeacher, sequence.TeacherLength);
         _hash.AppendData(MemoryMarshal.AsBytes<int>(sequence.Ids));
+        if (sequence.TeacherPrompt is { } prompt)
+        {
+            _hash.AppendData(MemoryMarshal.AsBytes<int>([prompt.Length, .. prompt]));
+        }
+
         foreach (var (teacher, soft) in sequence.Further.Prepend(sequence.Soft).Index())
         {
             if (teacher > 0)

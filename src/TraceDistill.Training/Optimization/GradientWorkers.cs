@@ -217,12 +217,12 @@ public sealed class GradientWorkers : IDisposable
                 using var scope = NewDisposeScope();
                 var batch = PackedBatch.Create([.. piece.Select(sequence => all[sequence])]);
                 var passNoise = noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null;
-                var tokens = new TokenBatch(batch.Ids, batch.Lengths, batch.Rows);
+                var (tokens, ofTeacher) = (batch.Tokens, batch.TeacherTokens);
                 var balance = RouterBalance.Of(_configuration, tokens);
                 using var states = PassStates.Of(objectives, _configuration, _teacherShape, _auxiliary);
-                var taught = Taught(tokens, objectives, states?.OfTeacher);
+                var taught = Taught(ofTeacher, objectives, states?.OfTeacher);
                 var hidden = _decoder.Forward(tokens, passNoise, states?.OfStudent, balance);
-                var panel = Panel(tokens, objectives);
+                var panel = Panel(ofTeacher, objectives);
                 var (gradient, totals) = Head(hidden, batch, objectives, taught, Draws(objectives, piece, batch), panel);
                 totals = balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Rows.Length));
                 var roots = new List<(Tensor Value, Tensor Gradient)> { (hidden, gradient) };
@@ -235,7 +235,7 @@ public sealed class GradientWorkers : IDisposable
                     totals = totals.With(exitTotals, $"exit{layer}_");
                 }
 
-                var compared = states?.Evaluate(tokens, hidden.device);
+                var compared = states?.Evaluate(tokens, ofTeacher, hidden.device);
                 foreach (var (term, total) in objectives.States.Zip(compared?.Totals ?? []))
                 {
                     totals = totals.With(total, term.Weight);

@@ -51,10 +51,11 @@ sealed class PassStates : IDisposable
     }
 
     /// <summary>The weighted sum of all objectives, and each by itself.</summary>
-    /// <param name="batch">What both passes ran over.</param>
+    /// <param name="batch">What the student's pass ran over.</param>
+    /// <param name="teacherBatch">What the teacher's did.</param>
     /// <param name="device">The student's.</param>
     /// <returns>Null where no states are compared.</returns>
-    public (Tensor Loss, IReadOnlyList<TermTotal> Totals)? Evaluate(TokenBatch batch, Device device)
+    public (Tensor Loss, IReadOnlyList<TermTotal> Totals)? Evaluate(TokenBatch batch, TokenBatch teacherBatch, Device device)
     {
         if (_teacher is null || _auxiliary is null || _objectives.States.Count == 0)
         {
@@ -68,7 +69,7 @@ sealed class PassStates : IDisposable
         foreach (var (objective, weight) in _objectives.States)
         {
             var own = _auxiliary.Leaves(objective.Name);
-            var pair = new StatePair(student, teacher, batch, device, own);
+            var pair = new StatePair(student, teacher, batch, teacherBatch, device, own);
             if (pair.Sequences < objective.LeastSequences)
             {
                 totals.Add(new TermTotal(objective.ShortName, 0, 0));

@@ -42,6 +42,43 @@ public sealed class PromptTemplateTests
         );
     }
 
+    /// <summary>What stands in the place of one of them is not looked through for the others.</summary>
+    [Fact]
+    public async Task Render_PrivilegedPrompt_ShowsSolutionAndAnswerToTheLetter()
+    {
+        var template = await PromptTemplate.CreateAsync(
+            Source(
+                "<message role=\"user\">{{$problem}}|{{$solution}}|{{$answer}}</message>",
+                """{"input_variables":[{"name":"problem"},{"name":"solution"},{"name":"answer"}]}"""
+            ),
+            isPrivileged: true,
+            TestContext.Current.CancellationToken
+        );
+        var problem = Of("TheAnswerOfTheProblemStandsHere {{$answer}}") with { Solution = "<b> & TheTextOfTheProblemStandsHere", Answer = "7" };
+
+        Assert.Equal(
+            [new ChatMessage("user", "TheAnswerOfTheProblemStandsHere {{$answer}}|<b> & TheTextOfTheProblemStandsHere|7")],
+            template.Render(problem)
+        );
+        var error = Assert.Throws<InvalidInputException>(() => template.Render(problem with { Solution = null }));
+        Assert.EndsWith($"shows each problem's worked solution, and of problem {problem.Id} there is none", error.Message, StringComparison.Ordinal);
+        Assert.Contains("known answer", Assert.Throws<InvalidInputException>(() => template.Render(problem with { Answer = "" })).Message);
+    }
+
+    /// <summary>A model that is asked for a solution is not shown it by mistake.</summary>
+    [Fact]
+    public async Task CreateAsync_SolutionInAPromptThatAsksForIt_IsRefused()
+    {
+        var source = Source(
+            "<message role=\"user\">{{$problem}} {{$solution}}</message>",
+            """{"input_variables":[{"name":"problem"},{"name":"solution","default":""}]}"""
+        );
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => PromptTemplate.CreateAsync(source, TestContext.Current.CancellationToken));
+
+        Assert.Contains("uses $solution, which whoever is asked for it must not read", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Render_SolveBoxed_AsksForABox()
     {
@@ -117,10 +154,9 @@ public sealed class PromptTemplateTests
     }
 
     static Task<PromptTemplate> CreateAsync(string template, string config) =>
-        PromptTemplate.CreateAsync(
-            new PromptSource("A/B", "p/skprompt.txt", template, "p/config.json", config),
-            TestContext.Current.CancellationToken
-        );
+        PromptTemplate.CreateAsync(Source(template, config), TestContext.Current.CancellationToken);
+
+    static PromptSource Source(string template, string config) => new("A/B", "p/skprompt.txt", template, "p/config.json", config);
 
     static Problem Of(string text) =>
         new()

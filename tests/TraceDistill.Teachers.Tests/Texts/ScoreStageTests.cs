@@ -81,6 +81,61 @@ public sealed class ScoreStageTests : IDisposable
         }
     }
 
+    /// <summary>Scores are those behind the privileged prompt; the row keeps the prompt that a student reads.</summary>
+    [Fact]
+    public async Task RunAsync_PrivilegedPrompt_ScoresBehindItAndKeepsTheTextsOwn()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        var source = await WriteAsync(
+            "source",
+            [
+                [3],
+            ]
+        );
+        var (problems, fewer) = (_folder.File("problems.jsonl"), _folder.File("fewer.jsonl"));
+        string[] lines =
+        [
+            .. Enumerable
+                .Range(0, 3)
+                .Select(i => $$"""{"id": "p{{i}}", "problem": "{{i}}+3", "answer": "{{i + 3}}", "solution": "count on from {{i}}"}"""),
+        ];
+        File.WriteAllLines(problems, lines);
+        File.WriteAllLines(fewer, lines.Take(2));
+        var prompt = Directory.CreateDirectory(_folder.File("prompts/Know")).FullName;
+        File.WriteAllText(Path.Combine(prompt, "skprompt.txt"), "<message role=\"user\">{{$problem}}; {{$solution}}; {{$answer}}</message>");
+        File.WriteAllText(Path.Combine(prompt, "config.json"), """{"input_variables":[{"name":"problem"},{"name":"solution"},{"name":"answer"}]}""");
+        ScoreOptions With(ScoreOptions options) => options with { Prompt = prompt, PromptProblems = [problems] };
+
+        await RunAsync(server, "scored", With);
+
+        var reader = await ShardReader.OpenAsync(_folder.File("scored"), cancellationToken: TestTeacher.Token);
+        Assert.Equal(prompt, reader.Dataset.Scoring!.Prompt);
+        var rows = await reader.ReadAsync(TestTeacher.Token).ToListAsync(TestTeacher.Token);
+        foreach (var (i, (before, row)) in source.Zip(rows).Index())
+        {
+            Assert.Equal(Encode(before.Messages[0].Content), row.PromptTokenIds);
+            Assert.Equal(before.Messages, row.Messages);
+            int[] text = [.. Encode(before.Generation), End],
+                read = Encode($"{i}+3; count on from {i}; {i + 3}");
+            for (var t = 0; t < text.Length; t++)
+            {
+                int[] prefix = [.. read, .. text.AsSpan(0, t)];
+                Assert.Equal(Math.Max(ScoringServer.Distribution(prefix)[text[t]], -9999), row.Logprobs!.Logprobs[t], 1e-5);
+            }
+        }
+
+        var missing = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(server, "missing", options => With(options) with { PromptProblems = [fewer] })
+        );
+        Assert.StartsWith("prompt_problems: problem p2 of trace t2 is not in ", missing.Message, StringComparison.Ordinal);
+        var unsolved = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(server, "unsolved", options => With(options) with { PromptProblems = [] })
+        );
+        Assert.Contains("shows each problem's worked solution, and of problem p0 there is none", unsolved.Message, StringComparison.Ordinal);
+        var other = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored"));
+        Assert.Contains("prompt was Know", other.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task RunAsync_Manifest_NamesWhoWroteAndWhoScored()
     {

@@ -127,6 +127,25 @@ public sealed class TextEncoderTests
         Assert.Equal(['u', '?', 'h', 'i'], encoder.Encode(Trace("length"), 5).Tokens);
     }
 
+    /// <summary>The teacher reads its own prompt; what stands with the scores is the text's, token by token as it was read.</summary>
+    [Theory]
+    [InlineData("template", new int[] { 1, 2, 3 })]
+    [InlineData("another", new int[] { 'u', '?' })]
+    public void Encode_PromptOfTheTeachersOwn_StandsBeforeTheSameTextAndIsNotKept(string template, int[] kept)
+    {
+        var trace = Trace("stop") with { PromptTokenIds = [1, 2, 3], Logprobs = Drawn(['h', 'i']), ExpectedAnswer = "7" };
+        var encoder = new TextEncoder(Vocabulary, "template", Write, Source(template))
+        {
+            Context = text => [new ChatMessage("user", $"{text.Messages[0].Content}={text.ExpectedAnswer}")],
+        };
+
+        var request = encoder.Encode(trace, 5);
+
+        Assert.Equal(['u', '?', '=', '7', 'h', 'i', End], request.Tokens);
+        Assert.Equal(4, request.First);
+        Assert.Equal(kept, encoder.PromptOf(trace, request));
+    }
+
     static TextEncoder Encoder(DatasetDescription? source) => new(Vocabulary, "template", Write, source);
 
     static DatasetDescription Source(string template) =>

@@ -18,7 +18,10 @@ public sealed class SolutionSpoolTests
                     [.. Enumerable.Range(0, random.Next(2, 1_500)).Select(_ => random.Next())],
                     1 + (i % 2),
                     Soft: null
-                )),
+                )
+                {
+                    TeacherPrompt = i % 3 == 0 ? null : [.. Enumerable.Range(i, i % 7)],
+                }),
         ];
         using var spool = new SolutionSpool("solutions.jsonl");
 
@@ -32,5 +35,6 @@ public sealed class SolutionSpoolTests
         var read = groups.Reverse().Select(group => group.Read()).Reverse().SelectMany(rows => rows).ToList();
         Assert.Equal(sequences.Select(sequence => sequence.Ids), read.Select(sequence => sequence!.Ids));
         Assert.Equal(sequences.Select(sequence => sequence.FirstTrained), read.Select(sequence => sequence!.FirstTrained));
+        Assert.Equal(sequences.Select(sequence => sequence.TeacherPrompt), read.Select(sequence => sequence!.TeacherPrompt));
     }
 }

@@ -147,6 +147,7 @@ public sealed class TrainStageAdapterTests : TrainStageCase
             SilentObserver.Instance,
             answers: null,
             published: Folder.Out("tuned"),
+            teacherPrompt: null,
             TestContext.Current.CancellationToken
         );
         Directory.Move(Folder.Out(".tuned.partial"), Folder.Out("tuned"));

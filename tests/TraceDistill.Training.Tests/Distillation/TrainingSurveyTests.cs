@@ -192,6 +192,7 @@ public sealed class TrainingSurveyTests : IDisposable
             _traces.Tokenizer,
             Chat,
             teachers: null,
+            prompts: null,
             TestContext.Current.CancellationToken
         );
 

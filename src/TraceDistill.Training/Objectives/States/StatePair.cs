@@ -29,12 +29,14 @@ public sealed record LayerStates(
 /// <param name="student">Of a pass that is differentiated.</param>
 /// <param name="teacher">Of one that is not.</param>
 /// <param name="batch">The sequences; the wanted tokens are the trained ones.</param>
+/// <param name="teacherBatch">What the teacher read: the same completions, where its prompts may be others.</param>
 /// <param name="device">The student's.</param>
 /// <param name="own">The objective's own weights, by name; leaves.</param>
 public sealed class StatePair(
     LayerStates student,
     LayerStates teacher,
     TokenBatch batch,
+    TokenBatch teacherBatch,
     Device device,
     IReadOnlyDictionary<string, Tensor> own
 )
@@ -57,10 +59,10 @@ public sealed class StatePair(
     public Tensor? Find(string name) => own.GetValueOrDefault(name);
 
     /// <returns>[M, D] the student's states of the trained tokens.</returns>
-    public Tensor Student(int layer) => Trained(student.Hidden[layer]);
+    public Tensor Student(int layer) => Trained(student.Hidden[layer], batch);
 
     /// <returns>[M, D] the teacher's.</returns>
-    public Tensor Teacher(int layer) => Trained(teacher.Hidden[layer]);
+    public Tensor Teacher(int layer) => Trained(teacher.Hidden[layer], teacherBatch);
 
     /// <returns>For each sequence with trained tokens [H, R, T] of the student: how its trained tokens attend.</returns>
     public IEnumerable<Tensor> StudentMaps(int layer) => Queries(student.Maps[layer]);
@@ -98,14 +100,14 @@ public sealed class StatePair(
     /// <returns>[S, D].</returns>
     public Tensor Pool(Tensor rows) => stack([.. BySequence(rows).Select(sequence => sequence.mean([0L]))]);
 
-    Tensor Trained(Tensor states)
+    Tensor Trained(Tensor states, TokenBatch read)
     {
-        if (states.shape[0] == batch.Outputs.Length)
+        if (states.shape[0] == read.Outputs.Length)
         {
             return Wide(states);
         }
 
-        using var outputs = tensor(batch.Outputs, dtype: ScalarType.Int64, device: states.device);
+        using var outputs = tensor(read.Outputs, dtype: ScalarType.Int64, device: states.device);
         return Wide(states.index_select(0, outputs));
     }
 
