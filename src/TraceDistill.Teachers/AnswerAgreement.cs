@@ -10,10 +10,11 @@ namespace TraceDistill.Teachers;
 /// (self-consistency, Wang et al., arXiv 2203.11171), which filters traces of problems whose answer nobody knows.
 /// </summary>
 /// <param name="verifier">Finds the answers.</param>
-sealed class AnswerAgreement(IVerifier verifier)
+public sealed class AnswerAgreement(IVerifier verifier)
 {
     readonly Dictionary<string, Votes> _problems = [];
 
+    /// <summary>The number of problems of which a trace was taken in.</summary>
     public int Problems => _problems.Count;
 
     /// <summary>Takes in a trace. One that was cut off or gives no answer is a sample that agrees with none.</summary>
@@ -40,6 +41,11 @@ sealed class AnswerAgreement(IVerifier verifier)
             votes.Answers[known] = (votes.Answers[known].Answer, votes.Answers[known].Count + 1);
         }
     }
+
+    /// <summary>A problem's most frequent answer; null where it is not frequent enough, or no trace was taken in.</summary>
+    /// <param name="problemId">The problem.</param>
+    /// <param name="least">Fraction of its samples.</param>
+    public string? Agreed(string problemId, double least) => _problems.GetValueOrDefault(problemId)?.Winner(least);
 
     /// <summary>The number of problems whose most frequent answer has at least so large a fraction of its samples.</summary>
     public int Agreed(double least) => _problems.Values.Count(votes => votes.Winner(least) is not null);

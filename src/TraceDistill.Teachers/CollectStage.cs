@@ -162,6 +162,10 @@ public static class CollectStage
     /// <summary>The files in <paramref name="directory"/> that say what its collection has taken of its teacher so far.</summary>
     public static IEnumerable<string> UsageFilesIn(string directory) => Directory.EnumerateFiles(directory, OutputFolder.UsageFiles);
 
+    /// <summary>What a collection has used of its teacher so far; null where nothing is known.</summary>
+    public static CollectionUsage? UsageOf(string directory) =>
+        Directory.Exists(directory) ? UsageLedger.Summarize(new OutputFolder(directory, Partition.Whole).UsageFile) : null;
+
     /// <summary>The file in <paramref name="directory"/> that says what its traces were asked for with; null where there is none.</summary>
     public static string? OptionsFileIn(string directory) =>
         Path.Combine(directory, CollectionIdentity.FileName) is var file && File.Exists(file) ? file : null;

@@ -124,6 +124,26 @@ public sealed partial class ShippedRecipesTests : IDisposable
             "steps=2",
         ],
         ["semi"] = ["problem_count=12", "problems.held_out=12", "steps=2", "scores.max_tokens=20"],
+        ["privileged"] =
+        [
+            "supervised.matrix.seed=[1]",
+            "problem_count=24",
+            "problems.held_out=12",
+            "judge.limit=2",
+            "steps=1",
+            "scores.max_tokens=20",
+        ],
+        ["datafree"] =
+        [
+            "original_1.matrix.seed=[1]",
+            "search_2.matrix.seed=[1]",
+            "problem_count=24",
+            "problems.held_out=12",
+            "judge.limit=2",
+            "part=12",
+            "steps=1",
+            "scores.max_tokens=20",
+        ],
         ["score"] = ["problem_count=24", "problems.held_out=12", "steps=2", "scores.max_tokens=40"],
         ["teacher"] = ["teacher.max_steps=2", "problems.count=12", "scores.max_tokens=20"],
         ["gsm8k"] = ["traces.limit=2", "traces.max_tokens=40", "student.max_steps=1", "scores.limit=3", "scores.max_tokens=20"],
@@ -177,7 +197,10 @@ public sealed partial class ShippedRecipesTests : IDisposable
 
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "report.html")));
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "summary.json")));
-        Assert.Equal(name is "methods" or "layers" or "self" or "sampling", File.Exists(Path.Combine(_folder.File("run"), "methods.csv")));
+        Assert.Equal(
+            name is "methods" or "layers" or "self" or "sampling" or "privileged" or "datafree",
+            File.Exists(Path.Combine(_folder.File("run"), "methods.csv"))
+        );
     }
 
     [Fact]

@@ -194,7 +194,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
     }
 
     /// <summary>A student from scratch takes its vocabulary from beside the traces.</summary>
-    static void StoreTokenizer(GenerateOptions options, string folder)
+    internal static void StoreTokenizer(TeacherOptions options, string folder)
     {
         if ((options.Tokenizer ?? options.Serve) is { } tokenizer)
         {

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Evaluation;
 using TraceDistill.Cli.Stages;
+using TraceDistill.Cli.Synthesis;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Prompts;
@@ -285,7 +286,7 @@ sealed class TrainVerb : Verb<TrainOptions>
             (_, null, _) => TeacherTokenizer.StoredWith(traces) is not null || ShardManifest.Load(traces) is null,
             (_, { IsFinished: true }, _) => TeacherTokenizer.StoredWith(maker.Folder) is not null,
             // One that scores at an endpoint stores what it was named, or what its source had.
-            (_, _, GenerateOptions { Tokenizer: null, Serve: null }) => false,
+            (_, _, GenerateOptions or SynthesizeOptions) => collection.Tokenizer is not null || collection.Serve is not null,
             _ => true,
         };
 

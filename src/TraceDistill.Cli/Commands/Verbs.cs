@@ -12,6 +12,7 @@ static class Verbs
         new ProblemsVerb(),
         new GenerateVerb(),
         new ScoreVerb(),
+        new SynthesizeVerb(),
         new TrainVerb(),
         new PretrainVerb(),
         new ClassifyVerb(),

@@ -73,7 +73,7 @@ public static class ProblemGenerator
         }
     }
 
-    static IProblemFamily[] Resolve(IReadOnlyList<string> names)
+    internal static IProblemFamily[] Resolve(IReadOnlyList<string> names)
     {
         if (names.Count == 0)
         {
@@ -86,6 +86,17 @@ public static class ProblemGenerator
         Families.FirstOrDefault(family => family.Name == name)
         ?? throw new InvalidInputException($"family: \"{name}\" is not known; {NearestName.Suggestion(name, FamilyNames)}");
 
+    internal static Problem ToProblem(IProblemFamily family, ProblemDraft draft) =>
+        new()
+        {
+            Id = ProblemId.Of(draft.Text),
+            Text = draft.Text,
+            Answer = draft.Answer,
+            Solution = draft.Solution,
+            Spans = draft.Spans,
+            Family = family.Name,
+        };
+
     /// <summary>One family's random stream on one side of the split.</summary>
     sealed class Source(IProblemFamily family, long seed, ProblemSplit split)
     {
@@ -94,7 +105,7 @@ public static class ProblemGenerator
         );
         readonly HashSet<string> _seen = [];
 
-        public Problem Next() => ToProblem(Draw());
+        public Problem Next() => ToProblem(family, Draw());
 
         public Problem NextNew()
         {
@@ -103,7 +114,7 @@ public static class ProblemGenerator
                 var draft = Draw();
                 if (_seen.Add(draft.Key))
                 {
-                    return ToProblem(draft);
+                    return ToProblem(family, draft);
                 }
             }
 
@@ -124,16 +135,5 @@ public static class ProblemGenerator
                 }
             }
         }
-
-        Problem ToProblem(ProblemDraft draft) =>
-            new()
-            {
-                Id = ProblemId.Of(draft.Text),
-                Text = draft.Text,
-                Answer = draft.Answer,
-                Solution = draft.Solution,
-                Spans = draft.Spans,
-                Family = family.Name,
-            };
     }
 }

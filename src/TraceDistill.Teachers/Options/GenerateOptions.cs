@@ -10,6 +10,13 @@ namespace TraceDistill.Teachers.Options;
 /// <summary>Options of <c>generate</c>. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
 public sealed record GenerateOptions : TeacherOptions, IValidatableObject
 {
+    public GenerateOptions() { }
+
+    /// <summary>Asks the teacher of another verb.</summary>
+    /// <param name="teacher">What both verbs know.</param>
+    public GenerateOptions(TeacherOptions teacher)
+        : base(teacher) { }
+
     [InputPath]
     [Description("File of problems: JSON Lines, JSON (both also .gz) or Parquet")]
     public required string Problems { get; init; }

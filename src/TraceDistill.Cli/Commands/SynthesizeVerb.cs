@@ -1,0 +1,90 @@
+using System.Runtime.CompilerServices;
+using TraceDistill.Cli.Secrets;
+using TraceDistill.Cli.Stages;
+using TraceDistill.Cli.Synthesis;
+using TraceDistill.Cli.Telemetry;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Inference;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Teachers.Prompts;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Training.Distillation;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>Problems at which a student and its teacher are far apart, with the teacher's verified traces: data-free distillation.</summary>
+sealed class SynthesizeVerb : Verb<SynthesizeOptions>
+{
+    public override string Name => "synthesize";
+
+    public override string Description => "Find problems at which student and teacher disagree, with the teacher's verified traces";
+
+    public override VerbOutput Output => VerbOutput.Required;
+
+    public override bool IsResumable => true;
+
+    public override bool SendsKeys => true;
+
+    public override IEnumerable<KeyUse> KeyUses(SynthesizeOptions options) => ServedTeacher.KeyUses(options);
+
+    public override long EstimateMemory(SynthesizeOptions options) =>
+        ProcessMemory + (2 * EngineOptions.DefaultCacheBytes) + new[] { options.Serve, options.Student }.Sum(WeightBytes);
+
+    public override IEnumerable<string> ImplicitInputs(SynthesizeOptions options) =>
+        new[] { options.Prompt, options.InventPrompt }.OfType<string>().Select(name => PromptLibrary.Default.Load(name).Folder);
+
+    public override async IAsyncEnumerable<Foreseen> ForeseeAsync(
+        SynthesizeOptions options,
+        Foresight ahead,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
+    {
+        await Task.CompletedTask;
+        if (ahead.IsThere(options.Student) && !File.Exists(Path.Combine(options.Student, ModelConfiguration.FileName)))
+        {
+            yield return new Foreseen(IsCertain: true, $"{options.Student} is no model directory: it has no {ModelConfiguration.FileName}");
+        }
+        else if (
+            options.Disagreement == DisagreementMeasure.Kl
+            && (options.Tokenizer ?? options.Serve) is { } teacher
+            && ahead.IsThere(teacher)
+            && ahead.IsThere(options.Student)
+            && !Tokenizer.Load(options.Student).Extends(Tokenizer.Load(teacher))
+        )
+        {
+            yield return new Foreseen(
+                IsCertain: true,
+                $"{options.Student} has another tokenizer than {teacher}, and kl compares them token by token: take disagreement: answer"
+            );
+        }
+    }
+
+    public override async Task<object> RunAsync(SynthesizeOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        options = options with { Discard = options.Discard || context.IsDiscarded };
+        ServedTeacher.EnsureTokenizer(options.Serve, options.Tokenizer);
+        Directory.CreateDirectory(context.Output!);
+        using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
+        await using var server = await ServedTeacher.StartAsync(options, options.TopLogprobs, context, cancellationToken);
+        var asked = server is null
+            ? options
+            : options with
+            {
+                Endpoint = new Uri(server.Endpoint, "v1").ToString(),
+                Model = options.Model ?? server.ModelName,
+            };
+        var synthesis = new ProblemSynthesis(asked, context);
+        GenerateVerb.StoreTokenizer(options, Path.Combine(context.Output!, TrainStage.StoredTokenizer));
+        var summary = await synthesis.RunAsync(cancellationToken);
+
+        // And whoever evaluates a student asks it what it was taught.
+        (await PromptSet.TaskOfAsync(synthesis.Generation, cancellationToken)).Save(context.Output!);
+        context.Observer.Message(
+            FormattableString.Invariant($"{summary.Problems:N0} problems with {summary.Traces:N0} traces, of {summary.Candidates:N0} tried")
+        );
+        return summary;
+    }
+
+    static long WeightBytes(string? model) =>
+        model is null || !Directory.Exists(model) ? 0 : Directory.GetFiles(model, "*.safetensors").Sum(FileBytes);
+}
