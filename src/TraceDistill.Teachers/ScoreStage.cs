@@ -88,7 +88,9 @@ public static class ScoreStage
             using var account = teacher.Load is null
                 ? new TeacherAccount(options, PooledEndpoints.Of(options, [], isStreamed: false), folder, time, observer, asking.Token)
                 : null;
-            var local = teacher.Load?.Invoke(await LongestAsync(store, EncoderOf(teacher, source, capabilities: null, context), cancellationToken));
+            var local = teacher.Load?.Invoke(
+                await LongestAsync(store, EncoderOf(teacher, source, capabilities: null, context), cancellationToken)
+            );
             using var loaded = local as IDisposable;
             var (scorer, capabilities) = local is not null
                 ? (local, null)

@@ -119,7 +119,8 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
     /// <value>None: what the student reads.</value>
     [KnownPrompt]
     [Description(
-        "Prompt directory that models which teach read in place of the student's prompt, with $problem, $solution and $answer of the problem"
+        "Prompt directory that models which teach read in place of the student's prompt, with $problem, $solution and $answer of the "
+            + "problem"
     )]
     public string? TeacherPrompt { get; init; }
 

@@ -299,5 +299,21 @@ public class TrainingMemoryTests
         TrainingMemory.Estimate(options, trained, 100, Gpu)
         - TrainingMemory.Activations(options, trained.Model.Configuration, trained.Count, 100, Gpu);
 
+    /// <summary>
+    /// Of a layer of GPT-2's shape a pass keeps for each token four times 768 numbers, three times 2,048, queries, keys, values and outputs
+    /// of 768 and a sum for each of twelve heads; two workers have twice 1,024 tokens, each three times as long for the teacher.
+    /// </summary>
+    [Fact]
+    public void TeacherPass_LongerPrompts_TakesALayerOfAsManySequences()
+    {
+        ModelConfiguration[] teachers = [Shape.Configure(50_304, [])];
+        var trained = ModelParameters.CountOf(teachers[0]);
+        long token = sizeof(float) * ((4 * 768) + (3 * 2_048) + (4 * 768) + 12);
+
+        Assert.Equal(2 * 3 * 1_024 * token, TrainingMemory.TeacherPass(Options, teachers, trained, 200, 600, CPU));
+        Assert.Equal(0, TrainingMemory.TeacherPass(Options, teachers, trained, 200, 200, CPU));
+        Assert.Equal(0, TrainingMemory.TeacherPass(Options, [], trained, 200, 600, CPU));
+    }
+
     static long Of(OptimizationOptions options) => TrainingMemory.Estimate(options, Shape.Configure(50_304, []));
 }

@@ -12,7 +12,7 @@ using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>Problems at which a student and its teacher are far apart, with the teacher's verified traces: data-free distillation.</summary>
+/// <summary>Problems at which student and teacher are far apart, with the teacher's verified traces: data-free distillation.</summary>
 sealed class SynthesizeVerb : Verb<SynthesizeOptions>
 {
     public override string Name => "synthesize";

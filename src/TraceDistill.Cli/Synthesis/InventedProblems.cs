@@ -60,6 +60,10 @@ static partial class InventedProblems
     }
 
     /// <summary>Words before a problem that are not of it: a number, or what it is called.</summary>
-    [GeneratedRegex(@"^(\*\*)?(\d+[.)]\s+|(new\s+)?problem\s*(\d+\s*)?[:.]\s*(\*\*)?\s*)", RegexOptions.IgnoreCase, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex(
+        @"^(\*\*)?(\d+[.)]\s+|(new\s+)?problem\s*(\d+\s*)?[:.]\s*(\*\*)?\s*)",
+        RegexOptions.IgnoreCase,
+        matchTimeoutMilliseconds: 1_000
+    )]
     private static partial Regex LeadPattern();
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -13,12 +14,13 @@ using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Synthesis;
 
 /// <summary>
-/// Data-free distillation by search: rounds of problems that nobody collected, of which those are kept that the teacher verifiably solves and
-/// at which the student is farthest from it. Every round is a collection of its own in <c>rounds/N</c> and goes on where it was stopped.
+/// Data-free distillation by search: rounds of problems that nobody collected, of which those are kept that the teacher verifiably solves
+/// and at which the student is farthest from it. A round is a collection of its own in <c>rounds/N</c> and goes on where it was stopped.
 /// </summary>
 /// <param name="options">Its settings, with the endpoint of a model that is served.</param>
 /// <param name="context">Where it runs.</param>
@@ -26,7 +28,8 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
 {
     public const string RoundsFolder = "rounds";
     public const string ProblemsFile = "train.jsonl";
-    public const string TableFile = "disagreement.json";
+    const string DataFile = "disagreement.json";
+    const string TableFile = "disagreement.md";
     const string RoundFile = "round.json";
     const string SettingsFile = ".synthesis.json";
 
@@ -47,7 +50,11 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             options.SearchedFamilies.Count == 0
                 ? null
                 : new ProblemSearch(options.SearchedFamilies, options.Levels, options.Seed, problem => !_known.Add(problem));
-        ProblemArm[] arms = [.. search?.Arms ?? [], .. options.InventPrompt is null ? [] : new[] { new ProblemArm(InventedProblems.Family, 0) }];
+        ProblemArm[] arms =
+        [
+            .. search?.Arms ?? [],
+            .. options.InventPrompt is null ? [] : new[] { new ProblemArm(InventedProblems.Family, 0) },
+        ];
         double[] shares = [.. arms.Select(_ => 1.0 / arms.Length)];
         for (var round = 1; round <= options.Rounds; round++)
         {
@@ -59,7 +66,9 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             var candidates = (search?.Draw(counts) ?? []).ToList();
             if (options.InventPrompt is not null && counts[^1] > 0)
             {
-                candidates.AddRange((await InventAsync(folder, round, counts[^1], cancellationToken)).Select(problem => (arms.Length - 1, problem)));
+                candidates.AddRange(
+                    (await InventAsync(folder, round, counts[^1], cancellationToken)).Select(problem => (arms.Length - 1, problem))
+                );
             }
 
             var done = await RoundAsync(folder, round, arms, drawnFrom, candidates, cancellationToken);
@@ -88,10 +97,24 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         var isDone = File.Exists(file);
         if (candidates.Count == 0)
         {
-            throw new InvalidInputException("family: there are no more problems of these families; lower count, or add families");
+            throw new InvalidInputException(
+                options.SearchedFamilies.Count == 0
+                    ? $"invent_prompt: in round {round} the teacher wrote no problem that is new; show it others, or look at its "
+                        + "answers in "
+                        + Path.Combine(folder, InventedProblems.Family)
+                    : "family: there are no more problems of these families; lower count, or add families"
+            );
         }
 
-        var asked = await AskAsync(folder, "candidates.jsonl", CollectionOf(folder), [.. candidates.Select(row => row.Problem)], options.Prompt, isInvention: false, cancellationToken);
+        var asked = await AskAsync(
+            folder,
+            "candidates.jsonl",
+            CollectionOf(folder),
+            [.. candidates.Select(row => row.Problem)],
+            options.Prompt,
+            isInvention: false,
+            cancellationToken
+        );
         await foreach (var trace in ReadTracesAsync(asked, softTargets: false, cancellationToken))
         {
             _agreement.Count(trace);
@@ -150,7 +173,15 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
     {
         var requests = InventedProblems.Requests(_shown, count, options.InventExamples, options.Seed, round);
         var collection = Path.Combine(folder, InventedProblems.Family);
-        var asked = await AskAsync(folder, "requests.jsonl", collection, requests, options.InventPrompt!, isInvention: true, cancellationToken);
+        var asked = await AskAsync(
+            folder,
+            "requests.jsonl",
+            collection,
+            requests,
+            options.InventPrompt!,
+            isInvention: true,
+            cancellationToken
+        );
         var invented = new List<Problem>();
         await foreach (var trace in ReadTracesAsync(asked, softTargets: false, cancellationToken))
         {
@@ -237,7 +268,7 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
 
     static double CostOf(string collection) => CollectStage.UsageOf(collection)?.Cost ?? 0;
 
-    /// <summary>A trace counts where its answer is the known one, or, where none is known, the one that the teacher's samples agree on.</summary>
+    /// <summary>Returns whether a trace's answer is the known one, or, where none is known, the one that the samples agree on.</summary>
     bool IsRight(Trace trace) =>
         trace.ExpectedAnswer.Length > 0 ? trace.Verdict == Verdict.Correct.ToName() : _agreement.Agrees(trace, options.MinAgreement);
 
@@ -263,10 +294,16 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         var best = next.Index().MaxBy(share => share.Item);
         context.Observer.Metrics(
             round.Round,
-            new Dictionary<string, double> { ["disagreement"] = round.Disagreement, ["verified"] = (double)round.Verified / round.Candidates }
+            new Dictionary<string, double>
+            {
+                ["disagreement"] = round.Disagreement,
+                ["verified"] = (double)round.Verified / round.Candidates,
+            }
         );
         context.Observer.Message(
-            FormattableString.Invariant($"round {round.Round} of {options.Rounds}: {round.Candidates:N0} problems tried, {round.Verified:N0} ")
+            FormattableString.Invariant(
+                $"round {round.Round} of {options.Rounds}: {round.Candidates:N0} problems tried, {round.Verified:N0} "
+            )
                 + FormattableString.Invariant($"verified, disagreement {round.Disagreement:0.####}; kept {round.Kept.Count:N0} with ")
                 + FormattableString.Invariant($"{round.Kept.Select(problem => problem.Disagreement).DefaultIfEmpty().Average():0.####}; ")
                 + FormattableString.Invariant($"{best.Item:P0} of the next would be {arms[best.Index].Family}")
@@ -286,7 +323,8 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         }
 
         await ProblemWriter.WriteAsync(Path.Combine(context.Output!, ProblemsFile), _kept.Values, cancellationToken);
-        JsonFile.Write(Path.Combine(context.Output!, TableFile), _rounds);
+        JsonFile.Write(Path.Combine(context.Output!, DataFile), _rounds);
+        AtomicFile.WriteAllText(Path.Combine(context.Output!, TableFile), Table());
         var source = ShardManifest.Load(CollectionOf(FolderOf(1)))!;
         await using var writer = await ShardWriter.CreateAsync(
             context.Output!,
@@ -331,6 +369,38 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             _rounds.Sum(round => round.Verified),
             _rounds
         );
+    }
+
+    /// <summary>A row for each place of the search, by round: share of candidates, disagreement of those verified, number kept.</summary>
+    string Table()
+    {
+        var table = new StringBuilder("| family, level |");
+        foreach (var round in _rounds)
+        {
+            table.Append(CultureInfo.InvariantCulture, $" round {round.Round}: share | disagreement | kept |");
+        }
+
+        table.Append("\n| --- |").Insert(table.Length, " --- |", 3 * _rounds.Count).Append('\n');
+        for (var arm = 0; arm < _rounds[0].Arms.Count; arm++)
+        {
+            var of = _rounds[0].Arms[arm];
+            table.Append(CultureInfo.InvariantCulture, $"| {of.Family}{(of.Level > 0 ? $", {of.Level}" : "")} |");
+            foreach (var result in _rounds.Select(round => round.Arms[arm]))
+            {
+                var disagreement = result.Verified == 0 ? "" : result.Disagreement.ToString("0.####", CultureInfo.InvariantCulture);
+                table.Append(CultureInfo.InvariantCulture, $" {100 * result.Share:0.#} % | {disagreement} | {result.Kept} |");
+            }
+
+            table.Append('\n');
+        }
+
+        table.Append("| all |");
+        foreach (var round in _rounds)
+        {
+            table.Append(CultureInfo.InvariantCulture, $" {round.Candidates} tried | {round.Disagreement:0.####} | {round.Kept.Count} |");
+        }
+
+        return table.Append('\n').ToString();
     }
 
     async IAsyncEnumerable<Trace> ReadTracesAsync(
@@ -391,7 +461,10 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
                 options.SamplesPerProblem,
                 options.MinAgreement,
                 options.Seed,
-                Files = options.HeldOut.Append(options.Problems).OfType<string>().Select(path => ContentDigest.Combine(ContentDigest.Of(path))),
+                Files = options
+                    .HeldOut.Append(options.Problems)
+                    .OfType<string>()
+                    .Select(path => ContentDigest.Combine(ContentDigest.Of(path))),
             },
             JsonFile.Line
         );
@@ -420,4 +493,11 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
 /// <param name="Candidates">Problems tried.</param>
 /// <param name="Verified">Those with a verified answer.</param>
 /// <param name="Rounds">By round.</param>
-sealed record SynthesizeSummary(long Problems, long Traces, long Tokens, long Candidates, long Verified, IReadOnlyList<SynthesisRound> Rounds);
+sealed record SynthesizeSummary(
+    long Problems,
+    long Traces,
+    long Tokens,
+    long Candidates,
+    long Verified,
+    IReadOnlyList<SynthesisRound> Rounds
+);

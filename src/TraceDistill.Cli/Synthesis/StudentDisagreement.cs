@@ -48,7 +48,10 @@ sealed class StudentDisagreement(SynthesizeOptions options, StageContext context
     )
     {
         var reader = await ShardReader.OpenAsync(collection, cancellationToken: cancellationToken);
-        var (tokenizer, template) = (ModelDirectory.LoadTokenizer(options.Student), ChatTemplate.Load(options.Student, context.TimeProvider));
+        var (tokenizer, template) = (
+            ModelDirectory.LoadTokenizer(options.Student),
+            ChatTemplate.Load(options.Student, context.TimeProvider)
+        );
         var teacher = (options.Tokenizer ?? options.Serve) is { } there ? Tokenizer.Load(there) : null;
         if (reader.Dataset.TokenizerHash is { } hash && tokenizer.Hash != hash && (teacher is null || !tokenizer.Extends(teacher)))
         {

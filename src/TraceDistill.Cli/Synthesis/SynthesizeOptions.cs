@@ -42,7 +42,8 @@ sealed record SynthesizeOptions : TeacherOptions, IValidatableObject
 
     /// <value>kl.</value>
     [Description(
-        "Measure of how far apart teacher and student are: kl (per token of the teacher's right answers) or answer (the student's is another)"
+        "Measure of how far apart teacher and student are: kl (per token of the teacher's right answers) or answer (1 where the student's "
+            + "is another)"
     )]
     public DisagreementMeasure Disagreement { get; init; }
 
@@ -180,7 +181,10 @@ sealed record SynthesizeOptions : TeacherOptions, IValidatableObject
 
         if (Disagreement == DisagreementMeasure.Kl && TopLogprobs == 0)
         {
-            yield return new ValidationResult("kl compares soft targets; ask for some, or take disagreement: answer", [nameof(TopLogprobs)]);
+            yield return new ValidationResult(
+                "kl compares soft targets; ask for some, or take disagreement: answer",
+                [nameof(TopLogprobs)]
+            );
         }
 
         if (Disagreement == DisagreementMeasure.Answer && MinDisagreement > 1)

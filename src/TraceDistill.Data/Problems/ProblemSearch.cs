@@ -77,7 +77,12 @@ public sealed class ProblemSearch
     {
         int[] counts = [.. shares.Select(share => (int)(share * count))];
         var left = count - counts.Sum();
-        foreach (var (_, arm) in shares.Select((share, arm) => ((share * count) - counts[arm], arm)).OrderByDescending(rest => rest.Item1).Take(left))
+        foreach (
+            var (_, arm) in shares
+                .Select((share, arm) => ((share * count) - counts[arm], arm))
+                .OrderByDescending(rest => rest.Item1)
+                .Take(left)
+        )
         {
             counts[arm]++;
         }
@@ -85,7 +90,7 @@ public sealed class ProblemSearch
         return counts;
     }
 
-    /// <summary>The shares of the next round: (1 − γ) · ((1 − a) · share + a · best of the arm / best of all) + γ / arms, a = 0.7.</summary>
+    /// <summary>The shares of the next round: (1 − γ) · (0.3 · share + 0.7 · best of the arm / best of all) + γ / arms.</summary>
     /// <param name="shares">Of the round.</param>
     /// <param name="best">[arms] number of the best of the round that are of each arm; where there are none the shares stay.</param>
     /// <param name="exploration">γ, which is always spread evenly.</param>
@@ -117,7 +122,14 @@ public sealed class ProblemSearch
             _random = RandomOf($"{seed} search {family.Name}");
             var random = RandomOf($"levels {family.Name}");
             int[] lengths = [.. Enumerable.Range(0, Sample).Select(_ => family.Draw(random).Solution.Length).Order()];
-            _bounds = [.. Enumerable.Range(1, levels - 1).Select(level => lengths[(level * Sample / levels) - 1]).Where(bound => bound < lengths[^1]).Distinct()];
+            _bounds =
+            [
+                .. Enumerable
+                    .Range(1, levels - 1)
+                    .Select(level => lengths[(level * Sample / levels) - 1])
+                    .Where(bound => bound < lengths[^1])
+                    .Distinct(),
+            ];
             _waiting = [.. Enumerable.Range(0, Levels).Select(_ => new Queue<ProblemDraft>())];
         }
 
@@ -149,7 +161,6 @@ public sealed class ProblemSearch
             return null;
         }
 
-        static Random RandomOf(string name) =>
-            new(BinaryPrimitives.ReadInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(name))));
+        static Random RandomOf(string name) => new(BinaryPrimitives.ReadInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(name))));
     }
 }

@@ -134,7 +134,9 @@ public sealed partial class PromptTemplate
             : ShowsAnswer && problem.Answer.Length == 0 ? "known answer"
             : null;
         return missing is not null
-                ? throw new InvalidInputException($"prompt {Name}: shows each problem's {missing}, and of problem {problem.Id} there is none")
+                ? throw new InvalidInputException(
+                    $"prompt {Name}: shows each problem's {missing}, and of problem {problem.Id} there is none"
+                )
             : problem.Earlier.Count == 0 ? [.. _turns.Select(turn => Render(turn, problem))]
             : Render(problem, system: null, []);
     }
@@ -169,16 +171,12 @@ public sealed partial class PromptTemplate
         {
             // In one pass: what takes a marker's place is not looked through for others.
             Content = MarkerPattern()
-                .Replace(
-                    turn.Content,
-                    marker =>
-                        marker.Value switch
-                        {
-                            Marker => problem.Text,
-                            SolutionMarker => problem.Solution ?? "",
-                            _ => problem.Answer,
-                        }
-                ),
+                .Replace(turn.Content, marker => marker.Value switch
+                    {
+                        Marker => problem.Text,
+                        SolutionMarker => problem.Solution ?? "",
+                        _ => problem.Answer,
+                    }),
         };
 
     static PromptTemplateConfig ReadConfig(PromptSource source)

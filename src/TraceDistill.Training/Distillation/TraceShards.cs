@@ -26,13 +26,7 @@ sealed class TraceShards : ISequenceSource
     readonly bool _judges;
     readonly TeacherPrompts? _prompts;
 
-    TraceShards(
-        ShardReader reader,
-        TokenAligner aligner,
-        IReadOnlyList<StoredTeacher> teachers,
-        bool judges,
-        TeacherPrompts? prompts
-    )
+    TraceShards(ShardReader reader, TokenAligner aligner, IReadOnlyList<StoredTeacher> teachers, bool judges, TeacherPrompts? prompts)
     {
         (_reader, Aligner, _teachers, _judges, _prompts) = (reader, aligner, teachers, judges, prompts);
         var rows = reader.Cut.SelectMany(shard => shard).ToList();

@@ -39,7 +39,11 @@ public static class TrainStage
     public const string StoredTokenizer = "tokenizer";
 
     /// <summary>Trains without an evaluation of generated answers.</summary>
-    /// <inheritdoc cref="RunAsync(TrainOptions, string, IRunObserver, IAnswerEvaluation?, string?, Func{Problem, IReadOnlyList{ChatMessage}}?, CancellationToken)"/>
+    /// <param name="options">Settings.</param>
+    /// <param name="directory">The model directory.</param>
+    /// <param name="observer">Takes progress and metrics.</param>
+    /// <param name="cancellationToken">Stops after a checkpoint.</param>
+    /// <exception cref="InvalidInputException">As with all parameters.</exception>
     public static Task<TrainSummary> RunAsync(
         TrainOptions options,
         string directory,

@@ -54,14 +54,22 @@ public sealed class PromptTemplateTests
             isPrivileged: true,
             TestContext.Current.CancellationToken
         );
-        var problem = Of("TheAnswerOfTheProblemStandsHere {{$answer}}") with { Solution = "<b> & TheTextOfTheProblemStandsHere", Answer = "7" };
+        var problem = Of("TheAnswerOfTheProblemStandsHere {{$answer}}") with
+        {
+            Solution = "<b> & TheTextOfTheProblemStandsHere",
+            Answer = "7",
+        };
 
         Assert.Equal(
             [new ChatMessage("user", "TheAnswerOfTheProblemStandsHere {{$answer}}|<b> & TheTextOfTheProblemStandsHere|7")],
             template.Render(problem)
         );
         var error = Assert.Throws<InvalidInputException>(() => template.Render(problem with { Solution = null }));
-        Assert.EndsWith($"shows each problem's worked solution, and of problem {problem.Id} there is none", error.Message, StringComparison.Ordinal);
+        Assert.EndsWith(
+            $"shows each problem's worked solution, and of problem {problem.Id} there is none",
+            error.Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains("known answer", Assert.Throws<InvalidInputException>(() => template.Render(problem with { Answer = "" })).Message);
     }
 
@@ -74,7 +82,9 @@ public sealed class PromptTemplateTests
             """{"input_variables":[{"name":"problem"},{"name":"solution","default":""}]}"""
         );
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => PromptTemplate.CreateAsync(source, TestContext.Current.CancellationToken));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            PromptTemplate.CreateAsync(source, TestContext.Current.CancellationToken)
+        );
 
         Assert.Contains("uses $solution, which whoever is asked for it must not read", error.Message, StringComparison.Ordinal);
     }

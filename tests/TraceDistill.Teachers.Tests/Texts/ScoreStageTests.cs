@@ -102,8 +102,14 @@ public sealed class ScoreStageTests : IDisposable
         File.WriteAllLines(problems, lines);
         File.WriteAllLines(fewer, lines.Take(2));
         var prompt = Directory.CreateDirectory(_folder.File("prompts/Know")).FullName;
-        File.WriteAllText(Path.Combine(prompt, "skprompt.txt"), "<message role=\"user\">{{$problem}}; {{$solution}}; {{$answer}}</message>");
-        File.WriteAllText(Path.Combine(prompt, "config.json"), """{"input_variables":[{"name":"problem"},{"name":"solution"},{"name":"answer"}]}""");
+        File.WriteAllText(
+            Path.Combine(prompt, "skprompt.txt"),
+            "<message role=\"user\">{{$problem}}; {{$solution}}; {{$answer}}</message>"
+        );
+        File.WriteAllText(
+            Path.Combine(prompt, "config.json"),
+            """{"input_variables":[{"name":"problem"},{"name":"solution"},{"name":"answer"}]}"""
+        );
         ScoreOptions With(ScoreOptions options) => options with { Prompt = prompt, PromptProblems = [problems] };
 
         await RunAsync(server, "scored", With);
@@ -131,7 +137,11 @@ public sealed class ScoreStageTests : IDisposable
         var unsolved = await Assert.ThrowsAsync<InvalidInputException>(() =>
             RunAsync(server, "unsolved", options => With(options) with { PromptProblems = [] })
         );
-        Assert.Contains("shows each problem's worked solution, and of problem p0 there is none", unsolved.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "shows each problem's worked solution, and of problem p0 there is none",
+            unsolved.Message,
+            StringComparison.Ordinal
+        );
         var other = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored"));
         Assert.Contains("prompt was Know", other.Message, StringComparison.Ordinal);
     }

@@ -64,14 +64,24 @@ public sealed class TeacherPromptTests : TrainStageCase
         var (own, taught) = (new ReferenceLlama(student), new ReferenceLlama(teacher));
         var plan = new ObjectivePlan
         {
-            Objectives = [new HiddenStates { Distance = StateDistance.Mse, Layers = LayerMap.Parse("0:1", null), Projection = StateProjection.None }],
+            Objectives =
+            [
+                new HiddenStates
+                {
+                    Distance = StateDistance.Mse,
+                    Layers = LayerMap.Parse("0:1", null),
+                    Projection = StateProjection.None,
+                },
+            ],
         };
 
         var (totals, _) = Accumulate(student, teacher, batch, plan);
 
         var expected = batch.Sum(sequence =>
             Stream(own, sequence.Ids, 0, sequence.Trained)
-                .Zip(Stream(taught, ReadByTeacher(sequence), 1, sequence.Trained), (a, b) => a.Zip(b, (x, y) => (x - y) * (x - y)).Average())
+                .Zip(Stream(taught, ReadByTeacher(sequence), 1, sequence.Trained), (a, b) =>
+                    a.Zip(b, (x, y) => (x - y) * (x - y)).Average()
+                )
                 .Sum()
         );
         Assert.Equal(expected, totals.Loss, Rounding.OfBackward(SampleSequences.Shape, 40) * expected);
@@ -94,8 +104,7 @@ public sealed class TeacherPromptTests : TrainStageCase
 
         var rows = batch
             .SelectMany(sequence =>
-                Completion(taught, ReadByTeacher(sequence), sequence.Trained)
-                    .Zip(Completion(reference, sequence.Ids, sequence.Trained), Kl)
+                Completion(taught, ReadByTeacher(sequence), sequence.Trained).Zip(Completion(reference, sequence.Ids, sequence.Trained), Kl)
             )
             .ToList();
         Assert.Equal(rows.Average(), scores.Kl, 1e-4 * rows.Average());
@@ -129,7 +138,9 @@ public sealed class TeacherPromptTests : TrainStageCase
         var options = With(kind) with { TeacherPrompt = "longer", EvalFraction = 0.2, EvalSteps = 4 };
         using var stop = new CancellationTokenSource();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => RunAsync(options, "resumed", WithAnswer, new CancelAt(5, stop), stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            RunAsync(options, "resumed", WithAnswer, new CancelAt(5, stop), stop.Token)
+        );
 
         Assert.Equal(await TrainAsync(options, "whole", WithAnswer), await TrainAsync(options, "resumed", WithAnswer));
     }
@@ -146,7 +157,9 @@ public sealed class TeacherPromptTests : TrainStageCase
         [
             .. Enumerable
                 .Range(1, 20)
-                .Select(index => $$"""{"id": "problem-{{index}}", "problem": "add {{index}}", "answer": "3", "solution": "so {{index}}"}"""),
+                .Select(index =>
+                    $$"""{"id": "problem-{{index}}", "problem": "add {{index}}", "answer": "3", "solution": "so {{index}}"}"""
+                ),
         ];
         File.WriteAllLines(all, lines.Reverse());
         File.WriteAllLines(some, lines.Take(7));
@@ -183,10 +196,13 @@ public sealed class TeacherPromptTests : TrainStageCase
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options, "student", Long));
 
         Assert.Matches(@"^teacher: it has 64 positions, and the longest sequence \d+ tokens; set max_length: 64$", error.Message);
-        var summary = await RunAsync(options with { MaxLength = 64 }, "left-out", problem => problem.Id == "problem-4" ? Long(problem) : WithAnswer(problem));
+        var summary = await RunAsync(options with { MaxLength = 64 }, "left-out", problem =>
+            problem.Id == "problem-4" ? Long(problem) : WithAnswer(problem)
+        );
         Assert.Equal((19, 1), (summary.Sequences, summary.TooLong));
 
-        static IReadOnlyList<ChatMessage> Long(Problem problem) => [new ChatMessage("user", string.Join(' ', Enumerable.Repeat("long", 40)))];
+        static IReadOnlyList<ChatMessage> Long(Problem problem) =>
+            [new ChatMessage("user", string.Join(' ', Enumerable.Repeat("long", 40)))];
     }
 
     /// <summary>A student from scratch that teaches itself gets positions for what it reads as a teacher.</summary>

@@ -1,0 +1,376 @@
+using System.Text.Json.Nodes;
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Tests.Support;
+using TraceDistill.TestServer.Teaching;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Commands;
+
+/// <summary>The embedded teacher, and a student that has learned nothing but to compare numbers.</summary>
+public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent student)
+    : IClassFixture<SynthesizeVerbTests.ComparingStudent>,
+        IDisposable
+{
+    const int K = 20;
+    static readonly string Teacher = Path.Combine(TestPaths.RepositoryRoot, "data", "teacher");
+
+    readonly CliHarness _cli = new() { Stages = [new ProblemsVerb(), new SynthesizeVerb(), new TrainVerb()], Clock = TimeProvider.System };
+
+    public void Dispose() => _cli.Dispose();
+
+    /// <summary>Addition is where it has most to learn, and that is where most of the problems come from after two rounds.</summary>
+    [Fact]
+    public async Task Synthesize_StudentWithoutAFamily_SearchesThere()
+    {
+        await SynthesizeAsync("found", ["--family", "comparison,addition", "--count", "48", "--rounds", "3", "--levels", "2"]);
+
+        var rounds = Rounds("found");
+        Assert.Equal(3, rounds.Count);
+        double ShareOf(JsonNode round, string family) =>
+            round["arms"]!.AsArray().Where(arm => (string)arm!["family"]! == family).Sum(arm => (double)arm!["share"]!);
+        Assert.Equal(0.5, ShareOf(rounds[0]!, "addition"), 1e-9);
+        Assert.True(ShareOf(rounds[2]!, "addition") > 0.75, $"{ShareOf(rounds[2]!, "addition")}");
+        double DisagreementOf(string family) =>
+            rounds[0]!["arms"]!.AsArray().Where(arm => (string)arm!["family"]! == family).Average(arm => (double)arm!["disagreement"]!);
+        Assert.True(DisagreementOf("addition") > 1.5 * DisagreementOf("comparison"));
+        var kept = await ProblemsAsync("found");
+        Assert.Equal(48, kept.Count);
+        Assert.True(kept.Count(problem => problem.Family == "addition") > 40);
+        Assert.Equal(kept.Count, kept.Select(problem => problem.Text).Distinct().Count());
+
+        // The folder is one of traces, all of which are right, and a student learns from it as it is.
+        var traces = await TracesAsync(_cli.File("found"));
+        Assert.Equal(kept.Select(problem => problem.Id).Order(), traces.Select(trace => trace.ProblemId).Order());
+        Assert.All(traces, trace => Assert.Equal(("correct", K), (trace.Verdict, trace.Logprobs!.K)));
+        await RunAsync(
+            "train",
+            "--traces",
+            _cli.File("found"),
+            "--student",
+            student.Path,
+            "--max-steps",
+            "1",
+            "--out",
+            _cli.File("trained")
+        );
+    }
+
+    /// <summary>Mean over tokens of Σ p log(p / q) over the reported alternatives and all else as one, in float64.</summary>
+    [Fact]
+    [Trait("Category", "Numeric")]
+    public async Task Synthesize_Kl_IsThatOfAnIndependentModelInFloat64()
+    {
+        await SynthesizeAsync("found", ["--family", "comparison,sorting", "--count", "4", "--rounds", "1", "--candidates", "8"]);
+
+        using var parameters = ModelDirectory.Load(student.Path);
+        var reference = new ReferenceDecoder(parameters);
+        var traces = (await TracesAsync(_cli.File("found/rounds/1/traces"))).ToLookup(trace => trace.ProblemId);
+        var kept = Rounds("found")[0]!["kept"]!.AsArray();
+        Assert.Equal(4, kept.Count);
+        foreach (var problem in kept)
+        {
+            var expected = Kl(reference, traces[(string)problem!["id"]!].Single());
+            Assert.Equal(expected, (double)problem["disagreement"]!, 1e-4 * expected);
+        }
+
+        // Those with the most, of those that were verified.
+        var all = traces.Where(of => of.Single().Verdict == "correct").Select(of => Kl(reference, of.Single())).OrderDescending().ToList();
+        Assert.Equal(all.Take(4), kept.Select(problem => (double)problem!["disagreement"]!), (a, b) => Math.Abs(a - b) < 1e-4 * a);
+    }
+
+    /// <summary>Stopped in the first round's collection and between rounds: what comes out is the same.</summary>
+    [Theory]
+    [InlineData("collect: ")]
+    [InlineData("round 1 of 2")]
+    [InlineData("round 2 of 2")]
+    public async Task Synthesize_StoppedAndRunAgain_GivesTheSameFiles(string when)
+    {
+        string[] settings = ["--family", "comparison,modular", "--count", "12", "--rounds", "2", "--concurrency", "2"];
+        await SynthesizeAsync("whole", settings);
+        var stopped = _cli.RunAsync(Arguments("stopped", settings));
+        await Task.WhenAny(_cli.Said(when), stopped);
+        await _cli.Interruption.CancelAsync();
+
+        var code = await stopped;
+
+        Assert.True(code == 130 || (code == 0 && when == "round 2 of 2"), _cli.Error);
+        _cli.Interruption = new CancellationTokenSource();
+        await SynthesizeAsync("stopped", settings);
+        foreach (var file in new[] { "train.jsonl", "disagreement.json", "rounds/1/candidates.jsonl", "rounds/2/round.json" })
+        {
+            Assert.Equal(
+                File.ReadAllText(Path.Combine(_cli.File("whole"), file)),
+                File.ReadAllText(Path.Combine(_cli.File("stopped"), file))
+            );
+        }
+
+        Assert.Equal(
+            (await TracesAsync(_cli.File("whole"))).Select(trace => (trace.Id, trace.Generation)),
+            (await TracesAsync(_cli.File("stopped"))).Select(trace => (trace.Id, trace.Generation))
+        );
+    }
+
+    [Fact]
+    public async Task Synthesize_OtherSettingsInItsFolder_AreRefused()
+    {
+        string[] settings = ["--family", "comparison", "--count", "2", "--rounds", "1"];
+        await SynthesizeAsync("found", settings);
+
+        Assert.Equal(2, await _cli.RunAsync(Arguments("found", [.. settings, "--levels", "1"])));
+
+        Assert.Contains("holds rounds of a search with other settings", _cli.Error);
+        Assert.Single(_cli.Error.TrimEnd().Split('\n'));
+    }
+
+    [Fact]
+    public async Task Synthesize_HeldOutFile_IsNeverRepeated()
+    {
+        string[] settings = ["--family", "comparison", "--count", "6", "--rounds", "1"];
+        await SynthesizeAsync("first", settings);
+        var before = await ProblemsAsync("first");
+
+        await SynthesizeAsync("second", [.. settings, "--held-out", Path.Combine(_cli.File("first"), "train.jsonl")]);
+
+        Assert.Empty((await ProblemsAsync("second")).Select(problem => problem.Text).Intersect(before.Select(problem => problem.Text)));
+    }
+
+    /// <summary>Of answers it keeps those problems alone at which the student's is another one than the teacher's.</summary>
+    [Fact]
+    public async Task Synthesize_Answers_KeepsWhatTheStudentGetsWrong()
+    {
+        await SynthesizeAsync(
+            "found",
+            [
+                "--family",
+                "comparison,addition",
+                "--count",
+                "6",
+                "--rounds",
+                "1",
+                "--candidates",
+                "12",
+                "--disagreement",
+                "answer",
+                "--max-tokens",
+                "200",
+            ]
+        );
+
+        var kept = (await ProblemsAsync("found")).Select(problem => problem.Id).ToHashSet();
+        var answers = File.ReadLines(Path.Combine(_cli.File("found"), "rounds", "1", "student", "student.jsonl"))
+            .Select(line => JsonNode.Parse(line)!)
+            .ToList();
+        Assert.NotEmpty(kept);
+        Assert.Subset(answers.Where(answer => !(bool)answer["correct"]!).Select(answer => (string)answer["problem_id"]!).ToHashSet(), kept);
+    }
+
+    /// <summary>
+    /// The teacher writes problems like those that it is shown. Some it answers in several ways, and one it writes twice: neither is kept.
+    /// </summary>
+    [Fact]
+    public async Task Synthesize_InventedProblems_AreKeptWhereTheTeacherAgreesWithItself()
+    {
+        var invented = 0;
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+            {
+                var body = JsonNode.Parse(request)!;
+                var words = (string)body["messages"]![0]!["content"]!;
+                var seed = (long?)body["seed"] ?? 0;
+                var text =
+                    words.Contains("hard for a student", StringComparison.Ordinal)
+                        ? Interlocked.Increment(ref invented) switch
+                        {
+                            1 or 2 => "Problem: What is 100 + 1?",
+                            var number => number % 2 == 0 ? $"What is {number} + 50?" : $"Guess {number}!",
+                        }
+                    : words.StartsWith("Guess", StringComparison.Ordinal) ? $"It is \\boxed{{{seed}}}."
+                    : $"It is \\boxed{{{Sum(request)}}}.";
+                return Replies.Completion(text)(context, request);
+            }
+        );
+        var shown = _cli.Write(
+            "shown.jsonl",
+            """{"problem": "What is 1 + 2?", "answer": "3"}""" + "\n" + """{"problem": "What is 3 + 2?", "answer": "5"}"""
+        );
+
+        var code = await _cli.RunAsync(
+            "synthesize",
+            "--endpoint",
+            server.Url,
+            "--model",
+            "teacher",
+            "--student",
+            student.Path,
+            "--invent-prompt",
+            "Synthesis/Invent",
+            "--problems",
+            shown,
+            "--samples-per-problem",
+            "4",
+            "--top-logprobs",
+            "0",
+            "--disagreement",
+            "answer",
+            "--max-tokens",
+            "60",
+            "--count",
+            "8",
+            "--rounds",
+            "2",
+            "--candidates",
+            "8",
+            "--out",
+            _cli.File("found")
+        );
+
+        Assert.True(code == 0, _cli.Error);
+        var kept = await ProblemsAsync("found");
+        Assert.NotEmpty(kept);
+        Assert.All(kept, problem => Assert.Matches(@"^What is (\d+) \+ (\d+)\?$", problem.Text));
+        Assert.All(kept, problem =>
+            Assert.Equal($"{problem.Text.Split(' ', '?').Where(word => int.TryParse(word, out _)).Sum(int.Parse)}", problem.Answer)
+        );
+        Assert.Equal(kept.Count, kept.Select(problem => problem.Text).Distinct().Count());
+        Assert.DoesNotContain(kept, problem => problem.Text is "What is 1 + 2?" or "What is 3 + 2?");
+        Assert.Equal(["invented"], kept.Select(problem => problem.Family).Distinct());
+        var traces = await TracesAsync(_cli.File("found"));
+        Assert.Equal(4 * kept.Count, traces.Count);
+        Assert.All(traces, trace => Assert.Equal(kept.Single(problem => problem.Id == trace.ProblemId).Answer, trace.ExpectedAnswer));
+
+        // The first request shows what it was given, in some order.
+        var first = server.Requests.First(body => body.Contains("hard for a student", StringComparison.Ordinal));
+        Assert.Contains("What is 1 + 2?", first, StringComparison.Ordinal);
+        Assert.Contains("2. What is", first, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--top-logprobs: kl compares soft targets", "--top-logprobs", "0")]
+    [InlineData("--candidates: a round is to keep 5 (count / rounds) of its candidates; try more", "--candidates", "4", "--rounds", "4")]
+    [InlineData(
+        "--samples-per-problem: nobody knows the answer of an invented problem",
+        "--invent-prompt",
+        "Synthesis/Invent",
+        "--family",
+        "all"
+    )]
+    [InlineData(
+        "--problems: is required: invent_prompt shows problems",
+        "--invent-prompt",
+        "Synthesis/Invent",
+        "--samples-per-problem",
+        "4"
+    )]
+    [InlineData("--family: unknown family \"adition\"", "--family", "adition")]
+    public async Task Synthesize_SettingsThatDoNotGoTogether_AreToldInOneLine(string message, params string[] settings)
+    {
+        Assert.Equal(2, await _cli.RunAsync(Arguments("found", ["--count", "20", .. settings])));
+
+        Assert.StartsWith($"error: {message}", _cli.Error);
+        Assert.Single(_cli.Error.TrimEnd().Split('\n'));
+    }
+
+    async Task SynthesizeAsync(string name, string[] settings) => await RunAsync(Arguments(name, settings));
+
+    string[] Arguments(string name, string[] settings) =>
+        ["synthesize", "--serve", Teacher, "--student", student.Path, "--temperature", "0.5", "--out", _cli.File(name), .. settings];
+
+    async Task RunAsync(params string[] arguments)
+    {
+        var code = await _cli.RunAsync(arguments);
+        Assert.True(code == 0, _cli.Error);
+    }
+
+    static string Sum(string request) =>
+        ScriptedTeachers.Sum(TeacherRequest.Parse(request) with { MaxTokens = int.MaxValue }).Text.Split(' ')[^1];
+
+    JsonArray Rounds(string name) => JsonNode.Parse(File.ReadAllText(Path.Combine(_cli.File(name), "disagreement.json")))!.AsArray();
+
+    async Task<List<Problem>> ProblemsAsync(string name) =>
+        await ProblemReader
+            .ReadAsync(
+                Path.Combine(_cli.File(name), "train.jsonl"),
+                new ProblemReaderOptions(),
+                cancellationToken: TestContext.Current.CancellationToken
+            )
+            .ToListAsync(TestContext.Current.CancellationToken);
+
+    static async Task<List<Trace>> TracesAsync(string folder)
+    {
+        var reader = await ShardReader.OpenAsync(folder, cancellationToken: TestContext.Current.CancellationToken);
+        return await reader.ReadAsync(TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>Of the tokens of a trace's own ids; the alternatives are those of the compact layout.</summary>
+    static double Kl(ReferenceDecoder reference, Trace trace)
+    {
+        var logprobs = trace.Logprobs!;
+        var logits = reference.Logits([.. trace.PromptTokenIds, .. logprobs.TokenIds]);
+        var sum = 0.0;
+        for (var t = 0; t < logprobs.Count; t++)
+        {
+            var q = ReferenceDecoder.LogSoftmax(logits[trace.PromptTokenIds.Length + t - 1]);
+            var (told, own) = (0.0, 0.0);
+            for (var i = t * K; i < (t + 1) * K && logprobs.TopIds[i] >= 0; i++)
+            {
+                var p = Math.Exp((double)logprobs.TopLogprobs[i]);
+                (told, own) = (told + p, own + Math.Exp(q[logprobs.TopIds[i]]));
+                sum += p > 0 ? p * (logprobs.TopLogprobs[i] - q[logprobs.TopIds[i]]) : 0;
+            }
+
+            var tail = 1 - told;
+            sum += tail > 1e-9 ? tail * Math.Log(tail / (1 - own)) : 0;
+        }
+
+        return sum / logprobs.Count;
+    }
+
+    /// <summary>Trained once for all tests.</summary>
+    public sealed class ComparingStudent : IAsyncLifetime
+    {
+        readonly CliHarness _cli = new() { Stages = [new ProblemsVerb(), new TrainVerb()], Clock = TimeProvider.System };
+
+        public string Path => _cli.File("student");
+
+        public async ValueTask InitializeAsync()
+        {
+            await RunAsync("problems", "--family", "comparison", "--count", "400", "--seed", "77", "--out", _cli.File("problems.jsonl"));
+            await RunAsync(
+                "train",
+                "--problems",
+                _cli.File("problems.jsonl"),
+                "--tokenizer",
+                Teacher,
+                "--architecture",
+                "{hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, max_position_embeddings: 512}",
+                "--max-steps",
+                "150",
+                "--batch-tokens",
+                "1024",
+                "--learning-rate",
+                "5e-3",
+                "--out",
+                Path
+            );
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            _cli.Dispose();
+            return ValueTask.CompletedTask;
+        }
+
+        async Task RunAsync(params string[] arguments)
+        {
+            var code = await _cli.RunAsync(arguments);
+            Assert.True(code == 0, _cli.Error);
+        }
+    }
+}
