@@ -2,7 +2,6 @@ using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Export.Quantization;
-using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;

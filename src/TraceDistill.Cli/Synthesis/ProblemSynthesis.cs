@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -403,10 +404,10 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         return table.Append('\n').ToString();
     }
 
-    async IAsyncEnumerable<Trace> ReadTracesAsync(
+    static async IAsyncEnumerable<Trace> ReadTracesAsync(
         string collection,
         bool softTargets,
-        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken
+        [EnumeratorCancellation] CancellationToken cancellationToken
     )
     {
         var reader = await ShardReader.OpenAsync(
@@ -437,6 +438,11 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
                 _known.Add(problem);
                 _shown.Add(problem);
             }
+        }
+
+        if (options.SearchedFamilies.Count == 0 && _shown.Count == 0)
+        {
+            throw new InvalidInputException($"problems: {options.Problems} holds none that invent_prompt could show");
         }
     }
 

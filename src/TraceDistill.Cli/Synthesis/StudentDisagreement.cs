@@ -1,6 +1,5 @@
 using TraceDistill.Cli.Evaluation;
 using TraceDistill.Cli.Stages;
-using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Files;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Shards;

@@ -4,7 +4,6 @@ using System.Text.Json;
 using TraceDistill.Data.Options;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Prompts;
-using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Options;
 
 namespace TraceDistill.Cli.Synthesis;
@@ -93,7 +92,7 @@ sealed record SynthesizeOptions : TeacherOptions, IValidatableObject
 
     /// <value><c>Reasoning/Solve</c>.</value>
     [KnownPrompt]
-    [Description("Prompt directory in which the teacher is asked for answers, Plugin/Function or any other path")]
+    [Description("Prompt directory, Plugin/Function or any other path, in which the teacher is asked for answers")]
     public string Prompt { get; init; } = "Reasoning/Solve";
 
     /// <value>None, or the prompt's own.</value>
@@ -121,7 +120,7 @@ sealed record SynthesizeOptions : TeacherOptions, IValidatableObject
 
     /// <value>1.0, the teacher's own distribution.</value>
     [Range(0.0, 100.0, ErrorMessage = "must be from 0 to 100")]
-    [Description("Sampling temperature of the teacher's answers; 0 is greedy")]
+    [Description("Sampling temperature; 0 is greedy; of the teacher's answers")]
     public double Temperature { get; init; } = 1.0;
 
     /// <value>1.0, the whole distribution.</value>

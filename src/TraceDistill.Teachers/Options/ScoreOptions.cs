@@ -33,7 +33,8 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
     /// <value>None: the prompt that the text was written behind.</value>
     [KnownPrompt]
     [Description(
-        "Prompt directory that the teacher reads in place of the text's own prompt, with $problem, $solution and $answer of the problem"
+        "Prompt directory, Plugin/Function or any other path, that the teacher reads in place of the text's own prompt, with $problem, "
+            + "$solution and $answer of the problem"
     )]
     public string? Prompt { get; init; }
 

@@ -66,7 +66,12 @@ public sealed partial class PromptTemplate
         foreach (var name in VariablePattern().Matches(source.Template).Select(match => match.Groups[1].Value))
         {
             var isKnown = name == Argument || (isPrivileged && name is SolutionArgument or AnswerArgument);
-            if (!isKnown && name is SolutionArgument or AnswerArgument)
+            if (isKnown || declared.GetValueOrDefault(name) is not null)
+            {
+                continue;
+            }
+
+            if (name is SolutionArgument or AnswerArgument)
             {
                 throw Wrong(
                     source.TemplatePath,
@@ -76,18 +81,15 @@ public sealed partial class PromptTemplate
                 );
             }
 
-            if (!isKnown && declared.GetValueOrDefault(name) is null)
-            {
-                throw Wrong(
-                    source.TemplatePath,
-                    source,
-                    $"uses ${name}; the only argument is ${Argument}, and other variables "
-                        + $"need a default under input_variables in {source.ConfigPath}"
-                );
-            }
+            throw Wrong(
+                source.TemplatePath,
+                source,
+                $"uses ${name}; the only argument is ${Argument}, and other variables "
+                    + $"need a default under input_variables in {source.ConfigPath}"
+            );
         }
 
-        var turns = await PartAsync(await RenderAsync(source, config, cancellationToken), cancellationToken);
+        var turns = await PartAsync(await RenderAsync(source, config, isPrivileged, cancellationToken), cancellationToken);
         return turns switch
         {
             null => throw Wrong(
@@ -193,7 +195,12 @@ public sealed partial class PromptTemplate
         }
     }
 
-    static async Task<string> RenderAsync(PromptSource source, PromptTemplateConfig config, CancellationToken cancellationToken)
+    static async Task<string> RenderAsync(
+        PromptSource source,
+        PromptTemplateConfig config,
+        bool isPrivileged,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
@@ -201,9 +208,12 @@ public sealed partial class PromptTemplate
             var arguments = new KernelArguments(config.InputVariables.ToDictionary(variable => variable.Name, variable => variable.Default))
             {
                 [Argument] = Marker,
-                [SolutionArgument] = SolutionMarker,
-                [AnswerArgument] = AnswerMarker,
             };
+            if (isPrivileged)
+            {
+                (arguments[SolutionArgument], arguments[AnswerArgument]) = (SolutionMarker, AnswerMarker);
+            }
+
             return await template.RenderAsync(new Kernel(), arguments, cancellationToken);
         }
         catch (Exception e) when (e is KernelException or KeyNotFoundException or ArgumentException)

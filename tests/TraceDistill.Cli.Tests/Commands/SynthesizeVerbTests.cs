@@ -6,7 +6,6 @@ using TraceDistill.Data.Problems.Files;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Models.Checkpoints;
-using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
 using TraceDistill.TestServer.Teaching;
 using Xunit;

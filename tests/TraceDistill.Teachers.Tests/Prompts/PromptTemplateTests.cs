@@ -79,7 +79,7 @@ public sealed class PromptTemplateTests
     {
         var source = Source(
             "<message role=\"user\">{{$problem}} {{$solution}}</message>",
-            """{"input_variables":[{"name":"problem"},{"name":"solution","default":""}]}"""
+            """{"input_variables":[{"name":"problem"},{"name":"solution"}]}"""
         );
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
@@ -87,6 +87,13 @@ public sealed class PromptTemplateTests
         );
 
         Assert.Contains("uses $solution, which whoever is asked for it must not read", error.Message, StringComparison.Ordinal);
+
+        // A variable of that name with a value of the prompt's own is one as any other.
+        var own = await CreateAsync(
+            "<message role=\"user\">{{$problem}} {{$answer}}</message>",
+            """{"input_variables":[{"name":"problem"},{"name":"answer","default":"Box it."}]}"""
+        );
+        Assert.Equal([new ChatMessage("user", "1+1? Box it.")], own.Render(Of("1+1?")));
     }
 
     [Fact]
