@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Data.Options;
+using TraceDistill.Data.Pictures;
 using TraceDistill.Data.Problems;
 
 namespace TraceDistill.Cli.Commands;
@@ -39,6 +40,13 @@ sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
     [InputPath]
     [Description("Convert these problem files, JSON Lines, JSON (both also .gz) or Parquet, instead of generating")]
     public IReadOnlyList<string> From { get; init; } = [];
+
+    /// <value>Null: none.</value>
+    [Description(
+        "Draw each problem as a picture, a PNG file named in the field picture: true, or a map of sizes; "
+            + "for students that look at it while their teacher reads the text"
+    )]
+    public TextDrawing? Pictures { get; init; }
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

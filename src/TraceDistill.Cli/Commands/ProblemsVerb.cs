@@ -1,5 +1,7 @@
+using System.Security.Cryptography;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Pictures;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Text.Errors;
@@ -15,6 +17,12 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
 {
     const string TrainSet = "train";
     const string HeldOutSet = "held_out";
+
+    /// <summary>Beside the problem files; the name of a problem file's own stands before it where the output is a file.</summary>
+    const string PictureFolder = "pictures";
+
+    /// <summary>Pictures that are in memory before they are written.</summary>
+    const int DrawnAtOnce = 4096;
 
     sealed record ProblemSet(string Name, int Count, IReadOnlyDictionary<string, int> Families);
 
@@ -33,7 +41,8 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
             { HeldOut.Count: > 0 } => [TrainSet, HeldOutSet],
             _ => [TrainSet],
         };
-        return [.. sets.SelectMany(name => new[] { name + ".jsonl", name + ".parquet" })];
+        var files = sets.SelectMany(name => new[] { name + ".jsonl", name + ".parquet" });
+        return options.Pictures is null ? [.. files] : [.. files, PictureFolder];
     }
 
     public override bool WritesFile(ProblemsOptions options, string output) => IsFile(output);
@@ -45,8 +54,11 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
                 ? await ConvertAsync(options, context.Observer, cancellationToken)
                 : await GenerateAsync(options, cancellationToken);
         var summary = new List<ProblemSet>();
-        foreach (var (name, problems) in sets)
+        foreach (var (name, texts) in sets)
         {
+            var problems = options.Pictures is { } drawing
+                ? await DrawAsync(drawing, texts, options.Seed, PicturesOf(context), cancellationToken)
+                : texts;
             foreach (var path in Targets(context, name, isFirst: summary.Count == 0))
             {
                 Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -61,6 +73,52 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
         }
 
         return new { Sets = summary };
+    }
+
+    /// <summary>Draws the texts of problems; files are named by what they hold, so that equal ones are one.</summary>
+    static Task<IReadOnlyList<Problem>> DrawAsync(
+        TextDrawing drawing,
+        IReadOnlyList<Problem> problems,
+        int seed,
+        string folder,
+        CancellationToken cancellationToken
+    )
+    {
+        Directory.CreateDirectory(folder);
+        return Task.Run(
+            IReadOnlyList<Problem> () =>
+            {
+                var drawn = new List<Problem>();
+                foreach (var some in problems.Chunk(DrawnAtOnce))
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    var files = some.AsParallel().AsOrdered().Select(Draw).ToList();
+                    foreach (var (path, png) in files.DistinctBy(file => file.Path))
+                    {
+                        File.WriteAllBytes(path, png);
+                    }
+
+                    drawn.AddRange(some.Zip(files, (problem, file) => problem with { Picture = file.Path }));
+                }
+
+                return drawn;
+            },
+            cancellationToken
+        );
+
+        (string Path, byte[] Png) Draw(Problem problem)
+        {
+            var png = PictureFile.ToPng(drawing.Draw(problem.Text, problem.Id, seed));
+            return (Path.Combine(folder, Convert.ToHexStringLower(SHA256.HashData(png).AsSpan(0, 8)) + ".png"), png);
+        }
+    }
+
+    static string PicturesOf(StageContext context)
+    {
+        var output = Path.GetFullPath(context.Output!);
+        return context.RunDirectory is null && IsFile(output)
+            ? Path.ChangeExtension(output, PictureFolder)
+            : Path.Combine(output, PictureFolder);
     }
 
     /// <summary>Generation is one uninterruptible computation: an interrupted process leaves it behind.</summary>

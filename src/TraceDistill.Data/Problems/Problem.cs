@@ -34,6 +34,16 @@ public sealed record Problem
     /// <summary>The problem family or data set, such as <c>addition</c> or <c>gsm8k</c>: reports break accuracy down by it.</summary>
     public required string Family { get; init; }
 
+    /// <summary>
+    /// Path of a picture that shows <see cref="Text"/>, for models that look at it in the text's place; null where there is none. In a
+    /// file it is relative to the file's folder. Column and JSON name: <c>picture</c>.
+    /// </summary>
+    [JsonIgnore]
+    public string? Picture { get; init; }
+
+    /// <summary>The problem as a model is asked that looks at its picture, the place of which is all that is left of the text.</summary>
+    public Problem ByPicture() => this with { Text = $"{Pictures.Picture.Place}" };
+
     /// <summary>The whole conversation: the earlier turns, and the question as the user's turn.</summary>
     public IReadOnlyList<ChatMessage> Conversation() => [.. Earlier, new ChatMessage("user", Text)];
 }

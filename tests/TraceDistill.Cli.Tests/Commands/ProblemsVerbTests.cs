@@ -1,5 +1,6 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Data.Pictures;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Tests.Support;
@@ -40,6 +41,38 @@ public sealed class ProblemsVerbTests : IDisposable
         Assert.Equal(["addition", "sorting"], train.Select(problem => problem.Family).Distinct());
         Assert.Empty(train.Select(problem => problem.Id).Intersect(heldOut.Select(problem => problem.Id)));
         Assert.Equal(3, (int)_cli.Json["sets"]![0]!["families"]!["addition"]!);
+    }
+
+    [Fact]
+    public async Task Problems_WithPictures_DrawsEachTextIntoAFolderBeside()
+    {
+        string[] command = ["problems", "--family", "addition", "--count", "5", "--held-out", "2", "--seed", "3", "--pictures"];
+
+        Assert.Equal(0, await _cli.RunAsync([.. command, "true", "--out", _cli.File("x.jsonl")]));
+        Assert.Equal(0, await _cli.RunAsync([.. command, "{ noise: 0 }", "--out", _cli.File("folder")]));
+
+        List<Problem> files = [.. await ReadAsync("x.jsonl"), .. await ReadAsync("x.held_out.jsonl")];
+        Assert.All(files, problem => Assert.Equal(_cli.File("x.pictures"), Path.GetDirectoryName(problem.Picture)));
+        var stage = await ReadAsync("folder/train.parquet");
+        Assert.Equal(await ReadAsync("folder/train.jsonl"), stage);
+        Assert.Equal(files.Take(5).Select(problem => problem.Text), stage.Select(problem => problem.Text));
+        Assert.All(stage, problem => Assert.Equal(
+                new TextDrawing { Noise = 0 }
+                    .Draw(problem.Text, problem.Id, 3)
+                    .Pixels,
+                PictureFile.Read(problem.Picture!, 1, 30, 126).Pixels
+            ));
+    }
+
+    [Fact]
+    public async Task Problems_TextThatFitsNoPicture_IsRefused()
+    {
+        Assert.Equal(
+            2,
+            await _cli.RunAsync("problems", "--family", "story4", "--count", "1", "--pictures", "true", "--out", _cli.File("x.jsonl"))
+        );
+
+        Assert.Contains("and a picture has 30 × 126: raise height to", _cli.Error, StringComparison.Ordinal);
     }
 
     [Fact]

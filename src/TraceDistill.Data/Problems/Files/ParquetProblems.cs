@@ -22,6 +22,7 @@ static class ParquetProblems
     static readonly DataField Answer = new("answer", typeof(string), isNullable: false);
     static readonly DataField Solution = new("solution", typeof(string), isNullable: true);
     static readonly DataField Family = new("family", typeof(string), isNullable: false);
+    static readonly DataField Picture = new(ProblemForms.PictureField, typeof(string), isNullable: true);
 
     /// <summary>Writes one row's value of a column as JSON; nothing where it has none.</summary>
     delegate void CellWriter(Utf8JsonWriter json, int row);
@@ -77,11 +78,14 @@ static class ParquetProblems
         }
     }
 
-    /// <summary>Writes problems; where the first of them are conversations of several turns, all stand as such.</summary>
+    /// <summary>
+    /// Writes problems; where the first of them are conversations of several turns, all stand as such, and where they have pictures
+    /// there is a column of their paths.
+    /// </summary>
     public static async Task WriteAsync(Stream stream, IAsyncEnumerable<Problem> problems, CancellationToken cancellationToken)
     {
         var options = new ParquetOptions { CompressionMethod = CompressionMethod.Zstd };
-        var (writer, conversations) = (default(ParquetWriter), default(MessagesBuffer));
+        var (writer, conversations, hasPictures) = (default(ParquetWriter), default(MessagesBuffer), false);
         try
         {
             await foreach (var chunk in problems.Chunk(RowsPerGroup).WithCancellation(cancellationToken))
@@ -89,15 +93,23 @@ static class ParquetProblems
                 if (writer is null)
                 {
                     conversations = chunk.Any(problem => problem.Earlier.Count > 0) ? new MessagesBuffer(ShardColumns.Messages) : null;
+                    hasPictures = chunk.Any(problem => problem.Picture is not null);
                     writer = await ParquetWriter.CreateAsync(
-                        new ParquetSchema(Id, conversations?.Field ?? Text, Answer, Solution, Family),
+                        new ParquetSchema([
+                            Id,
+                            conversations?.Field ?? Text,
+                            Answer,
+                            Solution,
+                            Family,
+                            .. hasPictures ? [Picture] : Array.Empty<Field>(),
+                        ]),
                         stream,
                         options,
                         cancellationToken: cancellationToken
                     );
                 }
 
-                await WriteGroupAsync(writer, conversations, chunk, cancellationToken);
+                await WriteGroupAsync(writer, conversations, hasPictures, chunk, cancellationToken);
             }
 
             writer ??= await ParquetWriter.CreateAsync(
@@ -116,6 +128,7 @@ static class ParquetProblems
     static async Task WriteGroupAsync(
         ParquetWriter writer,
         MessagesBuffer? conversations,
+        bool hasPictures,
         Problem[] chunk,
         CancellationToken cancellationToken
     )
@@ -146,6 +159,17 @@ static class ParquetProblems
         await group.WriteAsync(Answer, [.. chunk.Select(problem => problem.Answer)]);
         await group.WriteAsync(Solution, [.. chunk.Select(problem => problem.Solution!)]);
         await group.WriteAsync(Family, [.. chunk.Select(problem => problem.Family)]);
+        if (hasPictures)
+        {
+            await group.WriteAsync(Picture, [.. chunk.Select(problem => problem.Picture!)]);
+        }
+        else if (Array.Find(chunk, problem => problem.Picture is not null) is { } drawn)
+        {
+            throw new InvalidInputException(
+                $"problem {drawn.Id} has a picture, and none of the first {RowsPerGroup:N0} has; write them as .jsonl"
+            );
+        }
+
         group.CompleteValidate();
     }
 

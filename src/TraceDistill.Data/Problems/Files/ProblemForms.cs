@@ -12,11 +12,15 @@ namespace TraceDistill.Data.Problems.Files;
 /// </summary>
 /// <param name="options">Fields that the user has named; they go before all that is usual.</param>
 /// <param name="defaultFamily">Of records that have none.</param>
-sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFamily)
+/// <param name="folder">Where the file lies: paths of pictures start there.</param>
+sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFamily, string folder)
 {
     const string AnswerMark = "####";
     const string Question = "question";
     const string Answer = "answer";
+
+    /// <summary>Field that holds the path of a picture.</summary>
+    public const string PictureField = "picture";
 
     /// <summary>Fields that hold a final answer, likeliest first.</summary>
     static readonly string[] AnswerFields =
@@ -37,7 +41,7 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
     public static readonly string[] ConversationFields = ["prompt", "messages", "conversations"];
 
     /// <summary>Fields that hold an answer, a solution or the like.</summary>
-    public static readonly string[] OtherFields = ["id", "family", "solution", "output", .. AnswerFields];
+    public static readonly string[] OtherFields = ["id", "family", "solution", "output", PictureField, .. AnswerFields];
 
     /// <summary>Words that data sets write in place of an answer where there is none.</summary>
     static readonly string[] NoAnswers = ["proof", "notfound", "nan"];
@@ -64,6 +68,7 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
                 record.Json.Find("family") is { } family ? record.Text("family", family)
                 : isGsm8k ? "gsm8k"
                 : defaultFamily,
+            Picture = record.Json.Find(PictureField) is { } picture ? Path.GetFullPath(record.Text(PictureField, picture), folder) : null,
         };
     }
 

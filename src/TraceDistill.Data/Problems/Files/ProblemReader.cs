@@ -13,7 +13,8 @@ namespace TraceDistill.Data.Problems.Files;
 /// Formats by extension: <c>.jsonl</c> (or <c>.ndjson</c>), <c>.json</c>, both with <c>.gz</c> too, and <c>.parquet</c>.
 /// Which fields hold problem, answer and solution is found by the names that data sets use (<see cref="ProblemForms"/>),
 /// or said in <see cref="ProblemReaderOptions"/>. Optional: <c>id</c> (else a hash of the text) and <c>family</c> (else
-/// <c>gsm8k</c>, or the file's name). Null is the same as absent; other fields are passed over.
+/// <c>gsm8k</c>, or the file's name), <c>picture</c> (a path from the file's folder on). Null is the same as absent; other fields are
+/// passed over.
 /// </remarks>
 public static class ProblemReader
 {
@@ -48,7 +49,7 @@ public static class ProblemReader
     {
         // A million ids as texts would take more memory than all else that a reader of the file holds.
         var places = new Dictionary<TraceKey, (int Number, ulong Text)>();
-        var forms = new ProblemForms(options, ProblemFormats.NameOf(path));
+        var forms = new ProblemForms(options, ProblemFormats.NameOf(path), FolderOf(path));
         var record = -1;
         await foreach (var read in Records(path, options, _ => true, cancellationToken).MapInOrderAsync(Read, cancellationToken))
         {
@@ -121,7 +122,7 @@ public static class ProblemReader
         CancellationToken cancellationToken = default
     )
     {
-        var forms = new ProblemForms(options, ProblemFormats.NameOf(path));
+        var forms = new ProblemForms(options, ProblemFormats.NameOf(path), FolderOf(path));
         return Records(path, options, isWanted, cancellationToken)
             .Select(row =>
             {
@@ -143,6 +144,8 @@ public static class ProblemReader
         FormatOf(path) is var format && format == ProblemFormat.Parquet
             ? ParquetProblems.ReadColumnsAsync(path, columns, cancellationToken)
             : JsonRecords.ReadAsync(path, format, _ => true, cancellationToken);
+
+    static string FolderOf(string path) => Path.GetDirectoryName(Path.GetFullPath(path))!;
 
     static IAsyncEnumerable<(RowPlace Where, byte[] Json)> Records(
         string path,

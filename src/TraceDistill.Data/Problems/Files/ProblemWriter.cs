@@ -8,8 +8,8 @@ namespace TraceDistill.Data.Problems.Files;
 
 /// <summary>
 /// Writes problem files with the fields or columns <c>id</c>, <c>problem</c>, <c>answer</c>, <c>solution</c> (null
-/// where there is none) and <c>family</c>, as JSON Lines or Parquet by the extension of the path. A conversation
-/// of several turns stands as <c>messages</c> in place of <c>problem</c>. A file appears whole or not at all.
+/// where there is none), <c>family</c> and, where there is one, <c>picture</c>, as JSON Lines or Parquet by the extension of the path. A
+/// conversation of several turns stands as <c>messages</c> in place of <c>problem</c>. A file appears whole or not at all.
 /// </summary>
 public static class ProblemWriter
 {
@@ -28,14 +28,23 @@ public static class ProblemWriter
         {
             await AtomicFile.WriteAsync(path, stream =>
                 format == ProblemFormat.Parquet
-                    ? ParquetProblems.WriteAsync(stream, problems, cancellationToken)
-                    : WriteLinesAsync(stream, problems, cancellationToken)
+                    ? ParquetProblems.WriteAsync(stream, WithRelativePictures(problems, path), cancellationToken)
+                    : WriteLinesAsync(stream, WithRelativePictures(problems, path), cancellationToken)
             );
         }
         catch (Exception error) when (StorageFailure.Covers(error))
         {
             throw StorageFailure.Describe(path, error);
         }
+    }
+
+    /// <summary>So that the folder of both can be moved.</summary>
+    static IAsyncEnumerable<Problem> WithRelativePictures(IAsyncEnumerable<Problem> problems, string path)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        return problems.Select(problem =>
+            problem.Picture is { } picture ? problem with { Picture = Path.GetRelativePath(folder, picture).Replace('\\', '/') } : problem
+        );
     }
 
     static async Task WriteLinesAsync(Stream stream, IAsyncEnumerable<Problem> problems, CancellationToken cancellationToken)
@@ -60,6 +69,11 @@ public static class ProblemWriter
             if (problem.Spans.Count > 0)
             {
                 WriteSpans(json, problem.Spans);
+            }
+
+            if (problem.Picture is { } picture)
+            {
+                json.WriteString(ProblemForms.PictureField, picture);
             }
 
             json.WriteEndObject();
