@@ -10,6 +10,9 @@ namespace TraceDistill.Evaluation;
 /// <param name="MaxTokens">Longest answer in tokens.</param>
 public sealed record AskedAs(string Prompt, Func<Problem, int, IReadOnlyList<ChatMessage>> Render, int MaxTokens)
 {
+    /// <summary>True for a model that is asked by the problems' pictures, whose places are in what is rendered.</summary>
+    public bool ByPicture { get; init; }
+
     /// <summary>More fields of each request, see <see cref="SamplingSettings.ExtraBody"/>.</summary>
     public string? ExtraBody { get; init; }
 

@@ -52,7 +52,8 @@ public sealed class Evaluator(EvaluateOptions options, IVerifier verifier, strin
                     ? "no trace was compared with the teacher's"
                     : $"{distribution.Skipped:N0} of {distribution.Skipped + distribution.Traces:N0} traces were not compared";
                 observer.Message(
-                    $"{model.Name}: {compared}: those without soft targets or prompt ids, and those longer than the model's positions"
+                    $"{model.Name}: {compared}: those without soft targets or prompt ids, those longer than the model's positions, "
+                        + "and, of a model that looks at pictures, those of problems that it is not asked"
                 );
             }
 

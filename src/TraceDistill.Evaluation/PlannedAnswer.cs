@@ -1,8 +1,11 @@
+using System.Security.Cryptography;
 using System.Text;
 using TraceDistill.Data.Determinism;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Traces;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Evaluation;
 
@@ -32,6 +35,8 @@ sealed record PlannedAnswer(Problem Problem, int SampleIndex, GenerationRequest 
     static PlannedAnswer Plan(EvaluatedModel model, Problem problem, int sample, EvaluateOptions options)
     {
         var messages = model.Asked.Render(problem, sample);
+        var picture = model.Asked.ByPicture ? PictureOf(model, problem) : null;
+        var identity = (model.Identity ?? model.Name) + (picture is null ? "" : $" {DigestOf(picture)}");
         var sampling = new SamplingSettings
         {
             Temperature = sample == 0 ? 0 : options.Temperature,
@@ -43,8 +48,25 @@ sealed record PlannedAnswer(Problem Problem, int SampleIndex, GenerationRequest 
         return new PlannedAnswer(
             problem,
             sample,
-            new GenerationRequest(TraceId.Create(problem.Id, messages, model.Identity ?? model.Name, sampling, sample), messages, sampling)
+            new GenerationRequest(TraceId.Create(problem.Id, messages, identity, sampling, sample), messages, sampling)
+            {
+                Picture = picture,
+            }
         );
+    }
+
+    static string PictureOf(EvaluatedModel model, Problem problem) =>
+        problem.Picture
+        ?? throw new InvalidInputException(
+            $"{model.Name}: looks at pictures, and problem {problem.Id} has none: give each problem one in the field picture "
+                + "(problems draws them with pictures: true)"
+        );
+
+    /// <summary>Answers to another picture are others.</summary>
+    static string DigestOf(string picture)
+    {
+        InputFile.EnsureReadable(picture);
+        return Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(picture)));
     }
 
     static HashSet<int> EvenlySpaced(int count, int wanted)

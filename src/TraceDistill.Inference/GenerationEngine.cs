@@ -89,12 +89,14 @@ public sealed class GenerationEngine : IDisposable
         }
 
         var maxTokens = Validate(request);
+        var picture = request.Picture is { } seen ? new PromptPicture(seen, request.Prompt, _model.Pictures!.Read(seen)) : null;
         var sequence = new Sequence(
             request,
             maxTokens,
             request.StopTokens?.ToArray() ?? [.. Configuration.EosTokenIds],
             _pages,
-            Configuration.IsLong(request.Prompt.Length + maxTokens)
+            Configuration.IsLong(request.Prompt.Length + maxTokens),
+            picture
         );
         var registration = cancellationToken.UnsafeRegister(static (state, token) => ((Sequence)state!).Cancel(token), sequence);
         _ = sequence.Completion.ContinueWith(
@@ -135,6 +137,36 @@ public sealed class GenerationEngine : IDisposable
             ? exit.Refuses(model.Configuration)
             : "answers leave early on the CPU alone, with this program's kernels: leave it out";
 
+    /// <exception cref="InvalidInputException">A picture is missing, or there is one that is not wanted.</exception>
+    void EnsurePictured(SequenceRequest request)
+    {
+        if (Configuration.Pictures is not { } pictures)
+        {
+            if (request.Picture is not null)
+            {
+                throw new InvalidInputException("the model reads text alone, and has no encoder for a picture");
+            }
+
+            return;
+        }
+
+        var span = request.Prompt.Span;
+        var first = span.IndexOf(PicturePrompt.Token);
+        if (
+            request.Picture is null
+            || span.Count(PicturePrompt.Token) != pictures.Patches
+            || span.Slice(first, pictures.Patches).ContainsAnyExcept(PicturePrompt.Token)
+        )
+        {
+            throw new InvalidInputException("the model looks at a picture in each prompt: give it exactly one");
+        }
+
+        if (request.PromptTopLogprobs is not null && request.FirstScored < first + pictures.Patches)
+        {
+            throw new InvalidInputException("a picture's places have no probabilities: score tokens behind it");
+        }
+    }
+
     /// <returns>The number of tokens to generate: that of the request, as far as the model's context goes.</returns>
     int Validate(SequenceRequest request)
     {
@@ -156,8 +188,14 @@ public sealed class GenerationEngine : IDisposable
             );
         }
 
+        EnsurePictured(request);
         foreach (var token in request.Prompt.Span)
         {
+            if (token == PicturePrompt.Token && request.Picture is not null)
+            {
+                continue;
+            }
+
             if ((uint)token >= Configuration.VocabSize)
             {
                 throw new InvalidInputException(

@@ -114,7 +114,7 @@ sealed class GenerationWorker : IDisposable
             for (; promptRows > 0 && sequence.InPrompt; promptRows--)
             {
                 var index = sequence.Position++;
-                var row = _pass.Add(prompt[index], index, sequence.Pages, sequence.IsLong);
+                var row = _pass.Add(prompt[index], index, sequence.Pages, sequence.IsLong, vector: sequence.PictureVectorAt(index));
                 if (sequence.Scores(index) || !sequence.InPrompt)
                 {
                     Want(sequence, row, index);

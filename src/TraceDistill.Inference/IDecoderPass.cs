@@ -18,8 +18,9 @@ interface IDecoderPass : IDisposable
     /// True where its sequence is to become long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.
     /// </param>
     /// <param name="mayExit">True where it may leave at an early exit, if there is one.</param>
+    /// <param name="vector">[D] stands in place of the token's embedding; empty for that.</param>
     /// <returns>Its row.</returns>
-    int Add(int token, int position, int[] pages, bool isLong = false, bool mayExit = false);
+    int Add(int token, int position, int[] pages, bool isLong = false, bool mayExit = false, ReadOnlyMemory<float> vector = default);
 
     /// <summary>Tokens of the last run that left at an early exit.</summary>
     int Exited { get; }

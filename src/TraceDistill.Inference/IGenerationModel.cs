@@ -14,6 +14,9 @@ interface IGenerationModel : IDisposable
     /// <summary>Threads that it is worth to have passes of their own.</summary>
     int Workers { get; }
 
+    /// <summary>Makes the vectors of pictures; null for a model that reads text alone.</summary>
+    PictureReader? Pictures { get; }
+
     /// <param name="maxRows">The most rows of one batch.</param>
     IDecoderPass NewPass(int maxRows);
 }

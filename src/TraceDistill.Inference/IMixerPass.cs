@@ -29,4 +29,4 @@ interface IMixerPass : IDisposable
 /// <param name="Pages">Of its sequence, in order.</param>
 /// <param name="IsLong">True where its sequence is to become long.</param>
 /// <param name="MayExit">True where it may leave at an early exit.</param>
-readonly record struct BatchRow(int Token, int Position, int[] Pages, bool IsLong, bool MayExit);
+readonly record struct BatchRow(int Token, int Position, int[] Pages, bool IsLong, bool MayExit, ReadOnlyMemory<float> Vector = default);

@@ -32,6 +32,8 @@ sealed class KernelModel : IGenerationModel
 
     public PagePool Pages { get; }
 
+    public PictureReader? Pictures => _weights.Pictures;
+
     public int Workers => _options.Threads;
 
     public IDecoderPass NewPass(int maxRows) =>

@@ -68,9 +68,9 @@ sealed class KernelPass : IDecoderPass
 
     public void Clear() => Count = 0;
 
-    public int Add(int token, int position, int[] pages, bool isLong = false, bool mayExit = false)
+    public int Add(int token, int position, int[] pages, bool isLong = false, bool mayExit = false, ReadOnlyMemory<float> vector = default)
     {
-        _rows[Count] = new BatchRow(token, position, pages, isLong, mayExit);
+        _rows[Count] = new BatchRow(token, position, pages, isLong, mayExit, vector);
         return Count++;
     }
 
@@ -80,7 +80,14 @@ sealed class KernelPass : IDecoderPass
         for (var row = 0; row < Count; row++)
         {
             _places[row] = row;
-            _weights.Embed(_rows[row].Token, Hidden(_hidden, row));
+            if (_rows[row].Vector.IsEmpty)
+            {
+                _weights.Embed(_rows[row].Token, Hidden(_hidden, row));
+            }
+            else
+            {
+                _rows[row].Vector.Span.CopyTo(Hidden(_hidden, row));
+            }
         }
 
         var active = Count; // rows that go through the layer, the first ones

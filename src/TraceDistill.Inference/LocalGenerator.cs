@@ -2,8 +2,10 @@ using System.Text.Json;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Files;
 using TraceDistill.Data.Generation;
+using TraceDistill.Data.Pictures;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Inference.Sequences;
+using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Chat;
@@ -56,8 +58,9 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
     public async Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
     {
         var rendered = _template.Render(request.Messages, addGenerationPrompt: true, TemplateVariables(request.Sampling.ExtraBody));
-        var prompt = _tokenizer.Encode(rendered);
-        var result = await _engine.GenerateAsync(ToSequence(prompt, request.Sampling), cancellationToken);
+        var prompt = PicturePrompt.Encode(_tokenizer, rendered, Configuration.Pictures);
+        var sequence = ToSequence(prompt, request.Sampling) with { Picture = PictureOf(request) };
+        var result = await _engine.GenerateAsync(sequence, cancellationToken);
         var ended = result.Tokens.Length > 0 && _ends.Contains(result.Tokens[^1]);
         var text = _tokenizer.Decode(ended ? result.Tokens.AsSpan(..^1) : result.Tokens);
         var opened = ReasoningMarkers.OpenedBy(rendered, _markers);
@@ -91,6 +94,12 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
             ? variables.EnumerateObject().ToDictionary(variable => variable.Name, variable => (object?)variable.Value.Clone())
             : null;
     }
+
+    /// <summary>Null where the model reads text, or the request has no picture, which the engine then refuses.</summary>
+    Picture? PictureOf(GenerationRequest request) =>
+        request.Picture is { } path && Configuration.Pictures is { } shape
+            ? PictureFile.Read(path, shape.Channels, shape.Height, shape.Width)
+            : null;
 
     SequenceRequest ToSequence(int[] prompt, SamplingSettings sampling) =>
         new()

@@ -12,7 +12,15 @@ namespace TraceDistill.Inference;
 /// True where all that it may become is long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.
 /// </param>
 /// <param name="cache">Says how many tokens fill a page.</param>
-sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, PagePool cache, bool isLong = false)
+/// <param name="picture">Stands in the prompt; null where that is text.</param>
+sealed class Sequence(
+    SequenceRequest request,
+    int maxTokens,
+    int[] stopTokens,
+    PagePool cache,
+    bool isLong = false,
+    PromptPicture? picture = null
+)
 {
     readonly TaskCompletionSource<SequenceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly SampleStream _random = new(request.Seed, request.SampleIndex);
@@ -32,12 +40,10 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     /// </summary>
     /// <remarks>
     /// Never the whole prompt: the logits of its last token are wanted. Keys of long sequences are rotated otherwise
-    /// than those of short ones. A state is of all tokens so far, and is not shared.
+    /// than those of short ones. A state is of all tokens so far, and is not shared. In the places of a picture is its digest, so that
+    /// prompts with other pictures are others.
     /// </remarks>
-    public ReadOnlyMemory<int> SharedTokens { get; } =
-        isLong
-            ? default
-            : request.Prompt[..cache.WholePages((request.PromptTopLogprobs is null ? request.Prompt.Length : request.FirstScored) - 1)];
+    public ReadOnlyMemory<int> SharedTokens { get; } = isLong ? default : Shared(request, cache, picture);
 
     /// <summary>Cache pages, those of <see cref="Prompt"/> first.</summary>
     public int[] Pages { get; private set; } = [];
@@ -65,6 +71,9 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     public bool Scores(int promptIndex) => _prompt is not null && promptIndex >= request.FirstScored - 1;
 
     public bool Generates => maxTokens > 0;
+
+    /// <summary>[D] the vector that stands in place of a prompt token's embedding; empty where that is read.</summary>
+    public ReadOnlyMemory<float> PictureVectorAt(int promptIndex) => picture?.At(promptIndex) ?? default;
 
     /// <summary>Gives it its room.</summary>
     /// <param name="position">Where its own work begins: after what others have put into the pages.</param>
@@ -114,6 +123,12 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     public void Cancel(CancellationToken token) => _completion.TrySetCanceled(token);
 
     public void Fail(Exception error) => _completion.TrySetException(error);
+
+    static ReadOnlyMemory<int> Shared(SequenceRequest request, PagePool cache, PromptPicture? picture)
+    {
+        var length = cache.WholePages((request.PromptTopLogprobs is null ? request.Prompt.Length : request.FirstScored) - 1);
+        return picture?.Shared(length, cache) ?? request.Prompt[..length];
+    }
 
     void TellPrompt()
     {

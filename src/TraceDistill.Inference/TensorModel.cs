@@ -22,6 +22,7 @@ sealed class TensorModel : IGenerationModel
     public TensorModel(IDecoderWeights weights, Device device, EngineOptions options)
     {
         _weights = weights;
+        Pictures = PictureReader.Of(Configuration, (name, values) => weights.Read(name, 0, values));
         weights.MoveTo(device);
         _activations = ActivationsOf(weights.Configuration, weights.Dtype, device.type);
         if (Configuration.Recurrence is null)
@@ -41,6 +42,8 @@ sealed class TensorModel : IGenerationModel
     public ModelConfiguration Configuration => _weights.Configuration;
 
     public PagePool Pages { get; }
+
+    public PictureReader? Pictures { get; }
 
     public int Workers => 1;
 
@@ -65,6 +68,7 @@ sealed class TensorModel : IGenerationModel
     {
         _pages?.Dispose();
         _states?.Dispose();
+        Pictures?.Dispose();
         _weights.Dispose();
     }
 }

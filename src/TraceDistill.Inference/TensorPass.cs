@@ -12,6 +12,9 @@ namespace TraceDistill.Inference;
 sealed class TensorPass(Decoder decoder, Func<TokenBatch, IReadOnlyList<CachedRow>, Tensor> forward) : IDecoderPass
 {
     readonly List<int> _tokens = [];
+
+    /// <summary>Of pictures, in the order of their places among the tokens.</summary>
+    readonly List<float> _vectors = [];
     readonly List<CachedRow> _rows = [];
     readonly Dictionary<int[], int> _sequences = [];
     Tensor? _hidden,
@@ -46,11 +49,19 @@ sealed class TensorPass(Decoder decoder, Func<TokenBatch, IReadOnlyList<CachedRo
     public void Clear()
     {
         _tokens.Clear();
+        _vectors.Clear();
         _rows.Clear();
         _sequences.Clear();
     }
 
-    public int Add(int token, int position, int[] sequencePages, bool isLong = false, bool mayExit = false)
+    public int Add(
+        int token,
+        int position,
+        int[] sequencePages,
+        bool isLong = false,
+        bool mayExit = false,
+        ReadOnlyMemory<float> vector = default
+    )
     {
         // Sequences are distinguished by the very array that holds their pages.
         if (!_sequences.TryGetValue(sequencePages, out var sequence))
@@ -59,6 +70,7 @@ sealed class TensorPass(Decoder decoder, Func<TokenBatch, IReadOnlyList<CachedRo
         }
 
         _tokens.Add(token);
+        _vectors.AddRange(vector.Span);
         _rows.Add(new CachedRow(sequence, position, sequencePages, isLong));
         return _rows.Count - 1;
     }
@@ -68,7 +80,8 @@ sealed class TensorPass(Decoder decoder, Func<TokenBatch, IReadOnlyList<CachedRo
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         _hidden?.Dispose();
-        _hidden = forward(new TokenBatch([.. _tokens], [_tokens.Count], [.. wanted]), _rows).DetachFromDisposeScope();
+        var batch = new TokenBatch([.. _tokens], [_tokens.Count], [.. wanted]) { PictureVectors = [.. _vectors] };
+        _hidden = forward(batch, _rows).DetachFromDisposeScope();
     }
 
     public void ComputeLogits(int first, int count)

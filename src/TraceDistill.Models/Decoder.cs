@@ -30,6 +30,7 @@ public sealed class Decoder : nn.Module
     readonly Dictionary<LayerAttention, RotaryAttention> _attention;
     readonly DecoderLayer[] _layers;
     readonly Norm _norm;
+    readonly PictureEncoder? _pictures;
     readonly bool _gradientCheckpointing;
     readonly ScalarType _activations;
     bool _isRegistered;
@@ -72,6 +73,13 @@ public sealed class Decoder : nn.Module
             .ToDictionary(kind => kind, kind => new RotaryAttention(_shape, kind));
         _layers = [.. layers.Select(layer => new DecoderLayer(_tensors, layer, MixerOf(layer)))];
         _norm = Norm.Find(_tensors, "model.norm.weight")!;
+        _pictures = _shape.Pictures is { } pictures
+            ? new PictureEncoder(
+                pictures,
+                name => _tensors.Vector(name)!,
+                activations == ScalarType.Float64 ? activations : ScalarType.Float32
+            )
+            : null;
     }
 
     /// <summary>
@@ -147,9 +155,11 @@ public sealed class Decoder : nn.Module
     {
         pass.Captured?.Ensure(_shape);
         using var scope = NewDisposeScope();
-        using var ids = tensor(batch.Ids, dtype: ScalarType.Int64, device: _embedding.Stored.device);
+        int[] tokens = _pictures is null ? batch.Ids : [.. batch.Ids.Select(id => Math.Max(0, id))];
+        using var ids = tensor(tokens, dtype: ScalarType.Int64, device: _embedding.Stored.device);
         var x = Embedding.Apply(_embedding, ids, _activations); // [N, D]
         x = _shape.Traits.ScalesEmbedding ? x.Times(Math.Sqrt(_shape.HiddenSize)) : x;
+        x = WithPictures(x, batch);
         if (pass.Noise is { NeftuneAlpha: > 0 } noise)
         {
             x = Noise.AddUniform(x, batch.Lengths, noise);
@@ -200,6 +210,30 @@ public sealed class Decoder : nn.Module
         }
 
         base.Dispose(disposing);
+    }
+
+    /// <summary>Vectors of pictures in the places that are theirs.</summary>
+    /// <param name="x">[N, D].</param>
+    /// <exception cref="ArgumentException">There are not as many vectors as places.</exception>
+    Tensor WithPictures(Tensor x, TokenBatch batch)
+    {
+        long[] places = [.. batch.Ids.Index().Where(token => token.Item == PicturePrompt.Token).Select(token => (long)token.Index)];
+        var vectors = batch.PictureVectors?.Length / _shape.HiddenSize ?? batch.Pictures.Count * (_shape.Pictures?.Patches ?? 0);
+        if (places.Length != vectors)
+        {
+            throw new ArgumentException($"{places.Length} places for {vectors} vectors of pictures", nameof(batch));
+        }
+
+        if (places.Length == 0)
+        {
+            return x;
+        }
+
+        using var rows = tensor(places, device: x.device);
+        var made = batch.PictureVectors is { } given
+            ? tensor(given, [places.Length, _shape.HiddenSize], device: x.device)
+            : _pictures!.Forward(batch.Pictures, x.device);
+        return x.index_copy(0, rows, made.to(x.dtype));
     }
 
     ITokenMixer MixerOf(int layer) =>

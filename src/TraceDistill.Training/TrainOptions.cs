@@ -34,6 +34,14 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
     [Description("File of problems whose worked solutions are learned too, by the hard loss")]
     public string? Problems { get; init; }
 
+    /// <value>None.</value>
+    [InputPath]
+    [Description(
+        "Problem files with the pictures (field picture) of the traces' problems, for a student with a picture_encoder: "
+            + "it looks at them in place of the text that the teacher read"
+    )]
+    public IReadOnlyList<string> Pictures { get; init; } = [];
+
     [InputPath]
     [Description("Model directory to start from; instead of architecture")]
     public string? Student { get; init; }
@@ -470,6 +478,14 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
                 (Student is null ? "is required: " : "leave one of the two out: ")
                     + "either student, a model directory, or architecture, the config of one from scratch",
                 [nameof(Student)]
+            );
+        }
+
+        if (Architecture?.PictureEncoder is not null && Pictures.Count == 0 && TracePaths().Any())
+        {
+            yield return new ValidationResult(
+                "is required: a student with a picture_encoder looks at pictures of the traces' problems, in the files named here",
+                [nameof(Pictures)]
             );
         }
 

@@ -176,9 +176,10 @@ public static class TrainingMemory
         var kept = options.GradientCheckpointing
             ? (number * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
+        var pictures = shape.Pictures is { } encoder ? Pictures(encoder, tokens) : 0;
         var states = options is TrainOptions { Objectives.Count: > 0 } compared ? States(compared, shape, tokens, longest) : 0;
         var head = Head(shape, device, options is TrainOptions { LooksAtWholeDistributions: true }, Averaged(options));
-        return atWork * (kept + layer + states + head);
+        return atWork * (kept + layer + pictures + states + head);
     }
 
     /// <summary>
@@ -220,6 +221,19 @@ public static class TrainingMemory
         );
         return (number * ((4L * shape.HiddenSize) + (3 * inner))) + Mixer(shape, number);
     }
+
+    /// <summary>
+    /// Bytes that an encoder of pictures keeps, were all tokens places of them: of each layer two norms with their inputs, queries, keys,
+    /// values, what attention gives, and the MLP before and after its activation; pixels, and what the decoder gets.
+    /// </summary>
+    static long Pictures(PictureEncoderSettings encoder, long tokens) =>
+        sizeof(float)
+        * tokens
+        * (
+            (encoder.NumHiddenLayers * ((9L * encoder.HiddenSize) + (2L * encoder.IntermediateSize) + encoder.NumAttentionHeads))
+            + (4L * encoder.HiddenSize)
+            + (2L * encoder.PatchSize)
+        );
 
     static int Averaged(OptimizationOptions options) =>
         options is TrainOptions { RunTeachers.Count: > 0, Teachers: { Count: > 1 and var count } } ? count : 0;

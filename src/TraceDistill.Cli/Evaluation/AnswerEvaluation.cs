@@ -41,7 +41,7 @@ sealed class AnswerEvaluation : IAnswerEvaluation
                     + string.Concat(
                         _problems.Select(problem =>
                             $"{problem.Id}\0{string.Join('\0', problem.Conversation().Select(turn => $"{turn.Role}\0{turn.Content}"))}"
-                            + $"\0{problem.Answer}\n"
+                            + $"\0{problem.Answer}\n{DigestOf(problem.Picture)}"
                         )
                     )
             )
@@ -83,8 +83,17 @@ sealed class AnswerEvaluation : IAnswerEvaluation
         var tasks = new ModelTasks(options, options.Models.Values, ofTraces: null, _context.Observer);
         var asked = await tasks.ForAsync(Student, options.Models[Student], cancellationToken);
         var (tokenizer, template) = (ModelDirectory.LoadTokenizer(modelDirectory), ChatTemplate.Load(modelDirectory));
-        var positions = ModelConfiguration.Load(modelDirectory).MaxPositionEmbeddings;
-        foreach (var (problem, length) in PromptFacts.Lengths(_problems, problem => asked.Render(problem, 0), tokenizer, template))
+        var shape = ModelConfiguration.Load(modelDirectory);
+        var positions = shape.MaxPositionEmbeddings;
+        foreach (
+            var (problem, length) in PromptFacts.Lengths(
+                _problems,
+                problem => asked.Render(problem, 0),
+                tokenizer,
+                template,
+                shape.Pictures
+            )
+        )
         {
             if (length >= positions)
             {
@@ -112,6 +121,10 @@ sealed class AnswerEvaluation : IAnswerEvaluation
         File.Delete(Path.Combine(resultDirectory, GenerationSpeed.FileName));
         return new AnswerScores((int)Math.Round(scores.Accuracy * scores.N), scores.N, scores.MeanTokens);
     }
+
+    /// <summary>A picture that is missing is reported when it is asked for.</summary>
+    static string DigestOf(string? picture) =>
+        picture is not null && File.Exists(picture) ? Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(picture))) + "\n" : "";
 
     EvaluateOptions OptionsFor(string modelDirectory) =>
         _options with

@@ -4,8 +4,10 @@ using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Evaluation;
 using TraceDistill.Inference;
+using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
@@ -39,6 +41,7 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
             context.Observer.Message(warning);
         }
 
+        var isTold = false;
         var tasks = new ModelTasks(options, Sources(options).Select(pair => pair.Value), ofTraces, context.Observer);
         EnsureUsable(cancellationToken);
         foreach (var (name, source) in Sources(options))
@@ -53,10 +56,16 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
                     context.Observer.Message(remark);
                 }
 
+                if (!asked.ByPicture && !isTold && problems.Any(problem => problem.Picture is not null))
+                {
+                    isTold = true;
+                    context.Observer.Message($"{name}, and all others without a picture_encoder: pictures of problems are not looked at");
+                }
+
                 var aligner = AlignerFor(directory, generator);
                 using var parameters = aligner is null ? null : ModelDirectory.LoadFrozen(directory);
                 parameters?.MoveTo(options.Device.Resolve());
-                using var scorer = parameters is null ? null : new TraceScorer(parameters, trace => aligner!.Align(trace, addsEnd: false));
+                using var scorer = parameters is null ? null : new TraceScorer(parameters, trace => Align(aligner!, trace));
                 yield return new EvaluatedModel
                 {
                     Name = name,
@@ -147,13 +156,14 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
     LocalGenerator Load(string directory, AskedAs asked)
     {
         var (tokenizer, template) = (ModelDirectory.LoadTokenizer(directory), ChatTemplate.Load(directory, context.TimeProvider));
+        var pictures = ModelConfiguration.Load(directory).Pictures;
         var variables = LocalGenerator.TemplateVariables(asked.ExtraBody);
         var prompt = PromptFacts
             .WithLongestTexts(problems)
             .SelectMany(problem => Enumerable.Range(0, options.Samples + 1).Select(sample => asked.Render(problem, sample)))
             .Select(messages => template.Render(messages, addGenerationPrompt: true, variables))
             .Distinct() // samples have one prompt, where there are not several to choose from
-            .Select(text => tokenizer.Encode(text).Length)
+            .Select(text => PicturePrompt.Encode(tokenizer, text, pictures).Length)
             .DefaultIfEmpty()
             .Max();
         var engine = new EngineOptions
@@ -183,6 +193,27 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
             context.Observer
         );
 
+    /// <summary>Of a model that looks at pictures, traces of other problems than it is asked are passed over.</summary>
+    static TraceTokens Align(TokenAligner aligner, Trace trace) =>
+        aligner.Pictures?.Has(trace.ProblemId) == false ? new TraceTokens([], 0, Soft: null) : aligner.Align(trace, addsEnd: false);
+
+    /// <summary>Traces are of the problems that are asked.</summary>
+    ProblemPictures? PicturesFor(ModelConfiguration configuration)
+    {
+        if (configuration.Pictures is not { } shape)
+        {
+            return null;
+        }
+
+        var pictures = new ProblemPictures(shape, options.Problems);
+        foreach (var problem in problems)
+        {
+            pictures.Add(problem);
+        }
+
+        return pictures;
+    }
+
     /// <summary>
     /// Turns the traces into the model's sequences, behind its own prompts as it is served.
     /// Distributions can be compared where the traces are in the model's own token ids; else null.
@@ -208,7 +239,7 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
 
         var aligner = new TokenAligner(
             generator.Tokenizer,
-            new ChatSequence(generator.Tokenizer, generator.Template),
+            new ChatSequence(generator.Tokenizer, generator.Template, PicturesFor(generator.Configuration)),
             traces,
             options.Traces!,
             topK: null,

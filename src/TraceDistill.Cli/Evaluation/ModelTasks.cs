@@ -2,6 +2,7 @@ using System.Text.Json;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Evaluation;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Prompts;
 
@@ -66,13 +67,25 @@ sealed class ModelTasks
             );
         }
 
-        return new AskedAs(task.Describe(), (problem, sample) => prompts.For(problem).Messages(sample), maxTokens)
+        var byPicture = LooksAtPictures(source.Directory);
+        return new AskedAs(
+            task.Describe(),
+            (problem, sample) => prompts.For(byPicture ? problem.ByPicture() : problem).Messages(sample),
+            maxTokens
+        )
         {
+            ByPicture = byPicture,
             // A model behind an endpoint is asked for the traces' sake in every respect; in this process only the template has settings.
             ExtraBody = source.Directory is null ? task.ExtraBody : task.ChatTemplateSettings(),
             TrainedOn = trainedOn,
         };
     }
+
+    /// <summary>A folder that is no model is reported by who loads it.</summary>
+    static bool LooksAtPictures(string? directory) =>
+        directory is not null
+        && File.Exists(Path.Combine(directory, ModelConfiguration.FileName))
+        && ModelConfiguration.Load(directory).Pictures is not null;
 
     async Task<TaskDescription> ApplyOptionsAsync(TaskDescription task, CancellationToken cancellationToken)
     {

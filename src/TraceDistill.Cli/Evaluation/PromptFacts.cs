@@ -1,5 +1,7 @@
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
+using TraceDistill.Models;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
@@ -58,7 +60,16 @@ sealed record PromptFacts(int Problems, IReadOnlyList<int> Longest, string? Spec
             specials.Look(problem.Conversation(), problem.Id);
         }
 
-        var lengths = Lengths(problems, problem => prompts.For(problem).Messages(0), tokenizer, template).Select(prompt => prompt.Tokens);
+        var configuration = Path.Combine(modelDirectory, ModelConfiguration.FileName);
+        var pictures = File.Exists(configuration) ? ModelConfiguration.Load(modelDirectory).Pictures : null;
+        var lengths = Lengths(
+                problems,
+                problem => prompts.For(pictures is null ? problem : problem.ByPicture()).Messages(0),
+                tokenizer,
+                template,
+                pictures
+            )
+            .Select(prompt => prompt.Tokens);
         return new PromptFacts(problems.Count, [.. lengths.OrderDescending()], specials.Describe(model));
     }
 
@@ -67,14 +78,18 @@ sealed record PromptFacts(int Problems, IReadOnlyList<int> Longest, string? Spec
     /// <param name="render">The conversation that puts a problem.</param>
     /// <param name="tokenizer">The model's.</param>
     /// <param name="template">The model's.</param>
+    /// <param name="pictures">The model's encoder of pictures, whose place is in each conversation; null for one that reads text.</param>
     public static IEnumerable<(Problem Problem, int Tokens)> Lengths(
         IEnumerable<Problem> problems,
         Func<Problem, IReadOnlyList<ChatMessage>> render,
         Tokenizer tokenizer,
-        ChatTemplate template
+        ChatTemplate template,
+        PictureEncoderSettings? pictures
     ) =>
         WithLongestTexts(problems)
-            .Select(problem => (problem, tokenizer.Encode(template.Render(render(problem), addGenerationPrompt: true)).Length));
+            .Select(problem =>
+                (problem, PicturePrompt.Encode(tokenizer, template.Render(render(problem), addGenerationPrompt: true), pictures).Length)
+            );
 
     /// <summary>The problems whose prompts may be the longest.</summary>
     public static IEnumerable<Problem> WithLongestTexts(IEnumerable<Problem> problems) =>

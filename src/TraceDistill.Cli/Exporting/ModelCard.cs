@@ -83,7 +83,7 @@ static class ModelCard
 
             A {shape.Family} decoder of {Show.Count(model.Parameters)} parameters ({shape.NumHiddenLayers} layers of {shape.HiddenSize}, {shape.MixerText},
             feed-forward {shape.IntermediateSize}, vocabulary {shape.VocabSize},
-            at most {shape.MaxPositionEmbeddings} positions), stored in {model.Dtype.TorchName()}{(
+            at most {shape.MaxPositionEmbeddings} positions{shape.PictureText}), stored in {model.Dtype.TorchName()}{(
                 adapter is null ? "" : $", with the adapter `{OneLine(adapter)}` merged in"
             )}.
             Exported with TraceDistill.

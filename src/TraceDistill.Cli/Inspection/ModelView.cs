@@ -36,6 +36,7 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
         observer.Message(
             $"{shape.NumHiddenLayers} {(shape.NumHiddenLayers == 1 ? "layer" : "layers")} of {shape.HiddenSize}, "
                 + $"{shape.MixerText}, feed-forward {shape.IntermediateSize}, at most {shape.MaxPositionEmbeddings} positions"
+                + shape.PictureText
         );
         if (shape.Head is { } head)
         {

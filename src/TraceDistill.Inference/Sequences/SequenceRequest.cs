@@ -1,12 +1,21 @@
+using TraceDistill.Data.Pictures;
+
 namespace TraceDistill.Inference.Sequences;
 
 /// <summary>One sequence to be continued, in tokens.</summary>
 public sealed record SequenceRequest
 {
     /// <summary>
-    /// At least one token; not to be changed until the sequence is over. Sequences that run at once with the same prompt work it out once.
+    /// At least one token; not to be changed until the sequence is over. Sequences that run at once with the same prompt (and picture) work
+    /// it out once.
     /// </summary>
     public required ReadOnlyMemory<int> Prompt { get; init; }
+
+    /// <summary>
+    /// What stands in the prompt where its tokens are <see cref="Models.PicturePrompt.Token"/>, in the size that the model looks at.
+    /// </summary>
+    /// <value>Null: the prompt is text.</value>
+    public Picture? Picture { get; init; }
 
     /// <summary>
     /// The most tokens to generate, end-of-sequence included; 0 only scores the prompt. The model's context bounds it further.

@@ -25,6 +25,9 @@ static class DecoderTensors
         return buffer;
     }
 
+    /// <summary>All values of a tensor in float32.</summary>
+    public static void ReadValues(this IWeightSource source, string name, float[] values) => Decode(source, name, 0, values);
+
     /// <summary>Factors of a norm: its weight, or one more in families that have it so.</summary>
     public static NativeBuffer ReadNorm(this IWeightSource source, string name)
     {

@@ -26,6 +26,7 @@ sealed class DecoderWeights : IDisposable
         FinalNorm = source.ReadNorm("model.norm.weight");
         Head = source.ReadMatrix(c.TieWordEmbeddings ? EmbeddingName : "lm_head.weight");
         _embedding = c.TieWordEmbeddings ? null : source.ReadMatrix(EmbeddingName);
+        Pictures = PictureReader.Of(c, (name, values) => source.ReadValues(name, values));
         var kinds = Layers.Select(layer => layer.Attention).OfType<AttentionMatrices>().Select(Kind).Distinct().ToList();
         _rotary = kinds
             .Concat(c.RopeScaling.Type == RopeType.LongRope ? kinds.Select(kind => (kind.IsLocal, IsLong: true)) : [])
@@ -43,6 +44,9 @@ sealed class DecoderWeights : IDisposable
 
     /// <summary>Hidden state to logits.</summary>
     public PackedMatrix Head { get; }
+
+    /// <summary>Makes the vectors of pictures; null for a model that reads text alone.</summary>
+    public PictureReader? Pictures { get; }
 
     /// <param name="isLong">True where the sequence is long in the sense of <see cref="ModelConfiguration.IsLong"/>.</param>
     public RotaryKernel Rotary(AttentionMatrices layer, bool isLong) => _rotary[(layer.Kind.IsLocal, isLong)];
@@ -70,6 +74,7 @@ sealed class DecoderWeights : IDisposable
     public void Dispose()
     {
         _embedding?.Dispose();
+        Pictures?.Dispose();
         FinalNorm.Dispose();
         Head.Dispose();
         foreach (var layer in Layers)

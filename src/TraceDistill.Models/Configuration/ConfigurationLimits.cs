@@ -15,6 +15,7 @@ static class ConfigurationLimits
     const int MostHeadChannels = 4_096;
     const int MostTaps = 64;
     const int MostPositions = 1 << 27;
+    const int MostPixels = 4_096;
 
     /// <summary>Each problem by the field's name, with the value and what it must be.</summary>
     /// <param name="configuration">The configuration.</param>
@@ -39,7 +40,7 @@ static class ConfigurationLimits
             ("rope_scaling.original_max_position_embeddings", c.RopeScaling.OriginalMaxPositionEmbeddings ?? 1, MostPositions),
             ("sliding_window", c.SlidingWindow ?? 1, MostPositions),
         ];
-        sizes = [.. sizes, .. MixerSizes(c), .. ExpertSizes(c, expertsField)];
+        sizes = [.. sizes, .. MixerSizes(c), .. ExpertSizes(c, expertsField), .. PictureSizes(c.Pictures)];
         return sizes
             .Distinct()
             .Where(size => size.Value <= 0 || size.Value > size.Most)
@@ -74,6 +75,60 @@ static class ConfigurationLimits
                 ),
                 ("decoder_sparse_step", experts.SparseStep, MostLayers),
             ];
+
+    static IEnumerable<(string Name, int Value, int Most)> PictureSizes(PictureEncoderSettings? c) =>
+        c is null
+            ? []
+            :
+            [
+                ("picture_encoder.height", c.Height, MostPixels),
+                ("picture_encoder.width", c.Width, MostPixels),
+                ("picture_encoder.patch_height", c.PatchHeight, MostPixels),
+                ("picture_encoder.patch_width", c.PatchWidth, MostPixels),
+                ("picture_encoder.hidden_size", c.HiddenSize, MostPixels),
+                ("picture_encoder.num_attention_heads", c.NumAttentionHeads, MostHeads),
+                ("picture_encoder.intermediate_size", c.IntermediateSize, MostChannels),
+            ];
+
+    /// <summary>Relations between sizes of an encoder of pictures.</summary>
+    static IEnumerable<string> Pictures(ModelConfiguration c)
+    {
+        if (c.Pictures is not { } pictures)
+        {
+            yield break;
+        }
+
+        if (pictures.Channels is not (1 or 3))
+        {
+            yield return $"picture_encoder.channels is {pictures.Channels} but must be 1 (gray) or 3 (colours)";
+        }
+
+        if (pictures.NumHiddenLayers is < 0 or > MostLayers)
+        {
+            yield return $"picture_encoder.num_hidden_layers is {pictures.NumHiddenLayers} but must be from 0 to {MostLayers}";
+        }
+
+        foreach (
+            var (name, value, part, divisor) in new[]
+            {
+                ("height", pictures.Height, "patch_height", pictures.PatchHeight),
+                ("width", pictures.Width, "patch_width", pictures.PatchWidth),
+                ("hidden_size", pictures.HiddenSize, "num_attention_heads", pictures.NumAttentionHeads),
+            }
+        )
+        {
+            if (value % divisor != 0)
+            {
+                yield return $"picture_encoder.{name} is {value} and no multiple of {part} {divisor}";
+            }
+        }
+
+        if (pictures.Patches >= c.MaxPositionEmbeddings)
+        {
+            yield return $"picture_encoder makes {pictures.Patches} vectors of a picture, and max_position_embeddings is "
+                + $"{c.MaxPositionEmbeddings}: take larger patches, or more positions";
+        }
+    }
 
     static IEnumerable<string> Numbers(ModelConfiguration c)
     {
@@ -153,7 +208,7 @@ static class ConfigurationLimits
     }
 
     static IEnumerable<string> Relations(ModelConfiguration c, string? expertsField) =>
-        Shapes(c).Concat(Lists(c, expertsField)).Concat(Exits(c));
+        Shapes(c).Concat(Lists(c, expertsField)).Concat(Exits(c)).Concat(Pictures(c));
 
     /// <summary>Lists that have an entry for each of something.</summary>
     static IEnumerable<string> Lists(ModelConfiguration c, string? expertsField)

@@ -59,6 +59,7 @@ sealed class ConfigurationReader(JsonField json)
             InitializerRange = json.Find("initializer_range")?.Number() ?? 0.02,
             QuantizationAware = ReadQuantization(),
             EarlyExitLayers = json.Find(ConfigurationWriter.ExitsField)?.Integers() ?? [],
+            Pictures = json.Find(ConfigurationWriter.PictureField) is { } pictures ? ReadPictures(pictures) : null,
             BosTokenId = json.Find("bos_token_id")?.Integer(),
             EosTokenIds = json.Find("eos_token_id")?.Integers() ?? [],
         };
@@ -95,6 +96,20 @@ sealed class ConfigurationReader(JsonField json)
             ? throw labels.Wrong("a map of two or more labels, no two of a name")
             : new ClassificationHead(kind, ordered) { PadTokenId = json.Find("pad_token_id")?.Integer() };
     }
+
+    static PictureEncoderSettings ReadPictures(JsonField block) =>
+        new()
+        {
+            Height = block["height"].Integer(),
+            Width = block["width"].Integer(),
+            PatchHeight = block["patch_height"].Integer(),
+            PatchWidth = block["patch_width"].Integer(),
+            Channels = block["channels"].Integer(),
+            HiddenSize = block["hidden_size"].Integer(),
+            NumHiddenLayers = block["num_hidden_layers"].Integer(),
+            NumAttentionHeads = block["num_attention_heads"].Integer(),
+            IntermediateSize = block["intermediate_size"].Integer(),
+        };
 
     /// <summary>A type that this version does not know is none that it could say anything about.</summary>
     QuantizationAware ReadQuantization() =>

@@ -12,6 +12,9 @@ static class ConfigurationWriter
     /// <inheritdoc cref="QuantizationField"/>
     public const string ExitsField = "early_exit_layers";
 
+    /// <summary>Ours alone: the encoder of pictures.</summary>
+    public const string PictureField = "picture_encoder";
+
     public static JsonObject Write(ModelConfiguration c, TensorDtype dtype)
     {
         var traits = c.Traits;
@@ -47,6 +50,11 @@ static class ConfigurationWriter
         if (c.EarlyExitLayers.Count > 0)
         {
             json[ExitsField] = new JsonArray([.. c.EarlyExitLayers.Select(layer => JsonValue.Create(layer))]);
+        }
+
+        if (c.Pictures is { } pictures)
+        {
+            json[PictureField] = Write(pictures);
         }
 
         if (c.Recurrence is { } recurrence)
@@ -87,6 +95,20 @@ static class ConfigurationWriter
         json["problem_type"] = "single_label_classification";
         json["pad_token_id"] = head.PadTokenId;
     }
+
+    static JsonObject Write(PictureEncoderSettings pictures) =>
+        new()
+        {
+            ["height"] = pictures.Height,
+            ["width"] = pictures.Width,
+            ["patch_height"] = pictures.PatchHeight,
+            ["patch_width"] = pictures.PatchWidth,
+            ["channels"] = pictures.Channels,
+            ["hidden_size"] = pictures.HiddenSize,
+            ["num_hidden_layers"] = pictures.NumHiddenLayers,
+            ["num_attention_heads"] = pictures.NumAttentionHeads,
+            ["intermediate_size"] = pictures.IntermediateSize,
+        };
 
     static void WriteHeads(JsonObject json, ModelConfiguration c)
     {

@@ -89,6 +89,11 @@ public sealed record ModelArchitecture
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? RouterAuxLossCoef { get; init; }
 
+    /// <value>Null: the model looks at text alone.</value>
+    [Description("Encoder of a picture that stands in each prompt in place of the question; none unless given")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PictureEncoderSettings? PictureEncoder { get; init; }
+
     /// <summary>The full configuration for a vocabulary.</summary>
     /// <param name="vocabularySize">Ids of the tokenizer.</param>
     /// <param name="endOfSequenceIds">Tokens that end a generation.</param>
@@ -125,6 +130,7 @@ public sealed record ModelArchitecture
             AttentionSoftCap = traits.Defaults.AttentionSoftCap,
             LogitSoftCap = traits.Defaults.LogitSoftCap,
             Experts = traits.Experts is null ? null : Experts(),
+            Pictures = PictureEncoder,
             MaxPositionEmbeddings = MaxPositionEmbeddings ?? positions,
             RopeTheta = RopeTheta ?? 10_000,
             TieWordEmbeddings = TieWordEmbeddings,

@@ -35,6 +35,9 @@ public sealed record ModelConfiguration
     /// <summary>The recurrence in place of attention; null where layers have attention.</summary>
     public RecurrenceSettings? Recurrence { get; init; }
 
+    /// <summary>Makes vectors of a picture, which stands in each prompt; null where a model looks at text alone.</summary>
+    public PictureEncoderSettings? Pictures { get; init; }
+
     /// <value>1e-6, which transformers takes when config.json is silent.</value>
     public double RmsNormEps { get; init; } = 1e-6;
 
@@ -131,6 +134,10 @@ public sealed record ModelConfiguration
             ? $"a recurrent state of {recurrence.StateSize}"
                 + (recurrence.Tail > 0 ? $" behind a convolution of {recurrence.ConvKernel} tokens" : "")
             : $"{NumAttentionHeads} heads of {HeadDim} ({NumKeyValueHeads} for keys and values)";
+
+    /// <summary>The encoder of pictures, in words behind others; nothing where a model reads text alone.</summary>
+    [JsonIgnore]
+    public string PictureText => Pictures is null ? "" : $"; looks at {Pictures.Text}";
 
     /// <summary>Channels of a head that are rotated.</summary>
     public int RotaryDim => (int)(HeadDim * PartialRotaryFactor);

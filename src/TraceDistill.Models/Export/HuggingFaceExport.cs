@@ -63,11 +63,12 @@ public static class HuggingFaceExport
             Parameters = tensors.Sum(tensor => tensor.Shape.ElementCount()),
             Bytes = Directory.EnumerateFiles(folder).Sum(file => new FileInfo(file).Length),
             AdapterRounding = rounding?.Share,
-            Differences = configuration.Recurrence is null
+            Differences = configuration is { Recurrence: null, Pictures: null }
                 ? []
                 :
                 [
-                    $"transformers has no class for a {configuration.Traits.ModelType} model, nor has vLLM: "
+                    $"transformers has no class for a {configuration.Traits.ModelType} model"
+                        + $"{(configuration.Pictures is null ? "" : " with a picture_encoder")}, nor has vLLM: "
                         + "TraceDistill's serve and evaluate run what is exported",
                 ],
         };

@@ -1,3 +1,5 @@
+using TraceDistill.Data.Pictures;
+
 namespace TraceDistill.Models.Passes;
 
 /// <summary>Sequences laid one after another without padding.</summary>
@@ -9,6 +11,17 @@ public sealed record TokenBatch(int[] Ids, int[] Lengths, int[] Outputs)
     /// <summary>A batch whose hidden states are all wanted.</summary>
     public TokenBatch(int[] ids, int[] lengths)
         : this(ids, lengths, [.. Enumerable.Range(0, ids.Length)]) { }
+
+    /// <summary>
+    /// Pictures in the order of the sequences that they stand in, whose vectors take the places of <see cref="PicturePrompt.Token"/>.
+    /// </summary>
+    /// <value>None.</value>
+    public IReadOnlyList<Picture> Pictures { get; init; } = [];
+
+    /// <summary>
+    /// [places, D] the vectors themselves, where they were made before; null where <see cref="Pictures"/> are to be encoded.
+    /// </summary>
+    public float[]? PictureVectors { get; init; }
 
     /// <summary>[N] position of each token in its sequence.</summary>
     public int[] Positions { get; } = [.. Lengths.SelectMany(length => Enumerable.Range(0, length))];

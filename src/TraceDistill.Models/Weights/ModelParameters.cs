@@ -37,7 +37,8 @@ public sealed class ModelParameters : NamedWeights, IDecoderWeights
 
     /// <summary>
     /// Fills the weights as transformers does: normal with standard deviation <c>initializer_range</c>, norms one (zero where
-    /// they add one), biases zero; the two projections into the residual stream are scaled by 1/√(2·layers), as in GPT-2.
+    /// they add one), biases zero; the two projections into the residual stream are scaled by 1/√(2·layers), as in GPT-2. An encoder of
+    /// pictures has a rule of its own.
     /// </summary>
     public void Initialize(long seed)
     {
@@ -59,16 +60,23 @@ public sealed class ModelParameters : NamedWeights, IDecoderWeights
             var values = Values(name);
             if (ShapeOf(name).Length == 1) // not of a convolution, whose numbers are drawn
             {
-                values.Fill(name.EndsWith(".bias", StringComparison.Ordinal) || Configuration.Traits.NormsAddOne ? 0 : 1);
+                var addsOne = Configuration.Traits.NormsAddOne && !IsOfPictures(name);
+                values.Fill(name.EndsWith(".bias", StringComparison.Ordinal) || addsOne ? 0 : 1);
                 continue;
             }
 
             var scale = name.Split('.')[^2] is "o_proj" or "down_proj" or "w2" ? residualScale : 1;
+            var deviation = IsOfPictures(name)
+                ? PictureEncoder.InitialDeviation(name, Configuration.Pictures!, ShapeOf(name))
+                : Configuration.InitializerRange * scale;
             var matrix = Matrix(Flat, name);
             matrix.copy_(randn(matrix.shape, generator: generator));
-            TensorPrimitives.Multiply(values, (float)(Configuration.InitializerRange * scale), values);
+            TensorPrimitives.Multiply(values, (float)deviation, values);
         }
     }
+
+    /// <summary>Returns whether a weight is of the encoder of pictures.</summary>
+    public static bool IsOfPictures(string name) => name.StartsWith(PictureEncoder.Prefix, StringComparison.Ordinal);
 
     /// <summary>Number of weights of a model of this shape, a tied output projection counted once.</summary>
     public static long CountOf(ModelConfiguration configuration) => Shapes(configuration).Sum(weight => weight.Shape.ElementCount());
@@ -104,6 +112,11 @@ public sealed class ModelParameters : NamedWeights, IDecoderWeights
         else if (!c.TieWordEmbeddings)
         {
             yield return ("lm_head.weight", [c.VocabSize, c.HiddenSize]);
+        }
+
+        foreach (var weight in c.Pictures is { } pictures ? PictureEncoder.Shapes(pictures, c.HiddenSize) : [])
+        {
+            yield return weight;
         }
     }
 

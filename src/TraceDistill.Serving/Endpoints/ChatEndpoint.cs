@@ -24,11 +24,12 @@ sealed class ChatEndpoint(
 
         // Before the prompt is made into tokens: that is work, too.
         using var ticket = gate.Enter(request.Generation.Choices);
-        var prompt = model.Tokenizer.Encode(request.Prompt.Render(model.Template));
+        var (prompt, picture) = model.Encode(request.Prompt);
         var job = new GenerationJob(model, [prompt], request.Generation, nextSeed)
         {
             MaxTokens = request.MaxTokens,
             TopLogprobs = request.TopLogprobs,
+            Picture = picture,
         };
         var fragments = model.Fragments(request.Generation.TokensAsTokenIds);
         var now = time.GetUtcNow();

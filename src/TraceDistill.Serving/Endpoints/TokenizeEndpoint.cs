@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using TraceDistill.Models;
 using TraceDistill.Serving.Hosting;
 using TraceDistill.Serving.Model;
 using TraceDistill.Serving.Protocol;
@@ -11,7 +12,8 @@ sealed class TokenizeEndpoint(ServedModel model, BodyBudget bodies, AdmissionGat
 {
     /// <summary>
     /// The ids of <c>prompt</c>, by default with the special tokens around it, or of <c>messages</c> as the chat template
-    /// writes them, by default with the generation prompt; with <c>return_token_strs</c> also how the vocabulary writes them.
+    /// writes them, by default with the generation prompt; with <c>return_token_strs</c> also how the vocabulary writes them. Each
+    /// vector of a picture is −1.
     /// </summary>
     public async Task TokenizeAsync(HttpContext context)
     {
@@ -21,7 +23,7 @@ sealed class TokenizeEndpoint(ServedModel model, BodyBudget bodies, AdmissionGat
         using var ticket = gate.Enter(1);
         var ids = fields.Text("prompt") is { } prompt
             ? model.Tokenizer.Encode(prompt, fields.Flag("add_special_tokens", absent: true))
-            : model.Tokenizer.Encode(Render(fields), fields.Flag("add_special_tokens"));
+            : Encode(fields);
         var isSpelled = fields.Flag("return_token_strs");
         await using var body = new JsonBody(context);
         body.Json.WriteStartObject();
@@ -35,7 +37,10 @@ sealed class TokenizeEndpoint(ServedModel model, BodyBudget bodies, AdmissionGat
 
         body.Json.WriteEndArray();
         body.Json.WritePropertyName("token_strs");
-        JsonSerializer.Serialize(body.Json, isSpelled ? ids.Select(model.Tokenizer.NameOf) : null);
+        JsonSerializer.Serialize(
+            body.Json,
+            isSpelled ? ids.Select(id => id == PicturePrompt.Token ? null : model.Tokenizer.NameOf(id)) : null
+        );
         body.Json.WriteEndObject();
     }
 
@@ -57,8 +62,16 @@ sealed class TokenizeEndpoint(ServedModel model, BodyBudget bodies, AdmissionGat
         body.Json.WriteEndObject();
     }
 
-    string Render(RequestFields fields) =>
-        fields.Find("messages") is null
-            ? throw fields.Bad("prompt", "is missing: give prompt, a text, or messages")
-            : ChatPrompt.Read(fields).Render(model.Template);
+    int[] Encode(RequestFields fields)
+    {
+        if (fields.Find("messages") is null)
+        {
+            throw fields.Bad("prompt", "is missing: give prompt, a text, or messages");
+        }
+
+        var chat = ChatPrompt.Read(fields);
+        return chat.Pictures.Count > 0 || model.Engine.Configuration.Pictures is not null
+            ? model.Encode(chat).Prompt
+            : model.Tokenizer.Encode(chat.Render(model.Template), fields.Flag("add_special_tokens"));
+    }
 }

@@ -1,3 +1,4 @@
+using TraceDistill.Data.Pictures;
 using TraceDistill.Inference.Sequences;
 using TraceDistill.Serving.Protocol;
 using TraceDistill.Text.Errors;
@@ -13,6 +14,9 @@ sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, Gene
     public int? MaxTokens { get; init; }
 
     public int? TopLogprobs { get; init; }
+
+    /// <summary>Stands in each prompt; null where they are text.</summary>
+    public Picture? Picture { get; init; }
 
     /// <summary>True where choices begin with their prompt, and its logprobs where those are asked for.</summary>
     public bool Echo { get; init; }
@@ -60,6 +64,7 @@ sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, Gene
             new SequenceRequest
             {
                 Prompt = PromptOf(index),
+                Picture = Picture,
                 MaxTokens = MaxTokens ?? int.MaxValue,
                 Temperature = fields.Temperature,
                 TopP = fields.TopP,

@@ -1,6 +1,9 @@
 using System.Text;
+using TraceDistill.Data.Pictures;
 using TraceDistill.Inference;
+using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Serving.Protocol;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
@@ -73,6 +76,26 @@ sealed class ServedModel : IDisposable
         ?? throw new InvalidInputException(
             $"{_directory} has no chat template: use /v1/completions, or add chat_template to tokenizer_config.json"
         );
+
+    /// <summary>The tokens of a conversation, and the picture that it shows.</summary>
+    /// <exception cref="ApiException">It shows a picture, and the model reads text alone.</exception>
+    /// <exception cref="InvalidInputException">The model looks at a picture, and it shows none, several, or what is no picture.</exception>
+    public (int[] Prompt, Picture? Picture) Encode(ChatPrompt chat)
+    {
+        var shape = Engine.Configuration.Pictures;
+        if (shape is null && chat.Pictures.Count > 0)
+        {
+            throw ApiException.BadField("messages", $"hold a picture, and {Name} reads text alone");
+        }
+
+        var prompt = PicturePrompt.Encode(Tokenizer, chat.Render(Template), shape);
+        return (
+            prompt,
+            shape is not null && chat.Pictures is [var file]
+                ? PictureFile.Decode(file, "messages: the picture", shape.Channels, shape.Height, shape.Width)
+                : null
+        );
+    }
 
     public bool IsEnd(int token) => _ends.Contains(token);
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TraceDistill.Data.Files;
+using TraceDistill.Data.Pictures;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Templates;
 
@@ -9,6 +10,9 @@ namespace TraceDistill.Serving.Protocol;
 sealed record ChatPrompt
 {
     public required IReadOnlyList<ChatMessage> Messages { get; init; }
+
+    /// <summary>Files of the pictures whose places are in the messages, in their order.</summary>
+    public required IReadOnlyList<byte[]> Pictures { get; init; }
 
     /// <summary>True where the prompt ends where the model's turn begins.</summary>
     public bool AddGenerationPrompt { get; private init; } = true;
@@ -28,9 +32,11 @@ sealed record ChatPrompt
             fields.Refuse(name, value => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0);
         }
 
+        var pictures = new List<byte[]>();
         var prompt = new ChatPrompt
         {
-            Messages = ReadMessages(fields),
+            Messages = ReadMessages(fields, pictures),
+            Pictures = pictures,
             AddGenerationPrompt = fields.Flag("add_generation_prompt", absent: true),
             ContinueFinalMessage = fields.Flag("continue_final_message"),
             TemplateVariables = ReadTemplateVariables(fields),
@@ -83,7 +89,7 @@ sealed record ChatPrompt
         return variables;
     }
 
-    static List<ChatMessage> ReadMessages(RequestFields fields)
+    static List<ChatMessage> ReadMessages(RequestFields fields, List<byte[]> pictures)
     {
         if (fields.Find("messages") is not { ValueKind: JsonValueKind.Array } list || list.GetArrayLength() == 0)
         {
@@ -99,21 +105,33 @@ sealed record ChatPrompt
             }
 
             var one = new RequestFields(message, $"messages[{index}].");
-            messages.Add(new ChatMessage(one.Text("role") ?? throw one.Bad("role", "is missing"), ReadContent(one)));
+            messages.Add(new ChatMessage(one.Text("role") ?? throw one.Bad("role", "is missing"), ReadContent(one, pictures)));
         }
 
         return messages;
     }
 
-    /// <summary>A string, or a list of parts, of which a text model takes those of text.</summary>
-    static string ReadContent(RequestFields message) =>
+    /// <summary>A string, or a list of parts: texts, and pictures, which leave their places in the text.</summary>
+    static string ReadContent(RequestFields message, List<byte[]> pictures) =>
         message.Find("content") switch
         {
             { ValueKind: JsonValueKind.String } text => text.GetString()!,
-            { ValueKind: JsonValueKind.Array } parts => string.Concat(parts.EnumerateArray().Select(part => ReadPart(message, part))),
-            _ => throw message.Bad("content", "must be a string or a list of text parts"),
+            { ValueKind: JsonValueKind.Array } parts => string.Concat(
+                parts.EnumerateArray().Select(part => ReadPart(message, part, pictures))
+            ),
+            _ => throw message.Bad("content", "must be a string or a list of parts"),
         };
 
-    static string ReadPart(RequestFields message, JsonElement part) =>
-        part.Text("type") == "text" && part.Text("text") is { } text ? text : throw message.Bad("content", "holds a part that is not text");
+    static string ReadPart(RequestFields message, JsonElement part, List<byte[]> pictures)
+    {
+        if (part.Text("type") == "image_url")
+        {
+            pictures.Add(PictureUrl.Read(message, part));
+            return $"{Picture.Place}";
+        }
+
+        return part.Text("type") == "text" && part.Text("text") is { } text
+            ? text
+            : throw message.Bad("content", "holds a part that is neither text nor image_url");
+    }
 }

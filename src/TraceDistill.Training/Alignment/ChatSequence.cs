@@ -1,5 +1,6 @@
 using System.Text;
 using TraceDistill.Data.Problems;
+using TraceDistill.Models;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
@@ -18,9 +19,11 @@ public sealed class ChatSequence
 
     /// <param name="tokenizer">The student's.</param>
     /// <param name="template">The student's.</param>
+    /// <param name="pictures">Pictures of the problems, for a student that looks at them; null for one that reads their text.</param>
     /// <exception cref="InvalidInputException">The tokenizer names no end-of-sequence token.</exception>
-    public ChatSequence(Tokenizer tokenizer, ChatTemplate template)
+    public ChatSequence(Tokenizer tokenizer, ChatTemplate template, ProblemPictures? pictures = null)
     {
+        Pictures = pictures;
         _tokenizer = tokenizer;
         _template = template;
         var named = tokenizer.EndOfSequenceId
@@ -30,6 +33,9 @@ public sealed class ChatSequence
         EndOfSequence = EndOfTurn() ?? named;
         Ends = tokenizer.EndOfSequenceIds.Append(EndOfSequence).ToHashSet();
     }
+
+    /// <summary>Pictures of the problems, where the student is asked by them; null where it reads.</summary>
+    public ProblemPictures? Pictures { get; }
 
     /// <summary>Identity of the template, as <see cref="ChatTemplate.Hash"/>.</summary>
     public string TemplateHash => _template.Hash;
@@ -65,7 +71,7 @@ public sealed class ChatSequence
     {
         var rendered = _template.Render(messages, addGenerationPrompt: true);
         opensReasoning = IsOpenedBy(rendered);
-        return _tokenizer.Encode(rendered);
+        return Encode(rendered);
     }
 
     /// <summary>A prompt and a completion given as text: hard loss only.</summary>
@@ -109,8 +115,16 @@ public sealed class ChatSequence
     }
 
     /// <summary>A problem with its worked solution.</summary>
-    public TraceTokens FromSolution(Problem problem) =>
-        FromText(problem.Conversation(), Completion(problem.Solution ?? "", problem.Answer));
+    public TraceTokens FromSolution(Problem problem)
+    {
+        var completion = Completion(problem.Solution ?? "", problem.Answer);
+        return Pictures is null
+            ? FromText(problem.Conversation(), completion)
+            : FromText(problem.ByPicture().Conversation(), completion) with
+            {
+                Picture = Pictures.Of(problem),
+            };
+    }
 
     /// <summary>Reasoning and answer as one assistant turn: <c>&lt;think&gt;reasoning&lt;/think&gt;answer</c>.</summary>
     public static string Completion(string reasoning, string answer) => ReasoningSplitter.Join(reasoning, answer);
@@ -165,9 +179,11 @@ public sealed class ChatSequence
 
     TraceTokens Sequence(string rendered, IReadOnlyList<int> answer)
     {
-        var prompt = _tokenizer.Encode(rendered);
+        var prompt = Encode(rendered);
         return new TraceTokens([.. prompt, .. answer, EndOfSequence], prompt.Length, Soft: null);
     }
+
+    int[] Encode(string rendered) => PicturePrompt.Encode(_tokenizer, rendered, Pictures?.Shape);
 
     static bool IsOpenedBy(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(ReasoningSplitter.Open, StringComparison.Ordinal);
 }

@@ -71,6 +71,9 @@ public sealed class TokenAligner
     /// </summary>
     public AlignmentSurvival? Survival => _crossVocabulary?.Survival;
 
+    /// <summary>Pictures of the problems, where the student is asked by them; null where it reads.</summary>
+    public ProblemPictures? Pictures => _chat.Pictures;
+
     /// <summary>The training sequence of a trace that came to its end: prompt, completion, end-of-sequence.</summary>
     /// <param name="trace">One of the data set's.</param>
     /// <param name="addsEnd">
@@ -80,8 +83,19 @@ public sealed class TokenAligner
     /// True where what <see cref="Survival"/> and <see cref="DescribeTemplates"/> tell is counted,
     /// which takes time and one thread; without it several threads may call at once.
     /// </param>
-    /// <exception cref="InvalidInputException">The ids are not the student's.</exception>
+    /// <exception cref="InvalidInputException">The ids are not the student's, or it looks at pictures and there is none.</exception>
     public TraceTokens Align(Trace trace, bool addsEnd = true, bool counts = true)
+    {
+        if (_chat.Pictures is { } pictures)
+        {
+            EnsureKnown(trace, trace.PromptTokenIds);
+            return AlignText(pictures.Ask(trace), addsEnd, counts) with { Picture = pictures.Of(trace.ProblemId) };
+        }
+
+        return AlignText(trace, addsEnd, counts);
+    }
+
+    TraceTokens AlignText(Trace trace, bool addsEnd, bool counts)
     {
         if (_dataset.TokenIdentity == TokenIdentity.Text || trace.Logprobs is not { } logprobs)
         {

@@ -25,6 +25,9 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
     /// <summary>What a classifier is to say of it, in place of tokens that are trained on; null in a training on traces.</summary>
     public LabelTargets? Labels { get; init; }
 
+    /// <summary>What stands in the places of <see cref="Models.PicturePrompt.Token"/>; null where there are none.</summary>
+    public SequencePicture? Picture { get; init; }
+
     /// <summary>Returns whether any trained token has soft targets.</summary>
     public bool HasSoftTargets =>
         Further
@@ -37,5 +40,5 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
         + (Soft?.Bytes ?? 0)
         + Further.Sum(soft => soft?.Bytes ?? 0)
         + (Labels?.Bytes ?? 0)
-        + 200;
+        + (Picture is null ? 200 : 500);
 }

@@ -244,7 +244,12 @@ sealed class BatchReading : IDisposable
 
         try
         {
-            return sequence with { Soft = sequence.Soft?.Read(), Further = [.. sequence.Further.Select(soft => soft?.Read())] };
+            return sequence with
+            {
+                Soft = sequence.Soft?.Read(),
+                Further = [.. sequence.Further.Select(soft => soft?.Read())],
+                Picture = sequence.Picture is { } picture ? picture with { Pixels = picture.Read() } : null,
+            };
         }
         catch (InvalidDataException error)
         {

@@ -1,3 +1,4 @@
+using TraceDistill.Data.Pictures;
 using TraceDistill.Models.Passes;
 using TraceDistill.Training.Alignment;
 
@@ -43,7 +44,7 @@ public sealed record PackedBatch
     public IReadOnlyList<PackedSoftTargets> Further { get; init; } = [];
 
     /// <summary>What the student reads.</summary>
-    public TokenBatch Tokens => new(Ids, Lengths, Rows);
+    public TokenBatch Tokens => new(Ids, Lengths, Rows) { Pictures = Pictures };
 
     /// <summary>
     /// What teachers that are models read: the same completions, some behind a prompt of the teachers' own. Its wanted tokens are, one by
@@ -58,6 +59,9 @@ public sealed record PackedBatch
 
     /// <summary>[M] true for tokens of a trace whose answer was found incorrect, where that counts; empty where it does not.</summary>
     public bool[] IsIncorrect { get; init; } = [];
+
+    /// <summary>Pictures of the sequences, in their order; none where they are text.</summary>
+    public IReadOnlyList<Picture> Pictures { get; init; } = [];
 
     /// <summary>Soft targets of all stored teachers.</summary>
     public IReadOnlyList<PackedSoftTargets> Stored =>
@@ -80,7 +84,10 @@ public sealed record PackedBatch
         var further = sequences.Max(sequence => sequence.Further.Count);
         var trained = sequences.Sum(sequence => sequence.Trained);
         var unmatchedCount = targetsOf.Sum(soft => soft?.Unmatched.Count(probability => probability > 0) ?? 0);
-        var read = Read(sequences, sequence => sequence.Ids, sequence => sequence.FirstTrained);
+        var read = Read(sequences, sequence => sequence.Ids, sequence => sequence.FirstTrained) with
+        {
+            Pictures = [.. sequences.Select(sequence => sequence.Picture?.Read()).OfType<Picture>()],
+        };
         var batch = new PackedBatch
         {
             Ids = read.Ids,
@@ -111,6 +118,7 @@ public sealed record PackedBatch
                         )
                     ),
             ],
+            Pictures = read.Pictures,
             IsIncorrect = sequences.Any(sequence => sequence.IsIncorrect) ? new bool[trained] : [],
         };
         var m = 0;

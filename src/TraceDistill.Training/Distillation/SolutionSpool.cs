@@ -17,8 +17,8 @@ sealed class SolutionSpool : ISequenceSource, IDisposable
 
     readonly FileStream _file;
 
-    /// <summary>First byte and tokens of the sequences of each group.</summary>
-    readonly List<(long Start, List<int> Lengths)> _groups = [];
+    /// <summary>First byte of each group, and tokens and pictures of its sequences.</summary>
+    readonly List<(long Start, List<int> Lengths, List<SequencePicture?> Pictures)> _groups = [];
     readonly List<long> _ends = [];
     readonly List<SequenceGroup> _complete = [];
     long _tokens,
@@ -53,13 +53,14 @@ sealed class SolutionSpool : ISequenceSource, IDisposable
         if (_groups.Count == 0 || (_tokens + sequence.Ids.Length > GroupTokens && _tokens > 0))
         {
             CompleteGroup();
-            _groups.Add((_file.Position, []));
+            _groups.Add((_file.Position, [], []));
         }
 
         // Where the completion begins, the teacher's prompt behind its length, the tokens.
         int[] prompt = sequence.TeacherPrompt is { } own ? [own.Length, .. own] : [NoPrompt];
         _file.Write(MemoryMarshal.AsBytes<int>([sequence.FirstTrained, .. prompt, .. sequence.Ids]));
         _groups[^1].Lengths.Add(sequence.Ids.Length);
+        _groups[^1].Pictures.Add(sequence.Picture);
         (_tokens, _bytes) = (_tokens + sequence.Ids.Length, _bytes + sequence.Bytes);
     }
 
@@ -88,6 +89,7 @@ sealed class SolutionSpool : ISequenceSource, IDisposable
             sequences[row] = new TraceTokens(values[ids..(ids + lengths[row])], first, Soft: null)
             {
                 TeacherPrompt = prompt == NoPrompt ? null : values[(next + 2)..ids],
+                Picture = _groups[group].Pictures[row],
             };
             next = ids + lengths[row];
         }

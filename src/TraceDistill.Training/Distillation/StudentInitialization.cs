@@ -109,7 +109,7 @@ static class StudentInitialization
             gated = First(s.IntermediateSize),
             within = First(s.HeadDim);
         var isWhole = s.Traits.QueryKeyNorms == QueryKeyNorms.OfWidth;
-        foreach (var name in student.Names)
+        foreach (var name in student.Names.Where(name => !ModelParameters.IsOfPictures(name)))
         {
             var (rows, columns) = name.Split('.')[^2] switch
             {
@@ -129,6 +129,15 @@ static class StudentInitialization
             };
             var from = SourceName(name, s.NumHiddenLayers, t.NumHiddenLayers);
             Take(source.Values(from), source.ShapeOf(from), student.Values(name), rows, columns);
+        }
+
+        // An encoder of pictures is not cut: what is of the same shape is taken, and what is not stays as it was drawn.
+        foreach (var name in student.Names.Where(ModelParameters.IsOfPictures).Intersect(source.Names))
+        {
+            if (source.ShapeOf(name).SequenceEqual(student.ShapeOf(name)))
+            {
+                source.Values(name).CopyTo(student.Values(name));
+            }
         }
     }
 

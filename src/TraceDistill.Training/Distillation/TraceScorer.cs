@@ -1,7 +1,6 @@
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Traces;
 using TraceDistill.Models;
-using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
@@ -69,7 +68,7 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
         }
 
         var scores = new List<TokenScore>(told.Count);
-        var hidden = _decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows));
+        var hidden = _decoder.Forward(batch.Tokens);
         _head.Visit(hidden, batch, (first, student, targets) =>
         {
             var (divergence, drawn) = (Values(Divergence.Loss(student, targets, TrainingPoint.First)), Values(student.Drawn));

@@ -100,12 +100,15 @@ public static class TrainStage
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
         var adopted = TeacherTokenizer.TemplateFor(options.FirstTraces, options.TeacherTokenizer, tokenizer);
-        var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source, templateDirectory: adopted));
         var planned = ShapeOf(options, tokenizer);
         ShapeRules.Ensure(options, planned, TeacherShapeOf(options));
+        var encoder = planned.Pictures;
+        var pictures = encoder is null ? null : await TrainingPictures.ReadAsync(options, encoder, cancellationToken);
+        var template = ChatTemplate.Load(source, templateDirectory: adopted);
+        var chat = new ChatSequence(tokenizer, template, pictures);
         var positions = options.Student is null ? options.Architecture!.MaxPositionEmbeddings : planned.MaxPositionEmbeddings;
         var maxLength = Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue);
-        var prompts = await TeacherPrompts.ReadAsync(options, teacherPrompt, chat, cancellationToken);
+        var prompts = await TeacherPrompts.ReadAsync(options, teacherPrompt, new ChatSequence(tokenizer, template), cancellationToken);
         using var data = await TrainingSet.ReadAsync(options, tokenizer, chat, maxLength, prompts, cancellationToken);
         options = options with { MaxSteps = options.StepsFor(data.Plan(options with { Curriculum = null })) };
         var trained = Begin(options, tokenizer, positions ?? PositionsFor(options, data));
@@ -113,11 +116,15 @@ public static class TrainStage
         using var adapter = trained.Adapter;
         using var teachers = TrainingTeachers.Load(options, tokenizer, trained);
         EnsureComparable(options, data);
+        // A prompt of the teachers' own is text, whatever the student looks at.
+        var taughtBy = teachers.Weights.Select(teacher => (teacher.Configuration, "teacher"));
+        TrainingPictures.EnsureSame(encoder, options.TeacherPrompt is null ? taughtBy : []);
         var shape = parameters.Configuration;
         using var own = options.SelfTeacherDecay is null ? null : new TeacherModel(((ModelParameters)parameters).Copy(), isOwned: true);
         using var peers = TrainingPeers.Begin(options, tokenizer, data.LongestOfTeacher, choice =>
             Begin(choice, tokenizer, positions ?? PositionsFor(options, data))
         );
+        TrainingPictures.EnsureSame(encoder, peers.Models.Select(peer => (peer.Configuration, "peers")));
         var objectives = options.ResolveObjectives();
         using var auxiliary = AuxiliaryWeights.Of(
             objectives.Objectives,
@@ -209,6 +216,15 @@ public static class TrainStage
             foreach (var line in data.Remarks)
             {
                 observer.Message(line);
+            }
+
+            if (encoder is not null)
+            {
+                observer.Message($"the student looks at {encoder.Text}");
+            }
+            else if (options.Pictures.Count > 0)
+            {
+                observer.Message("pictures: the student has no picture_encoder, and reads the text; they are not looked at");
             }
 
             if (adopted is not null)
@@ -486,6 +502,11 @@ public static class TrainStage
         {
             using var taken = StudentInitialization.Finite(ModelDirectory.Load(larger), larger);
             var cut = new ModelParameters(StudentInitialization.Adopt(shape, taken.Configuration));
+            if (shape.Pictures is not null)
+            {
+                cut.Initialize(options.Seed); // the encoder; all else is copied
+            }
+
             StudentInitialization.Copy(cut, taken, larger);
             return cut;
         }
@@ -502,6 +523,7 @@ public static class TrainStage
             Traces = [.. options.Traces.Select(set => set with { Path = "" })],
             KdAlpha = options.Objectives.Count > 0 ? null : options.KdAlpha ?? TrainOptions.DefaultAlpha,
             Problems = null,
+            Pictures = [],
             Student = null,
             InitFrom = null,
             Tokenizer = null,

@@ -177,7 +177,7 @@ sealed class TrainingSurvey(
                 cancellationToken.ThrowIfCancellationRequested();
                 foreach (var row in traces.Where(row => IsWanted(row.Trace)))
                 {
-                    var sequence = shards.Aligner.Align(row.Trace);
+                    var sequence = shards.Align(row);
                     if (!IsFitting(sequence))
                     {
                         continue;
@@ -320,7 +320,7 @@ sealed class TrainingSurvey(
         if (isFirst)
         {
             // Traces bring their prompts; a template that cannot render one is found out now, and not by whoever serves the student.
-            _ = chat.Prompt(trace.Messages);
+            _ = chat.Prompt((chat.Pictures?.Ask(trace) ?? trace).Messages);
         }
 
         _specials.Look(trace.Messages, trace.ProblemId);
@@ -433,6 +433,11 @@ sealed class TrainingSurvey(
         if (sequence.IsIncorrect)
         {
             _hash.AppendData([1]);
+        }
+
+        if (sequence.Picture is { } picture)
+        {
+            _hash.AppendData(picture.Read().Pixels);
         }
     }
 }

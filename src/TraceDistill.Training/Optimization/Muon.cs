@@ -15,6 +15,9 @@ namespace TraceDistill.Training.Optimization;
 sealed class Muon : IUpdateRule
 {
     const float Decay = 0.95f;
+
+    /// <summary>Begin the names of what is inside layers: of the decoder, and of its encoder of pictures.</summary>
+    static readonly string[] Inside = ["model.layers.", "picture_encoder.blocks."];
     readonly OptimizationOptions _options;
     readonly TrainedWeights _trained;
     readonly Moments _momentum;
@@ -42,7 +45,8 @@ sealed class Muon : IUpdateRule
     /// </summary>
     /// <param name="name">In Hugging Face's naming.</param>
     /// <param name="shape">Of the weight.</param>
-    public static bool Takes(string name, long[] shape) => shape.Length == 2 && name.StartsWith("model.layers.", StringComparison.Ordinal);
+    public static bool Takes(string name, long[] shape) =>
+        shape.Length == 2 && Array.Exists(Inside, prefix => name.StartsWith(prefix, StringComparison.Ordinal));
 
     /// <param name="gradient">Of the trained weights; used up.</param>
     /// <param name="scale">Multiplies the gradient.</param>

@@ -48,6 +48,14 @@ public sealed record PretrainOptions : OptimizationOptions, IValidatableObject
             );
         }
 
+        if (Architecture.PictureEncoder is not null)
+        {
+            yield return new ValidationResult(
+                "picture_encoder: models are pretrained on text; train puts an encoder before one (init_from)",
+                [nameof(Architecture)]
+            );
+        }
+
         if (NumTrainEpochs is not null && Problems is null)
         {
             yield return new ValidationResult(

@@ -141,6 +141,42 @@ public sealed class ExportVerbTests : IDisposable
         Assert.Contains("Transformers has no class for a mingru model", card);
     }
 
+    /// <summary>No other program has the encoder: who exports the model is told.</summary>
+    [Fact]
+    public async Task Export_ModelThatLooksAtPictures_GoesToHuggingFaceWithANoteAndNotToGguf()
+    {
+        var folder = _cli.File("model");
+        var architecture = new ModelArchitecture
+        {
+            HiddenSize = 32,
+            NumHiddenLayers = 2,
+            NumAttentionHeads = 2,
+            PictureEncoder = new()
+            {
+                Height = 8,
+                Width = 8,
+                PatchHeight = 4,
+                PatchWidth = 4,
+            },
+        };
+        using (var model = new ModelParameters(architecture.Configure(512, [508])))
+        {
+            model.Initialize(seed: 1);
+            ModelDirectory.Save(folder, model);
+            ModelDirectory.CopyTokenizer(Teacher, folder);
+        }
+
+        Assert.Equal(2, await _cli.RunAsync("export", "--model", folder, "--format", "gguf", "--out", _cli.File("a.gguf")));
+        Assert.Contains("config.json: picture_encoder: llama.cpp has no such architecture; export to huggingface", _cli.Error);
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", folder, "--format", "huggingface", "--out", _cli.File("hf")));
+        Assert.Contains("note: transformers has no class for a llama model with a picture_encoder, nor has vLLM", _cli.Error);
+        using ModelParameters before = ModelDirectory.Load(folder),
+            after = ModelDirectory.Load(_cli.File("hf"));
+        Assert.Equal(before.Flat.Span.ToArray(), after.Flat.Span.ToArray());
+        var card = File.ReadAllText(Path.Combine(_cli.File("hf"), "README.md"));
+        Assert.Contains("positions; looks at pictures of 8 × 8 pixels (gray) as 4 vectors, by 2 layers of 64)", card);
+    }
+
     [Fact]
     public async Task Export_WithAnAdapter_MergesItIntoTheModel()
     {

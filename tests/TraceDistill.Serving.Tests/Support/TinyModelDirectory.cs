@@ -18,7 +18,8 @@ sealed class TinyModelDirectory : IDisposable
 
     readonly TemporaryDirectory _directory = new();
 
-    public TinyModelDirectory()
+    /// <param name="pictures">The model's encoder of pictures; null for a model that reads text.</param>
+    public TinyModelDirectory(PictureEncoderSettings? pictures = null)
     {
         AddedToken[] added = [new("<|end|>"), new("<think>"), new("</think>")];
         BpeTrainer.Train(["the cat sat on the mat", "größer als 日本語 und ☃", "12 + 34 = 46"], 300, added, Path);
@@ -36,6 +37,7 @@ sealed class TinyModelDirectory : IDisposable
                 HeadDim = 8,
                 MaxPositionEmbeddings = 20_000,
                 InitializerRange = 0.2,
+                Pictures = pictures,
             }
         );
         Parameters.Initialize(3);

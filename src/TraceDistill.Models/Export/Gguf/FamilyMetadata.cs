@@ -89,6 +89,7 @@ static class FamilyMetadata
         return c switch
         {
             { Recurrence: not null } => $"{type}: llama.cpp has no such architecture",
+            { Pictures: not null } => "picture_encoder: llama.cpp has no such architecture",
             { AttentionBias: true, Family: not ModelFamily.Llama } =>
                 $"attention_bias in a {type} model: llama.cpp has no bias of the output projection there",
             { Family: ModelFamily.Gemma2, TieWordEmbeddings: false } =>

@@ -73,11 +73,11 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
 
     /// <exception cref="InvalidInputException">No GGUF file has such a model.</exception>
     static TensorPlan Known(ModelConfiguration configuration, GgufQuantization quantization) =>
-        configuration.Recurrence is null
+        configuration is { Recurrence: null, Pictures: null }
             ? new TensorPlan(configuration, quantization)
             : throw new InvalidInputException(
-                $"a {configuration.Family.ModelType()} model cannot have the values of a GGUF file: llama.cpp has no such architecture; "
-                    + "leave quantization_aware (or quantization of an export) out"
+                $"a {configuration.Family.ModelType()} model{(configuration.Pictures is null ? "" : " with a picture_encoder")} cannot "
+                    + "have the values of a GGUF file: llama.cpp has no such architecture; leave quantization_aware (or quantization of an export) out"
             );
 
     /// <summary>The file that a model is trained for; null for none.</summary>
