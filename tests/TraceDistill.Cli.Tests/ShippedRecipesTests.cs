@@ -102,6 +102,7 @@ public sealed partial class ShippedRecipesTests : IDisposable
             "student.max_steps=1",
             "scores.max_tokens=20",
         ],
+        ["pictures"] = ["seen_kd.matrix.seed=[1, 2]", "problem_count=24", "problems.held_out=12", "steps=1", "scores.max_tokens=20"],
         ["lifelong"] =
         [
             "problem_count=24",
@@ -198,7 +199,7 @@ public sealed partial class ShippedRecipesTests : IDisposable
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "report.html")));
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "summary.json")));
         Assert.Equal(
-            name is "methods" or "layers" or "self" or "sampling" or "privileged" or "datafree",
+            name is "methods" or "layers" or "self" or "sampling" or "privileged" or "datafree" or "pictures",
             File.Exists(Path.Combine(_folder.File("run"), "methods.csv"))
         );
     }
