@@ -1,5 +1,4 @@
 using TraceDistill.Data.Contracts;
-using TraceDistill.Data.Labels;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Tests.Support;
