@@ -98,7 +98,11 @@ public sealed class TeacherPromptTests : TrainStageCase
         var (reference, taught) = (new ReferenceLlama(student), new ReferenceLlama(teacher));
         using var model = new TeacherModel(teacher, isOwned: false);
 
-        var scores = new HeldOutTraces(batch, tokens: 60, workers: 2, teacher: model).Score(TrainedWeights.All(student), alpha: 1);
+        var scores = new HeldOutTraces(batch, tokens: 60, workers: 2, teacher: model).Score(
+            TrainedWeights.All(student),
+            alpha: 1,
+            TestContext.Current.CancellationToken
+        );
 
         var rows = batch
             .SelectMany(sequence =>
