@@ -1,4 +1,5 @@
 using TraceDistill.Inference.Kernels;
+using TraceDistill.Inference.Weights;
 using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Inference;

@@ -1,5 +1,6 @@
 using TorchSharp;
 using TraceDistill.Inference.Kernels;
+using TraceDistill.Inference.Weights;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Operations;

@@ -44,7 +44,7 @@ sealed class LabelVerb : Verb<LabelOptions>
         }
 
         LabelKind? kind = null;
-        IReadOnlyList<LabelledText> texts = [];
+        List<LabelledText> texts = [];
         var (scores, right) = (new OrderedDictionary<string, ClassifierScores>(), new List<(string Name, bool[] IsRight)>());
         foreach (var (name, directory) in options.All)
         {

@@ -24,7 +24,7 @@ public sealed record PictureEncoderSettings
     public required int PatchWidth { get; init; }
 
     /// <value>1: gray.</value>
-    [Description("1 for gray, 3 for colours")]
+    [Description("Planes of colour: 1 for gray, 3 for red, green and blue")]
     public int Channels { get; init; } = 1;
 
     /// <value>64.</value>

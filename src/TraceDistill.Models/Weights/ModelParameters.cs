@@ -67,7 +67,7 @@ public sealed class ModelParameters : NamedWeights, IDecoderWeights
 
             var scale = name.Split('.')[^2] is "o_proj" or "down_proj" or "w2" ? residualScale : 1;
             var deviation = IsOfPictures(name)
-                ? PictureEncoder.InitialDeviation(name, Configuration.Pictures!, ShapeOf(name))
+                ? PictureWeights.InitialDeviation(name, Configuration.Pictures!, ShapeOf(name))
                 : Configuration.InitializerRange * scale;
             var matrix = Matrix(Flat, name);
             matrix.copy_(randn(matrix.shape, generator: generator));
@@ -76,7 +76,7 @@ public sealed class ModelParameters : NamedWeights, IDecoderWeights
     }
 
     /// <summary>Returns whether a weight is of the encoder of pictures.</summary>
-    public static bool IsOfPictures(string name) => name.StartsWith(PictureEncoder.Prefix, StringComparison.Ordinal);
+    public static bool IsOfPictures(string name) => name.StartsWith(PictureWeights.Prefix, StringComparison.Ordinal);
 
     /// <summary>Number of weights of a model of this shape, a tied output projection counted once.</summary>
     public static long CountOf(ModelConfiguration configuration) => Shapes(configuration).Sum(weight => weight.Shape.ElementCount());
@@ -114,7 +114,7 @@ public sealed class ModelParameters : NamedWeights, IDecoderWeights
             yield return ("lm_head.weight", [c.VocabSize, c.HiddenSize]);
         }
 
-        foreach (var weight in c.Pictures is { } pictures ? PictureEncoder.Shapes(pictures, c.HiddenSize) : [])
+        foreach (var weight in c.Pictures is { } pictures ? PictureWeights.Shapes(pictures, c.HiddenSize) : [])
         {
             yield return weight;
         }

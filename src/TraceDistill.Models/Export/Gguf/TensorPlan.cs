@@ -77,7 +77,8 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
             ? new TensorPlan(configuration, quantization)
             : throw new InvalidInputException(
                 $"a {configuration.Family.ModelType()} model{(configuration.Pictures is null ? "" : " with a picture_encoder")} cannot "
-                    + "have the values of a GGUF file: llama.cpp has no such architecture; leave quantization_aware (or quantization of an export) out"
+                    + "have the values of a GGUF file: llama.cpp has no such architecture; "
+                    + "leave quantization_aware (or quantization of an export) out"
             );
 
     /// <summary>The file that a model is trained for; null for none.</summary>

@@ -2,9 +2,10 @@ using TraceDistill.Data.Pictures;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
-namespace TraceDistill.Inference;
+namespace TraceDistill.Inference.Weights;
 
 /// <summary>
 /// Makes the vectors of a prompt's picture, once for a sequence: on the CPU, in float32, whatever the tokens are computed by. A picture is
@@ -33,7 +34,7 @@ sealed class PictureReader : IDisposable
         }
 
         var weights = new Dictionary<string, Weight>();
-        foreach (var (name, shape) in PictureEncoder.Shapes(settings, configuration.HiddenSize))
+        foreach (var (name, shape) in PictureWeights.Shapes(settings, configuration.HiddenSize))
         {
             var values = new float[shape.ElementCount()];
             read(name, values);
