@@ -1,5 +1,5 @@
 using System.Globalization;
-using TraceDistill.Data.Labels;
+using TraceDistill.Data.Statistics;
 
 namespace TraceDistill.Training;
 

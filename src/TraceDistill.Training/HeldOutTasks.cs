@@ -1,4 +1,4 @@
-using TraceDistill.Data.Labels;
+using TraceDistill.Data.Statistics;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 

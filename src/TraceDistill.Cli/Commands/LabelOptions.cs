@@ -47,6 +47,9 @@ sealed record LabelOptions : IDeviceOptions, IValidatableObject
     [Description("Threads; 0 is one for each core")]
     public int Workers { get; init; }
 
+    /// <summary>Threads on this machine.</summary>
+    internal int ResolveWorkers() => Workers > 0 ? Workers : Environment.ProcessorCount;
+
     /// <value>auto.</value>
     [Operational]
     [Description("Device to compute on: cpu, cuda, cuda:N, or auto, a GPU where there is one")]

@@ -5,8 +5,10 @@ using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Files;
 using TraceDistill.Data.Labels;
+using TraceDistill.Data.Labels.Files;
 using TraceDistill.Evaluation.Statistics;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Native;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 
@@ -61,7 +63,11 @@ sealed class LabelVerb : Verb<LabelOptions>
                 throw new InvalidInputException($"{directory}: of the classifiers some label texts and some tokens; measure them apart");
             }
 
-            var labelled = await Task.Run(() => labeller.Label(texts, options, cancellationToken), cancellationToken);
+            var labelled = await Task.Run(
+                () =>
+                    labeller.Label(texts, options.Device.Resolve(), options.MicroBatchTokens, options.ResolveWorkers(), cancellationToken),
+                cancellationToken
+            );
             if (context.Output is { } target)
             {
                 Write(isFile ? target : Path.Combine(target, FileOf(name)), labelled);

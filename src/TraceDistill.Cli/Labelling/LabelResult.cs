@@ -1,5 +1,5 @@
 using TraceDistill.Data.Files;
-using TraceDistill.Data.Labels;
+using TraceDistill.Data.Statistics;
 using TraceDistill.Evaluation.Statistics;
 using TraceDistill.Models.Configuration;
 

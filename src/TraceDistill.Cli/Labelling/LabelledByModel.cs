@@ -1,4 +1,5 @@
 using TraceDistill.Data.Labels;
+using TraceDistill.Data.Statistics;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Classification;

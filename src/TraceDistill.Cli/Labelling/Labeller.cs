@@ -1,8 +1,8 @@
 using TraceDistill.Data.Labels;
+using TraceDistill.Data.Statistics;
 using TraceDistill.Evaluation.Statistics;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training;
@@ -37,21 +37,20 @@ sealed class Labeller : IDisposable
     public long Parameters => _model.Count;
 
     /// <summary>Labels texts.</summary>
+    /// <param name="device">Where the model runs.</param>
+    /// <param name="tokens">Most tokens of one forward pass.</param>
+    /// <param name="workers">Threads.</param>
     public IReadOnlyList<LabelledByModel> Label(
         IReadOnlyList<LabelledText> texts,
-        Commands.LabelOptions options,
+        TorchSharp.torch.Device device,
+        int tokens,
+        int workers,
         CancellationToken cancellationToken
     )
     {
         var encoded = texts.Select(_encoder.Encode).ToList();
-        _model.MoveTo(options.Device.Resolve());
-        var predicted = LabelPredictions.Of(
-            _model,
-            [.. encoded.Select(text => text.Unlabelled())],
-            options.MicroBatchTokens,
-            options.Workers > 0 ? options.Workers : Environment.ProcessorCount,
-            cancellationToken
-        );
+        _model.MoveTo(device);
+        var predicted = LabelPredictions.Of(_model, [.. encoded.Select(text => text.Unlabelled())], tokens, workers, cancellationToken);
         return [.. texts.Zip(encoded, predicted).Select(text => new LabelledByModel(text.First, text.Second, text.Third, Head))];
     }
 

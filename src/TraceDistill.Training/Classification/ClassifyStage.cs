@@ -4,7 +4,7 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Determinism;
-using TraceDistill.Data.Labels;
+using TraceDistill.Data.Statistics;
 using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;

@@ -1,4 +1,4 @@
-using TraceDistill.Data.Labels;
+using TraceDistill.Data.Statistics;
 
 namespace TraceDistill.Training.Classification;
 

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Labels;
+using TraceDistill.Data.Labels.Files;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Alignment;

@@ -50,8 +50,8 @@ static class TrainingPictures
                 encoder is null
                     ? $"{setting}: the model looks at pictures, and the student reads text"
                     : $"{setting}: the model does not look at {encoder.Height} × {encoder.Width} pictures of {encoder.Patches} vectors, "
-                        + "as the student does; for a teacher that reads the text take its stored soft targets, of generate or score, or name its prompt"
-                        + " with teacher_prompt"
+                        + "as the student does; for a teacher that reads the text name its prompt with teacher_prompt, or take its stored "
+                        + "soft targets, of generate or score"
             );
         }
     }

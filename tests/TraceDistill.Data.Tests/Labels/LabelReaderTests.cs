@@ -1,4 +1,5 @@
 using TraceDistill.Data.Labels;
+using TraceDistill.Data.Labels.Files;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Tests.Support;

@@ -164,7 +164,7 @@ public sealed class TrainStagePictureTests : TrainStageCase
             {
                 Teacher = Folder.Out("reader"),
             },
-            "teacher: the model does not look at 8 × 9 pictures of 6 vectors, as the student does; for a teacher that reads the text take"
+            "teacher: the model does not look at 8 × 9 pictures of 6 vectors, as the student does; for a teacher that reads the text"
         );
         await WriteAsync(picture: i => i == 7 ? null : i);
         await RefusedAsync(Seeing, $"{file}: problem problem-7 has no picture, and the student looks at pictures");

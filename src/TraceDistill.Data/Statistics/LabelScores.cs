@@ -1,6 +1,4 @@
-using TraceDistill.Data.Statistics;
-
-namespace TraceDistill.Data.Labels;
+namespace TraceDistill.Data.Statistics;
 
 /// <summary>How well labels are told: figures over items, each a text or a token, whose labels are known.</summary>
 public sealed record LabelScores

@@ -3,7 +3,7 @@ using System.Text.Json;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Text.Errors;
 
-namespace TraceDistill.Data.Labels;
+namespace TraceDistill.Data.Labels.Files;
 
 /// <summary>
 /// Reads texts and their labels from the files that problems are read from: JSON Lines and JSON (both with .gz too), and Parquet. In

@@ -1,7 +1,8 @@
 using TraceDistill.Data.Labels;
+using TraceDistill.Data.Statistics;
 using Xunit;
 
-namespace TraceDistill.Data.Tests.Labels;
+namespace TraceDistill.Data.Tests.Statistics;
 
 public sealed class LabelScoresTests
 {
