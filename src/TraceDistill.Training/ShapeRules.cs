@@ -69,9 +69,9 @@ public static class ShapeRules
                 + "nothing would be learned; compare later layers, freeze fewer parameters, or add cross_entropy";
     }
 
-    /// <summary>The layer that a parameter is of: −1 of the embedding, above all of what follows the last layer.</summary>
+    /// <summary>The layer that a parameter is of: −1 of what makes its input, above all of what follows the last layer.</summary>
     static int LayerOf(string name) =>
         name.Split('.') is ["model", "layers", var layer, ..] && int.TryParse(layer, out var number) ? number
-        : name.Contains("embed_tokens", StringComparison.Ordinal) ? -1
+        : name.Contains("embed_tokens", StringComparison.Ordinal) || ModelParameters.IsOfPictures(name) ? -1
         : int.MaxValue;
 }

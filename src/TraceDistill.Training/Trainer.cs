@@ -231,7 +231,7 @@ public sealed class Trainer(
             return metrics;
         }
 
-        var isIdle = IsIdle(norm, step, objectives, totals);
+        var isIdle = IsIdle(norm, step, objectives, totals, plan.ChangesAfter(at) || step < quantizationStart);
         TellSmallBatches(objectives, totals, step);
         var clip = options.ClipOf(norm);
         _optimizer.Step(_workers.Gradient, clip / totals.Tokens, learningRate, _progress.Step);
@@ -250,8 +250,9 @@ public sealed class Trainer(
     }
 
     /// <summary>Returns whether nothing was learned up to now, this step included, though later ones may have a gradient.</summary>
+    /// <param name="mayChange">True where later steps have other weights, or other values of the student.</param>
     /// <exception cref="InvalidInputException">They will not.</exception>
-    bool IsIdle(double norm, long step, StepObjectives objectives, LossTotals totals)
+    bool IsIdle(double norm, long step, StepObjectives objectives, LossTotals totals, bool mayChange)
     {
         if (_progress.LeftOut < step)
         {
@@ -259,7 +260,7 @@ public sealed class Trainer(
         }
 
         var peer = Peers?.Idle;
-        if ((norm > 0 && peer is null) || ZeroGradient.MayPass(objectives, totals))
+        if ((norm > 0 && peer is null) || mayChange || ZeroGradient.MayPass(objectives, totals))
         {
             return _wasIdle = norm == 0;
         }

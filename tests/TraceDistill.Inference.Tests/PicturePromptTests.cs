@@ -68,7 +68,13 @@ public class PicturePromptTests
         var alone = await engine.GenerateAsync(Request(seed: 1), cancel);
         var before = engine.Counters.PromptTokens;
 
-        var together = await Task.WhenAll(new[] { 1, 2, 1, 2 }.Select(seed => engine.GenerateAsync(Request(seed), cancel)));
+        // The first one waits for the others: prompts are shared by sequences that run at once.
+        using var queued = new ManualResetEventSlim();
+        var running = new[] { 1, 2, 1, 2 }
+            .Select((seed, i) => engine.GenerateAsync(Request(seed) with { Sink = i == 0 ? new WaitFor(queued) : null }, cancel))
+            .ToArray();
+        queued.Set();
+        var together = await Task.WhenAll(running);
 
         Assert.Equal(together[0].Tokens, together[2].Tokens);
         Assert.Equal(together[1].Tokens, together[3].Tokens);
@@ -117,6 +123,15 @@ public class PicturePromptTests
 
     static int[] Prompt =>
         [.. TinyModel.Prompt(20, 1), .. Enumerable.Repeat(PicturePrompt.Token, Shape.Patches), .. TinyModel.Prompt(15, 2)];
+
+    sealed class WaitFor(ManualResetEventSlim signal) : ITokenSink
+    {
+        public bool Append(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
+        {
+            signal.Wait();
+            return true;
+        }
+    }
 
     static SequenceRequest Request(int seed) =>
         new()

@@ -133,6 +133,29 @@ public sealed class ClassifierTests : IDisposable
         Assert.StartsWith(_directory.File("config.json"), error.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>transformers writes no names where they are its own, and no number where it is two.</summary>
+    [Theory]
+    [InlineData(3)]
+    [InlineData(null)]
+    public void LoadConfiguration_WithoutNames_HasThoseOfTransformers(int? count)
+    {
+        using var model = Classifier("grouped", LabelKind.Sequence);
+        ModelDirectory.Save(_directory.Path, model);
+        var config = JsonNode.Parse(File.ReadAllText(_directory.File("config.json")))!.AsObject();
+        config.Remove("id2label");
+        config.Remove("num_labels");
+        if (count is { } labels)
+        {
+            config["num_labels"] = labels;
+        }
+
+        File.WriteAllText(_directory.File("config.json"), config.ToJsonString());
+
+        var read = ModelConfiguration.Load(_directory.Path).Head!.Labels;
+
+        Assert.Equal(Enumerable.Range(0, count ?? 2).Select(id => $"LABEL_{id}"), read);
+    }
+
     [Fact]
     public void Models_OfSeveralTasks_ShareTheMemoryOfLowerLayersAlone()
     {

@@ -23,7 +23,12 @@ public sealed class ZeroGradientTests : TrainStageCase
             {
                 CrossEntropy = new CrossEntropy
                 {
-                    Weight = new Schedule { Kind = ScheduleKind.Linear, To = 1 },
+                    Weight = new Schedule
+                    {
+                        Kind = ScheduleKind.Linear,
+                        From = 0,
+                        To = 1,
+                    },
                 },
             },
         ];
@@ -121,6 +126,24 @@ public sealed class ZeroGradientTests : TrainStageCase
         };
 
         Assert.True((await RunAsync(Options with { Objectives = [new() { CrossEntropy = growing }] }, "student")).Loss > 0);
+    }
+
+    /// <summary>Taught by itself alone at first, and by the drawn tokens from half of the steps on.</summary>
+    [Fact]
+    public async Task RunAsync_SelfTeacherBeforeTheDrawnTokens_LearnsFromThese()
+    {
+        await WriteAsync();
+        var alpha = new Schedule
+        {
+            Kind = ScheduleKind.Step,
+            From = 1,
+            To = 0.5,
+        };
+
+        var trained = await TrainAsync(Options with { SelfTeacherDecay = 0.9, KdAlpha = alpha }, "student");
+
+        using var before = ModelDirectory.Load(Path.Combine(Folder.Out("student"), TrainStage.InitialDirectory));
+        Assert.NotEqual(before.Flat.Span.ToArray(), trained);
     }
 
     /// <summary>

@@ -5,7 +5,6 @@ using TraceDistill.Cli.Synthesis;
 using TraceDistill.Cli.Telemetry;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Inference;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Distillation;
@@ -40,9 +39,9 @@ sealed class SynthesizeVerb : Verb<SynthesizeOptions>
     )
     {
         await Task.CompletedTask;
-        if (ahead.IsThere(options.Student) && !File.Exists(Path.Combine(options.Student, ModelConfiguration.FileName)))
+        if ((ModelAhead.WhyNone("student", options.Student, ahead) ?? ModelAhead.WhyNone("serve", options.Serve, ahead)) is { } missing)
         {
-            yield return new Foreseen(IsCertain: true, $"{options.Student} is no model directory: it has no {ModelConfiguration.FileName}");
+            yield return new Foreseen(IsCertain: true, missing);
         }
         else if (
             options.Disagreement == DisagreementMeasure.Kl

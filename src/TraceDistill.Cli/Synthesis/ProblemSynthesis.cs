@@ -341,7 +341,15 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
                 collected++;
                 if (_kept.TryGetValue(trace.ProblemId, out var problem) && IsRight(trace))
                 {
-                    await writer.WriteAsync(trace with { ExpectedAnswer = problem.Answer }, cancellationToken);
+                    await writer.WriteAsync(
+                        trace with
+                        {
+                            ExpectedAnswer = problem.Answer,
+                            // What the samples agree on is the answer of a problem that nobody has solved.
+                            Verdict = Verdict.Correct.ToName(),
+                        },
+                        cancellationToken
+                    );
                 }
             }
         }

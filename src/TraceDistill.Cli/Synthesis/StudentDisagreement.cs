@@ -7,6 +7,7 @@ using TraceDistill.Data.Traces;
 using TraceDistill.Evaluation;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Native;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
@@ -57,6 +58,13 @@ sealed class StudentDisagreement(SynthesizeOptions options, StageContext context
             throw new InvalidInputException(
                 $"student: {options.Student} has another tokenizer than the teacher, and kl compares them token by token; "
                     + "take disagreement: answer"
+            );
+        }
+
+        if (ModelConfiguration.Load(options.Student).Pictures is not null)
+        {
+            throw new InvalidInputException(
+                $"student: {options.Student} looks at pictures, and kl is of texts that it reads; take a student that reads"
             );
         }
 

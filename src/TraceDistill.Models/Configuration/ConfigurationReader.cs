@@ -81,7 +81,18 @@ sealed class ConfigurationReader(JsonField json)
             );
         }
 
-        var labels = json["id2label"];
+        if (json.Find("id2label") is not { } labels)
+        {
+            // transformers leaves out what is its default: two labels of these names.
+            var count = json.Find("num_labels")?.Integer() ?? 2;
+            return count < 2
+                ? throw json.Fail($"num_labels {count} is not supported; a classifier here tells two or more labels apart")
+                : new ClassificationHead(kind, [.. Enumerable.Range(0, count).Select(id => $"LABEL_{id}")])
+                {
+                    PadTokenId = json.Find("pad_token_id")?.Integer(),
+                };
+        }
+
         var named = labels.Entries().ToDictionary(entry => entry.Name, entry => entry.Value.Text());
         string[] ordered =
         [

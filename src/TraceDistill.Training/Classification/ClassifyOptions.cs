@@ -153,6 +153,15 @@ public sealed partial record ClassifyOptions : OptimizationOptions, IDeviceOptio
             );
         }
 
+        string[] figures = ["ce", "kd"];
+        if (Tasks.Keys.FirstOrDefault(name => figures.Any(figure => Tasks.ContainsKey($"{name}_{figure}"))) is { } twice)
+        {
+            yield return new ValidationResult(
+                $"{twice}_ce and {twice}_kd are figures of {twice}; rename one of the tasks",
+                [nameof(Tasks)]
+            );
+        }
+
         if (Tasks.Count > 0 && Tasks.Values.All(task => task.Weight == 0))
         {
             yield return new ValidationResult("every weight is 0: nothing would be learned", [nameof(Tasks)]);

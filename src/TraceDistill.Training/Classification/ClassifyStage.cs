@@ -171,7 +171,8 @@ public static class ClassifyStage
     /// <summary>The tasks' models: their layers are from one model, and heads too where labels are the same.</summary>
     static TaskParameters Build(ClassifyOptions options, List<TaskData> tasks, ModelParameters first, Tokenizer tokenizer)
     {
-        var shape = first.Configuration;
+        // Texts are read to their end, and by no encoder of pictures.
+        var shape = first.Configuration with { Pictures = null, EarlyExitLayers = [] };
         var models = new TaskParameters(
             [
                 .. tasks.Select(task =>
@@ -257,6 +258,7 @@ public static class ClassifyStage
         TaskSummary Of(TaskData task, string folder)
         {
             using var model = ModelDirectory.LoadAny(folder);
+            model.MoveTo(options.Device.Resolve());
             return new TaskSummary(
                 model.Count,
                 task.Labels.Count,

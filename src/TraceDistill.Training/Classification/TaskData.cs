@@ -81,7 +81,8 @@ sealed class TaskData
             }
         }
 
-        var labels = LabelsOf(name, task, train, own, taught);
+        // Of texts that the split holds out a rare label may be all that there is of it.
+        var labels = LabelsOf(name, task, task.EvalFile is null ? [.. train, .. heldOut] : train, own, taught);
         var ids = labels.Index().ToDictionary(label => label.Item, label => label.Index);
         return new TaskData(name, task, labels, Labelled(train), Labelled(heldOut)) { LostSpans = train.Concat(heldOut).Sum(Lost) };
 
@@ -214,7 +215,11 @@ sealed class TaskData
             );
         }
 
-        return own is not null && (taught is null ? seen.IsSubsetOf(own) : own.ToHashSet().SetEquals(taught)) ? [.. own]
+        var keeps =
+            own is not null
+            && (taught is null ? seen.IsSubsetOf(own) : own.ToHashSet().SetEquals(taught))
+            && (task.Labels.Count == 0 || task.Labels.SequenceEqual(own));
+        return keeps ? [.. own!]
             : task.Labels.Count > 0 ? [.. task.Kind == LabelKind.Token ? task.Labels.Prepend(LabelEncoder.Outside).Distinct() : task.Labels]
             : taught is not null ? [.. taught]
             :

@@ -1,21 +1,13 @@
-using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json;
 using TraceDistill.Data.Contracts;
-using TraceDistill.Data.Options;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Shards;
-using TraceDistill.Models;
-using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
-using TraceDistill.Models.Export.Quantization;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
-using TraceDistill.Text.Files;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
@@ -97,11 +89,11 @@ public static class TrainStage
         }
 
         var device = options.Device.Resolve();
-        var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
+        var source = options.Student ?? options.InitFrom ?? StudentBeginning.TokenizerDirectory(options);
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
         var adopted = TeacherTokenizer.TemplateFor(options.FirstTraces, options.TeacherTokenizer, tokenizer);
-        var planned = ShapeOf(options, tokenizer);
-        ShapeRules.Ensure(options, planned, TeacherShapeOf(options));
+        var planned = StudentBeginning.ShapeOf(options, tokenizer);
+        ShapeRules.Ensure(options, planned, StudentBeginning.TeacherShapeOf(options));
         var encoder = planned.Pictures;
         var pictures = encoder is null ? null : await TrainingPictures.ReadAsync(options, encoder, cancellationToken);
         var template = ChatTemplate.Load(source, templateDirectory: adopted);
@@ -111,18 +103,23 @@ public static class TrainStage
         var prompts = await TeacherPrompts.ReadAsync(options, teacherPrompt, new ChatSequence(tokenizer, template), cancellationToken);
         using var data = await TrainingSet.ReadAsync(options, tokenizer, chat, maxLength, prompts, cancellationToken);
         options = options with { MaxSteps = options.StepsFor(data.Plan(options with { Curriculum = null })) };
-        var trained = Begin(options, tokenizer, positions ?? PositionsFor(options, data));
+        var trained = StudentBeginning.Begin(options, tokenizer, positions ?? StudentBeginning.PositionsFor(options, data));
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
         using var teachers = TrainingTeachers.Load(options, tokenizer, trained);
         EnsureComparable(options, data);
         // A prompt of the teachers' own is text, whatever the student looks at.
-        var taughtBy = teachers.Weights.Select(teacher => (teacher.Configuration, "teacher"));
-        TrainingPictures.EnsureSame(encoder, options.TeacherPrompt is null ? taughtBy : []);
+        var toldText = options.TeacherPrompt is not null;
+        TrainingPictures.EnsureSame(toldText ? null : encoder, teachers.Weights.Select(teacher => (teacher.Configuration, "teacher")));
+        if (toldText && options.IsTaughtAlong)
+        {
+            TrainingPictures.EnsureSame(encoder: null, [(planned, "teacher_prompt")]);
+        }
+
         var shape = parameters.Configuration;
         using var own = options.SelfTeacherDecay is null ? null : new TeacherModel(((ModelParameters)parameters).Copy(), isOwned: true);
         using var peers = TrainingPeers.Begin(options, tokenizer, data.LongestOfTeacher, choice =>
-            Begin(choice, tokenizer, positions ?? PositionsFor(options, data))
+            StudentBeginning.Begin(choice, tokenizer, positions ?? StudentBeginning.PositionsFor(options, data))
         );
         TrainingPictures.EnsureSame(encoder, peers.Models.Select(peer => (peer.Configuration, "peers")));
         var objectives = options.ResolveObjectives();
@@ -142,7 +139,7 @@ public static class TrainStage
             : (data.HeldOut, []);
         var longestOfTeacher = heldOut.Select(sequence => sequence.TeacherLength).Append(data.LongestOfTeacher).Max();
         teachers.EnsureFit(longestOfTeacher);
-        own?.EnsureFits(longestOfTeacher, "self_teacher_decay: the student");
+        own?.EnsureFits(data.LongestOfTeacher, "self_teacher_decay: the student");
         var (old, oldDigest) = options.Ewc is { } ewc
             ? await TrainingSet.SampleAsync(options, ewc, tokenizer, chat, maxLength, cancellationToken)
             : ([], []);
@@ -164,9 +161,16 @@ public static class TrainStage
             );
         }
 
+        var writer = new StudentWriter(trained, source, tokenizer, chat, data.Task)
+        {
+            WritesTemplate = adopted is not null,
+            Base = options.Student ?? Path.Combine(published ?? directory, InitialDirectory),
+            Blocks = options.Blocks(shape),
+            Exits = options.EarlyExits?.Layers ?? [],
+        };
         var state = new TrainingState(
             directory,
-            Fingerprint(
+            TrainingIdentity.Of(
                 options,
                 tokenizer,
                 [parameters, .. teachers.Weights, .. peers.Models],
@@ -175,56 +179,9 @@ public static class TrainStage
         );
         if (state.Claim() is not { } end)
         {
-            var part = trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ";
-            observer.Message(
-                $"training {part}{trained.Total:N0} parameters on {Counted.Of(data.Count, "sequence")}"
-                    + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)"
-                    + (heldOut.Count > 0 ? $", evaluating on {Counted.Of(heldOut.Count, "held-out sequence")}" : "")
-                    + (answers is not null ? $", answering {Counted.Of(answers.Count, "problem")} every {options.EvalSteps:N0} steps" : "")
-            );
-            if (data.Survival is { } left)
-            {
-                observer.Message(
-                    FormattableString.Invariant(
-                        $"soft-target coverage after alignment: {left.Positions:P1} of {left.Tokens:N0} trained tokens, "
-                    ) + FormattableString.Invariant($"with {left.Mass:P1} of the probability reported for them")
-                );
-            }
-
-            if (TrainingTeachers.Describe(options) is { } several)
-            {
-                observer.Message(several);
-            }
-
-            if (options.Blocks(shape) is { } blocks)
-            {
-                observer.Message($"training for {blocks}");
-                if (options.RoundsBlocks(device))
-                {
-                    observer.Message(OptimizationOptions.BlocksAreRounded);
-                }
-            }
-
-            if (options.Curriculum is { } curriculum)
-            {
-                observer.Message(
-                    FormattableString.Invariant($"curriculum: the easiest {curriculum.ShareAt(0, options.MaxSteps):P1} of the sequences ")
-                        + FormattableString.Invariant($"at first, all from step {Math.Ceiling(curriculum.Until * options.MaxSteps):N0} on")
-                );
-            }
-
-            foreach (var line in data.Remarks)
+            foreach (var line in TrainingPreface.Of(options, trained, data, heldOut.Count, answers?.Count))
             {
                 observer.Message(line);
-            }
-
-            if (encoder is not null)
-            {
-                observer.Message($"the student looks at {encoder.Text}");
-            }
-            else if (options.Pictures.Count > 0)
-            {
-                observer.Message("pictures: the student has no picture_encoder, and reads the text; they are not looked at");
             }
 
             if (adopted is not null)
@@ -254,17 +211,17 @@ public static class TrainStage
                     device
                 );
             TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead + answering, taught);
-            Write(Path.Combine(directory, InitialDirectory));
+            writer.WriteInitial(Path.Combine(directory, InitialDirectory));
             if (answers is not null)
             {
                 await answers.EnsureFitAsync(Path.Combine(directory, InitialDirectory), cancellationToken);
             }
 
             end = await Task.Run(() => TrainingMemory.Advised(options, device, data.LongestFitting, Train), CancellationToken.None);
-            WriteModel(directory);
+            writer.WriteModel(directory);
             foreach (var (number, peer) in peers.Models.Index())
             {
-                WritePeer(Path.Combine(directory, PeersDirectory, FormattableString.Invariant($"{number + 1}")), peer);
+                writer.WritePeer(Path.Combine(directory, PeersDirectory, FormattableString.Invariant($"{number + 1}")), peer);
             }
 
             state.Finish(end);
@@ -306,7 +263,7 @@ public static class TrainStage
                 trained,
                 observer,
                 PlanOf(options, shape, heldOut, answers, teachers),
-                WriteModel,
+                writer.WriteModel,
                 teachers.Single ?? own ?? group?.Teacher,
                 teachers.Panel ?? group?.Panel,
                 auxiliary,
@@ -339,50 +296,6 @@ public static class TrainStage
                 cancellationToken
             );
             observer.Message($"ewc: Fisher information measured on {Counted.Of(old.Count, "sequence")} of what was learned before");
-        }
-
-        void Write(string folder, PeftAdapter? merged = null, BlockPlan? blocks = null, IReadOnlyList<int>? exits = null)
-        {
-            WriteTokenizer(folder);
-            data.Task?.Save(folder);
-            // Weights of 16 bits have no room for small changes: rounding would take a good part of them.
-            var dtype = merged is null ? (TensorDtype?)null : TensorDtype.Float32;
-            ModelDirectory.Save(folder, parameters, dtype, adapter: merged, blocks: blocks, exits: exits);
-        }
-
-        void WritePeer(string folder, ModelParameters peer)
-        {
-            WriteTokenizer(folder);
-            data.Task?.Save(folder);
-            ModelDirectory.Save(folder, peer, exits: []);
-        }
-
-        void WriteModel(string model)
-        {
-            using var merged = adapter is null ? null : SaveAdapter(adapter, Path.Combine(model, AdapterFiles.Folder));
-            // Exits that were taught before, and are not taught now, no longer follow the last layer.
-            Write(model, merged, options.Blocks(shape), options.EarlyExits?.Layers ?? []);
-        }
-
-        PeftAdapter SaveAdapter(LoraAdapter adapter, string folder)
-        {
-            WriteTokenizer(folder);
-            AdapterFiles.Save(folder, adapter, options.Student ?? Path.Combine(published ?? directory, InitialDirectory));
-            return PeftAdapter.Open(folder, ModelParameters.Shapes(shape));
-        }
-
-        void WriteTokenizer(string folder)
-        {
-            ModelDirectory.CopyTokenizer(source, folder);
-            if (adopted is not null)
-            {
-                AtomicFile.WriteAllText(Path.Combine(folder, ChatTemplate.FileName), chat.TemplateSource);
-            }
-
-            if (!chat.IsEndKnown)
-            {
-                GenerationConfig.AddEnd(folder, chat.EndOfSequence, tokenizer.EndOfSequenceIds);
-            }
         }
     }
 
@@ -437,144 +350,4 @@ public static class TrainStage
                 options.EarlyStoppingPatience,
                 options.EarlyStoppingThreshold
             );
-
-    static string TokenizerDirectory(TrainOptions options)
-    {
-        if (options.Tokenizer is { } given)
-        {
-            return given;
-        }
-
-        return options.FirstTraces is { } traces && TeacherTokenizer.StoredWith(traces) is { } stored
-            ? stored
-            : throw new InvalidInputException(
-                "tokenizer: a student from scratch needs a vocabulary, and none is stored with the traces; "
-                    + "name the teacher's model directory"
-            );
-    }
-
-    /// <summary>The student's shape before anything long is read; of one from scratch without its positions where the data tells.</summary>
-    /// <exception cref="InvalidInputException">There is no such student, or no such shape.</exception>
-    static ModelConfiguration ShapeOf(TrainOptions options, Tokenizer tokenizer) =>
-        options.Student is { } student
-            ? ModelConfiguration.Load(student)
-            : options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds);
-
-    /// <summary>Shape of the one teacher that is a model; null where there is none.</summary>
-    static ModelConfiguration? TeacherShapeOf(TrainOptions options) =>
-        options is { RunTeachers: [{ Model: { } teacher }], Teachers.Count: <= 1 } ? ModelConfiguration.Load(teacher) : null;
-
-    /// <summary>Room for the longest sequence, and for an answer as long as the teacher's may be behind the longest prompt.</summary>
-    static int PositionsFor(TrainOptions options, TrainingSet data)
-    {
-        const int Multiple = 64;
-        var read = options.IsTaughtAlong ? Math.Max(data.Longest, data.LongestOfTeacher) : data.Longest;
-        var needed = Math.Max((long)read, (long)data.LongestPrompt + (data.Task?.MaxTokens ?? 0));
-        return (int)Math.Min(int.MaxValue, Math.Max(ModelArchitecture.LeastPositions, (needed + Multiple - 1) / Multiple * Multiple));
-    }
-
-    /// <summary>The student before the first step, and what of it is trained.</summary>
-    static TrainedWeights Begin(TrainOptions options, Tokenizer tokenizer, int positions)
-    {
-        if (options.Adapters is { } settings)
-        {
-            var frozen = options.Student is { } student
-                ? StudentInitialization.Finite(ModelDirectory.LoadFrozen(student), student)
-                : InitialParameters(options, tokenizer, positions);
-            return TrainedWeights.Of(new LoraAdapter(frozen, settings, options.Seed));
-        }
-
-        var parameters = InitialParameters(options, tokenizer, positions);
-        return options.FrozenParameters.Count > 0
-            ? TrainedWeights.AllBut(parameters, FrozenSelection.Names(options.FrozenParameters, [.. parameters.Names]))
-            : TrainedWeights.All(parameters);
-    }
-
-    static ModelParameters InitialParameters(TrainOptions options, Tokenizer tokenizer, int positions)
-    {
-        if (options.Student is { } student)
-        {
-            return StudentInitialization.Finite(ModelDirectory.Load(student), student);
-        }
-
-        var shape = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds, positions);
-        if (options.InitFrom is { } larger)
-        {
-            using var taken = StudentInitialization.Finite(ModelDirectory.Load(larger), larger);
-            var cut = new ModelParameters(StudentInitialization.Adopt(shape, taken.Configuration));
-            if (shape.Pictures is not null)
-            {
-                cut.Initialize(options.Seed); // the encoder; all else is copied
-            }
-
-            StudentInitialization.Copy(cut, taken, larger);
-            return cut;
-        }
-
-        var parameters = new ModelParameters(shape);
-        parameters.Initialize(options.Seed);
-        return parameters;
-    }
-
-    /// <summary>The settings that decide what comes out of a run; those that do not, and places of files, have one value.</summary>
-    internal static TrainOptions Deciding(TrainOptions options) =>
-        (TrainOptions)options.Deciding() with
-        {
-            Traces = [.. options.Traces.Select(set => set with { Path = "" })],
-            KdAlpha = options.Objectives.Count > 0 ? null : options.KdAlpha ?? TrainOptions.DefaultAlpha,
-            Problems = null,
-            Pictures = [],
-            Student = null,
-            InitFrom = null,
-            Tokenizer = null,
-            TeacherTokenizer = null,
-            Teacher = null,
-            TeacherDevice = DeviceChoice.Auto,
-            TeacherPrompt = null,
-            TeacherProblems = [],
-            Teachers =
-            [
-                .. options.Teachers.Select(teacher =>
-                    teacher with
-                    {
-                        Model = teacher.Model is null ? null : "",
-                        Scores = [.. teacher.Scores.Select(_ => "")],
-                        Device = DeviceChoice.Auto,
-                    }
-                ),
-            ],
-            Peers = [.. options.Peers.Select(peer => peer with { Student = null })],
-            DataloaderNumWorkers = 0,
-            EvalTraces = null,
-            EvalProblems = null,
-            Rehearsal = options.Rehearsal is { } rehearsal ? rehearsal with { Traces = [] } : null,
-            Ewc = options.Ewc is { } ewc ? ewc with { Traces = [] } : null,
-        };
-
-    /// <summary>
-    /// Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not, nor what
-    /// their fields are called or is computed twice.
-    /// </summary>
-    static string Fingerprint(
-        TrainOptions options,
-        Tokenizer tokenizer,
-        IReadOnlyList<IDecoderWeights> models,
-        IReadOnlyList<byte[]> digests
-    )
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(Deciding(options)));
-        hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
-        foreach (var model in models)
-        {
-            WeightsDigest.Append(hash, model);
-        }
-
-        foreach (var digest in digests)
-        {
-            hash.AppendData(digest);
-        }
-
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
 }

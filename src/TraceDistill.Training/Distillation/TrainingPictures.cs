@@ -48,7 +48,7 @@ static class TrainingPictures
         {
             throw new InvalidInputException(
                 encoder is null
-                    ? $"{setting}: the model looks at pictures, and the student reads text"
+                    ? $"{setting}: the model looks at pictures, and is given text"
                     : $"{setting}: the model does not look at {encoder.Height} × {encoder.Width} pictures of {encoder.Patches} vectors, "
                         + "as the student does; for a teacher that reads the text name its prompt with teacher_prompt, or take its stored "
                         + "soft targets, of generate or score"

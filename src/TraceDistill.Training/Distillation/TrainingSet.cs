@@ -4,8 +4,6 @@ using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
-using TraceDistill.Training.Distributions;
-using TraceDistill.Training.Objectives;
 
 namespace TraceDistill.Training.Distillation;
 
@@ -129,7 +127,7 @@ sealed class TrainingSet : IDisposable
             task ??= TaskDescription.OfTraces(path, shards.Dataset);
             if (TakesOwn(options))
             {
-                EnsureAligned(path, shards.Aligner.Survival, options);
+                SoftTargetRules.EnsureAligned(path, shards.Aligner.Survival, options);
                 survival = shards.Aligner.Survival is { } left ? left + (survival ?? default) : survival;
             }
 
@@ -139,7 +137,7 @@ sealed class TrainingSet : IDisposable
 
         foreach (var scores in stored.Used.Where(scores => scores.Seen > 0))
         {
-            EnsureAligned(scores.Path, scores.Aligner.Survival, options);
+            SoftTargetRules.EnsureAligned(scores.Path, scores.Aligner.Survival, options);
             survival = scores.Aligner.Survival is { } left ? left + (survival ?? default) : survival;
             remarks.AddRange([.. new[] { scores.Describe() }.OfType<string>(), .. scores.Aligner.DescribeLogprobs()]);
         }
@@ -153,7 +151,12 @@ sealed class TrainingSet : IDisposable
             survey.CompleteDifficulties();
             IReadOnlyList<SequenceGroup> rehearsed = [.. traces.Skip(options.Traces.Count).SelectMany(groups => groups)];
             traces = traces[..options.Traces.Count];
-            blend = WithRehearsal(Blend(options.Traces, traces, solutions?.Groups ?? [], remarks), rehearsed, options.Rehearsal, remarks);
+            blend = SetMixture.WithRehearsal(
+                SetMixture.Blend(options.Traces, traces, solutions?.Groups ?? [], remarks),
+                rehearsed,
+                options.Rehearsal,
+                remarks
+            );
         }
         catch
         {
@@ -205,62 +208,15 @@ sealed class TrainingSet : IDisposable
         );
         if (TakesOwn(options))
         {
-            EnsureUnbiased(path, shards.Dataset, options);
+            SoftTargetRules.EnsureUnbiased(path, shards.Dataset, options);
         }
 
         foreach (var scores in shards.Scores)
         {
-            EnsureUnbiased(scores.Path, scores.Dataset, options);
+            SoftTargetRules.EnsureUnbiased(scores.Path, scores.Dataset, options);
         }
 
         return shards;
-    }
-
-    /// <summary>
-    /// Refuses what undoes the draws that soft targets are: only the gradient of forward KL at T = 1, linear in the teacher's
-    /// probabilities, has for its mean that of the whole distribution.
-    /// </summary>
-    /// <exception cref="InvalidInputException">A setting is such.</exception>
-    static void EnsureUnbiased(string path, DatasetDescription dataset, TrainOptions options)
-    {
-        var soft = options.ResolveObjectives().OfTokens.Where(objective => objective.NeedsSoftTargets).ToList();
-        if (dataset.SampledLogprobs is not { } draws || soft.Count == 0 || options.Teacher is not null || options.IsTaughtAlong)
-        {
-            return; // a teacher on disk says itself what the stored draws would
-        }
-
-        if (options.Teachers.Count > 1)
-        {
-            throw new InvalidInputException(
-                $"{path}: its soft targets are {draws} draws of each token (sampled_logprobs), which average with no other teacher's; "
-                    + "leave it out of teachers, or score with top_logprobs"
-            );
-        }
-
-        var wrong = soft.Where(objective => objective is not KlForward)
-            .Select(objective => $"leave out {(options.Objectives.Count > 0 ? $"the objective {objective.Name}" : "kd_uld_weight")}")
-            .ToList();
-        Add(soft.OfType<KlForward>().Any(objective => objective.Temperature?.Range is not (1, 1)), "set the temperature to 1");
-        Add(soft.OfType<KlForward>().Any(objective => objective.TokenWeight != TokenWeight.Uniform), "leave out token_weight");
-        Add(options.KdMissingMass != MissingMass.TailBucket, "set kd_missing_mass: tail_bucket");
-        Add(options.KdSampling != SoftTargetSampling.None, "leave out kd_sampling");
-        Add(options.KdAlpha is { Kind: ScheduleKind.GradientBalance }, "give kd_alpha a number or a course over steps");
-        Add(options.KdTopK < dataset.TopK, "leave out kd_top_k");
-        if (wrong.Count > 0)
-        {
-            throw new InvalidInputException(
-                $"{path}: its soft targets are {draws} draws of each token (sampled_logprobs), which teach and judge without bias "
-                    + $"by kl_forward alone, as they are: {string.Join(", ", wrong)}"
-            );
-        }
-
-        void Add(bool isWrong, string advice)
-        {
-            if (isWrong)
-            {
-                wrong.Add(advice);
-            }
-        }
     }
 
     /// <summary>Takes the traces of <see cref="TrainOptions.EvalTraces"/>, which are evaluated on and not learned from.</summary>
@@ -281,7 +237,7 @@ sealed class TrainingSet : IDisposable
         await survey.HoldOutAsync(shards, cancellationToken);
         if (TakesOwn(options))
         {
-            EnsureAligned(path, shards.Aligner.Survival, options);
+            SoftTargetRules.EnsureAligned(path, shards.Aligner.Survival, options);
         }
 
         return survey.HeldOut.Count > 0
@@ -360,53 +316,6 @@ sealed class TrainingSet : IDisposable
         }
     }
 
-    /// <summary>Sets without weights are one; worked solutions come as often as all else does on the average.</summary>
-    static SequenceSet[] Blend(
-        IReadOnlyList<TraceSet> sets,
-        List<IReadOnlyList<SequenceGroup>> traces,
-        IReadOnlyList<SequenceGroup> solutions,
-        List<string> remarks
-    )
-    {
-        if (sets.All(set => set.Weight is null))
-        {
-            return [new SequenceSet([.. traces.SelectMany(groups => groups), .. solutions])];
-        }
-
-        SequenceSet[] blend = [.. sets.Zip(traces, (set, groups) => new SequenceSet(groups, set.Weight!.Value))];
-        var weight = blend.Sum(set => set.Weight);
-        if (solutions.Count > 0)
-        {
-            var tokens = new SequenceSet(solutions).Tokens;
-            blend = [.. blend, new SequenceSet(solutions, weight * tokens / blend.Sum(set => set.Tokens))];
-            weight = blend.Sum(set => set.Weight);
-        }
-
-        foreach (var (index, set) in blend.Index())
-        {
-            var (name, share) = (index < sets.Count ? sets[index].Path : "worked solutions", set.Weight / weight);
-            var epochs = share * blend.Sum(other => other.Tokens) / set.Tokens;
-            remarks.Add(FormattableString.Invariant($"{name}: {share:P1} of the tokens, gone through {epochs:0.##} times an epoch"));
-        }
-
-        return blend;
-    }
-
-    /// <summary>What is rehearsed has its share of the tokens beside all else.</summary>
-    static SequenceSet[] WithRehearsal(SequenceSet[] sets, IReadOnlyList<SequenceGroup> groups, Rehearsal? rehearsal, List<string> remarks)
-    {
-        if (rehearsal is null)
-        {
-            return sets;
-        }
-
-        remarks.Add(
-            FormattableString.Invariant($"rehearsal: {groups.Sum(group => group.Lengths.Count(length => length > 0)):N0} sequences, ")
-                + FormattableString.Invariant($"{rehearsal.Share:P1} of the tokens of each step")
-        );
-        return [.. sets, new SequenceSet(groups, sets.Sum(set => set.Weight) * rehearsal.Share / (1 - rehearsal.Share), IsRehearsed: true)];
-    }
-
     static void EnsureSomeLeft(TrainingSurvey survey, TrainOptions options, List<IReadOnlyList<SequenceGroup>> traces, List<string> remarks)
     {
         if (survey.Fitting > 0)
@@ -455,18 +364,5 @@ sealed class TrainingSet : IDisposable
         return FormattableString.Invariant($"{survey.TooLong} of {survey.Sequences} sequences ")
             + FormattableString.Invariant($"({(double)survey.TooLong / survey.Sequences:P1}) are longer than {limit} and left out; ")
             + $"the longest has {survey.Longest} tokens: {advice}";
-    }
-
-    static void EnsureAligned(string path, AlignmentSurvival? survival, TrainOptions options)
-    {
-        if (survival is { } left && Math.Min(left.Positions, left.Mass) < options.KdMinAlignment)
-        {
-            var share = FormattableString.Invariant($"{left.Positions:P1} of the tokens and {left.Mass:P1} of the probability");
-            throw new InvalidInputException(
-                FormattableString.Invariant($"{path}: soft-target coverage after alignment is {share}, ")
-                    + FormattableString.Invariant($"less than kd_min_alignment {options.KdMinAlignment}: ")
-                    + "take a student with a closer tokenizer, or lower it"
-            );
-        }
     }
 }

@@ -159,6 +159,17 @@ public sealed record ObjectivePlan
         return soft + hard > 0 ? soft / (soft + hard) : 0;
     }
 
+    /// <summary>Returns whether a weight, of an objective or of all soft ones, is another one at a later step.</summary>
+    /// <param name="at">The step.</param>
+    public bool ChangesAfter(TrainingPoint at) =>
+        IsBalanced
+        || Objectives
+            .Select(objective => objective.Weight)
+            .Append(KdAlpha)
+            .Append(Exits?.Weight)
+            .OfType<Schedule>()
+            .Any(weight => weight.ValueAt(at.Steps - 1, at.Steps) != weight.ValueAt(at));
+
     /// <summary>
     /// Returns whether a weight or a temperature jumps at a step, as a step schedule has it: losses before it say nothing of those from it
     /// on. A course that goes on from step to step does not jump.

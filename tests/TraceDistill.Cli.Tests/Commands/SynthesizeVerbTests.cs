@@ -242,6 +242,7 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         Assert.Equal(["invented"], kept.Select(problem => problem.Family).Distinct());
         var traces = await TracesAsync(_cli.File("found"));
         Assert.Equal(4 * kept.Count, traces.Count);
+        Assert.All(traces, trace => Assert.Equal("correct", trace.Verdict));
         Assert.All(traces, trace => Assert.Equal(kept.Single(problem => problem.Id == trace.ProblemId).Answer, trace.ExpectedAnswer));
 
         // The first request shows what it was given, in some order.

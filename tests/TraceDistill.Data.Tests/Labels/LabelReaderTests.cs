@@ -31,6 +31,15 @@ public sealed class LabelReaderTests : IDisposable
         Assert.Equal(1, texts[2].Label!["7"]);
     }
 
+    /// <summary>Rounded to two places, thirds sum to 0.99.</summary>
+    [Fact]
+    public async Task ReadAsync_RoundedProbabilities_AreTakenForWhatTheyWere()
+    {
+        var texts = await ReadAsync(new LabelFields { Label = "y" }, """{"text": "a", "y": {"p": 0.33, "q": 0.33, "r": 0.33}}""");
+
+        Assert.All(texts[0].Label!.Values, probability => Assert.Equal(1 / 3.0, probability, 1e-12));
+    }
+
     [Fact]
     public async Task ReadAsync_Spans_AreSortedAndCountCodePoints()
     {

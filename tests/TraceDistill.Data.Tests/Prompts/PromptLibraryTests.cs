@@ -10,7 +10,7 @@ public sealed class PromptLibraryTests
     [Fact]
     public void Names_OfTheShippedPrompts_AreThere() =>
         Assert.Equal(
-            ["Reasoning/Solve", "Reasoning/SolveBoxed"],
+            ["Privileged/Answer", "Privileged/Solution", "Reasoning/Solve", "Reasoning/SolveBoxed", "Synthesis/Invent"],
             new PromptLibrary(Path.Combine(AppContext.BaseDirectory, "prompts")).Names
         );
 

@@ -6,6 +6,7 @@ using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;
 using Xunit;
@@ -122,6 +123,35 @@ public sealed class TrainStagePictureTests : TrainStageCase
         );
 
         Assert.Equal(20, summary.Sequences);
+    }
+
+    /// <summary>A teacher that reads has the text where the student has the picture, and says something else behind other words.</summary>
+    [Fact]
+    public async Task RunAsync_TeacherOnDiskThatReads_TeachesBehindItsOwnPrompt()
+    {
+        await WriteAsync();
+        await RunAsync(Options, "reader");
+        var options = Seeing with { Teacher = Folder.Out("reader"), TeacherPrompt = "text" };
+
+        var told = await TrainAsync("told", problem => problem.Text);
+
+        Assert.Equal(told, await TrainAsync("again", problem => problem.Text));
+        Assert.NotEqual(told, await TrainAsync("misled", _ => "nothing of the kind"));
+
+        async Task<float[]> TrainAsync(string name, Func<Problem, string> words)
+        {
+            await TrainStage.RunAsync(
+                options,
+                Folder.Out(name),
+                SilentObserver.Instance,
+                answers: null,
+                published: null,
+                problem => [new ChatMessage("user", words(problem))],
+                TestContext.Current.CancellationToken
+            );
+            using var trained = ModelDirectory.Load(Folder.Out(name));
+            return trained.Flat.Span.ToArray();
+        }
     }
 
     [Fact]

@@ -182,7 +182,10 @@ public sealed class TrainStageTests : TrainStageCase
             );
 
             Assert.NotEqual(JsonSerializer.Serialize(options), JsonSerializer.Serialize(other));
-            Assert.Equal(JsonSerializer.Serialize(TrainStage.Deciding(options)), JsonSerializer.Serialize(TrainStage.Deciding(other)));
+            Assert.Equal(
+                JsonSerializer.Serialize(TrainingIdentity.Deciding(options)),
+                JsonSerializer.Serialize(TrainingIdentity.Deciding(other))
+            );
         }
     }
 

@@ -99,7 +99,8 @@ public static class LabelReader
         }
 
         var sum = probabilities.Values.Sum();
-        return Math.Abs(sum - 1) <= Tolerance
+        // Each may have been rounded to two places.
+        return Math.Abs(sum - 1) <= Math.Max(Tolerance, 0.005 * probabilities.Count) + 1e-9
             ? probabilities.ToDictionary(entry => entry.Key, entry => entry.Value / sum)
             : throw new InvalidInputException(
                 FormattableString.Invariant($"{record.Where}: probabilities of field '{field}' sum to {sum:0.###} and not to 1")

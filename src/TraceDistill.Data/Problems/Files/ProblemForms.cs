@@ -68,9 +68,18 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
                 record.Json.Find("family") is { } family ? record.Text("family", family)
                 : isGsm8k ? "gsm8k"
                 : defaultFamily,
-            Picture = record.Json.Find(PictureField) is { } picture ? Path.GetFullPath(record.Text(PictureField, picture), folder) : null,
+            Picture = PictureOf(record, folder),
         };
     }
+
+    /// <summary>Of other people's data sets the field may hold anything: what is no path is no picture.</summary>
+    static string? PictureOf(ProblemRecord record, string folder) =>
+        record.Json.Find(PictureField) is { ValueKind: JsonValueKind.String } value
+        && value.GetString() is { } path
+        && !string.IsNullOrWhiteSpace(path)
+        && !path.Contains('\0', StringComparison.Ordinal)
+            ? Path.GetFullPath(path, folder)
+            : null;
 
     /// <summary>True where a record has an id of its own.</summary>
     public static bool HasId(ProblemRecord record) => record.Json.Find("id") is not null;
