@@ -209,10 +209,11 @@ public sealed partial class ShippedRecipesTests : IDisposable
     {
         var recipe = YamlBlock().Match(Readme).Groups[1].Value;
         await File.WriteAllTextAsync(_folder.File("my.yaml"), recipe, TestContext.Current.CancellationToken);
-        await File.WriteAllTextAsync(_folder.File("problems.jsonl"), "", TestContext.Current.CancellationToken);
-        await File.WriteAllTextAsync(_folder.File("held_out.jsonl"), "", TestContext.Current.CancellationToken);
+        var problem = """{"problem": "What is 1 + 1?", "answer": "2"}""";
+        await File.WriteAllTextAsync(_folder.File("problems.jsonl"), problem, TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(_folder.File("held_out.jsonl"), problem, TestContext.Current.CancellationToken);
         var teacher = Directory.CreateDirectory(Path.Combine(_folder.Path, "path", "to", "QwQ-32B")).FullName;
-        foreach (var file in Directory.GetFiles(Path.Combine(TestPaths.RepositoryRoot, "data", "teacher"), "tokenizer*.json"))
+        foreach (var file in Directory.GetFiles(Path.Combine(TestPaths.RepositoryRoot, "data", "teacher"), "*.json"))
         {
             File.Copy(file, Path.Combine(teacher, Path.GetFileName(file)));
         }
