@@ -217,7 +217,10 @@ public sealed class Decoder : nn.Module
     /// <exception cref="ArgumentException">There are not as many vectors as places.</exception>
     Tensor WithPictures(Tensor x, TokenBatch batch)
     {
-        long[] places = [.. batch.Ids.Index().Where(token => token.Item == PicturePrompt.Token).Select(token => (long)token.Index)];
+        // Texts have none, and every step of a generation comes by here.
+        long[] places = batch.Ids.AsSpan().Contains(PicturePrompt.Token)
+            ? [.. batch.Ids.Index().Where(token => token.Item == PicturePrompt.Token).Select(token => (long)token.Index)]
+            : [];
         var vectors = batch.PictureVectors?.Length / _shape.HiddenSize ?? batch.Pictures.Count * (_shape.Pictures?.Patches ?? 0);
         if (places.Length != vectors)
         {

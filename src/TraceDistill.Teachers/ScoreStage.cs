@@ -184,7 +184,7 @@ public static class ScoreStage
         store.AskAgain(changed, TextScorer.Changed, difference);
     }
 
-    /// <summary>What the teacher reads in place of each text's own prompt; null where it reads that one.</summary>
+    /// <summary>The teacher's own prompt of each text; null where it reads the text's.</summary>
     /// <exception cref="InvalidInputException">The prompt or a file of problems cannot be used.</exception>
     static async Task<Func<Trace, IReadOnlyList<ChatMessage>>?> ContextAsync(ScoreOptions options, CancellationToken cancellationToken)
     {

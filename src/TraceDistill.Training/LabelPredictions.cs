@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training;
 
-/// <summary>What a classifier says of sequences.</summary>
+/// <summary>Predictions of a classifier for sequences.</summary>
 public static class LabelPredictions
 {
     /// <summary>Log-probabilities of labels, in float32 whatever the training computes in.</summary>

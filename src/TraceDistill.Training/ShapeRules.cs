@@ -48,7 +48,7 @@ public static class ShapeRules
         }
     }
 
-    /// <summary>What compares states has a slope by the layers below them alone.</summary>
+    /// <summary>Finds objectives of states whose layers depend on no trained parameter.</summary>
     /// <returns>Null where a parameter that is trained is among these.</returns>
     static string? Unreached(TrainOptions options, List<StateObjective> states, ModelConfiguration student, ModelConfiguration teacher)
     {

@@ -5,7 +5,7 @@ using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Cli.Labelling;
 
-/// <summary>What <c>label</c> found: the content of <c>labels.json</c>.</summary>
+/// <summary>Findings of <c>label</c>: the content of <c>labels.json</c>.</summary>
 sealed record LabelResult
 {
     /// <summary>The file's name in the stage's folder.</summary>

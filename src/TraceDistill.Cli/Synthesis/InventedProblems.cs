@@ -14,7 +14,7 @@ static partial class InventedProblems
     /// <summary>Longest problem in characters: what is longer is mostly no problem.</summary>
     const int MostCharacters = 4_000;
 
-    /// <summary>What the teacher is asked: each request shows some problems in an order of its own.</summary>
+    /// <summary>Requests for new problems: each shows some in an order of its own.</summary>
     /// <param name="shown">Problems to choose from.</param>
     /// <param name="count">Number of requests.</param>
     /// <param name="examples">Problems that each shows, as far as there are so many.</param>

@@ -256,7 +256,7 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             SolutionField = null,
         };
 
-    /// <summary>What the first round asks with: the words in which a student of the traces is asked.</summary>
+    /// <summary>Task of the first round: the words in which a student of the traces is asked.</summary>
     public GenerateOptions Generation => GenerationOf(Path.Combine(context.Output!, ProblemsFile), options.Prompt, isInvention: false);
 
     (long Tokens, double Cost) Spent() =>
@@ -276,7 +276,7 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
     Problem WithAnswer(Problem problem) =>
         problem.Answer.Length > 0 ? problem : problem with { Answer = _agreement.Agreed(problem.Id, options.MinAgreement) ?? "" };
 
-    /// <summary>What a round kept is shown from now on.</summary>
+    /// <summary>Shows the problems that a round kept from now on.</summary>
     void Take(SynthesisRound round, List<(int Arm, Problem Problem)> candidates)
     {
         var all = candidates.ToDictionary(row => row.Problem.Id, row => row.Problem);

@@ -87,7 +87,7 @@ sealed record SynthesizeOptions : TeacherOptions, IValidatableObject
 
     /// <value>None.</value>
     [InputPath]
-    [Description("Files of problems none of which may come out; the held-out side of every family never does")]
+    [Description("Files of problems none of which may come out; generated ones are never of a family's held-out side")]
     public IReadOnlyList<string> HeldOut { get; init; } = [];
 
     /// <value><c>Reasoning/Solve</c>.</value>

@@ -25,7 +25,7 @@ public sealed record Problem
     /// <summary>A worked solution without the final answer line, or null.</summary>
     public string? Solution { get; init; }
 
-    /// <summary>What the numbers of the question are for (<c>start</c>, <c>gain</c>, <c>loss</c>, <c>size</c>); of generated stories
+    /// <summary>Roles of the numbers of the question (<c>start</c>, <c>gain</c>, <c>loss</c>, <c>size</c>); of generated stories
     /// alone.</summary>
     /// <value>None.</value>
     [JsonIgnore]

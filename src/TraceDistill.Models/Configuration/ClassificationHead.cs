@@ -1,6 +1,6 @@
 namespace TraceDistill.Models.Configuration;
 
-/// <summary>What a classifier labels.</summary>
+/// <summary>Unit that a classifier labels.</summary>
 public enum LabelKind
 {
     /// <summary>A whole text, read at its last token.</summary>

@@ -12,7 +12,7 @@ public sealed record FamilyTraits
     /// <summary>The class that transformers loads; a name alone where <see cref="IsRecurrent"/>, for it has none.</summary>
     public required string Architecture { get; init; }
 
-    /// <summary>What the names of its classifiers begin with.</summary>
+    /// <summary>Beginning of the names of its classifiers.</summary>
     /// <value>That of <see cref="Architecture"/>.</value>
     public string ClassifierPrefix
     {

@@ -22,10 +22,10 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
     /// <summary>True where the trace's answer was found incorrect, and that decides how much each of several teachers counts.</summary>
     public bool IsIncorrect { get; init; }
 
-    /// <summary>What a classifier is to say of it, in place of tokens that are trained on; null in a training on traces.</summary>
+    /// <summary>Targets of a classifier, in place of tokens that are trained on; null in a training on traces.</summary>
     public LabelTargets? Labels { get; init; }
 
-    /// <summary>What stands in the places of <see cref="Models.PicturePrompt.Token"/>; null where there are none.</summary>
+    /// <summary>The picture in the places of <see cref="Models.PicturePrompt.Token"/>; null where there are none.</summary>
     public SequencePicture? Picture { get; init; }
 
     /// <summary>Returns whether any trained token has soft targets.</summary>

@@ -43,7 +43,7 @@ public sealed record PackedBatch
     /// <summary>Soft targets of further stored teachers, in their order: those above are the first one's.</summary>
     public IReadOnlyList<PackedSoftTargets> Further { get; init; } = [];
 
-    /// <summary>What the student reads.</summary>
+    /// <summary>Input of the student.</summary>
     public TokenBatch Tokens => new(Ids, Lengths, Rows) { Pictures = Pictures };
 
     /// <summary>

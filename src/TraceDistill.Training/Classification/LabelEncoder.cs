@@ -17,7 +17,7 @@ namespace TraceDistill.Training.Classification;
 /// <param name="maxLength">Tokens that longer texts are cut to; null where such a text is an error.</param>
 public sealed class LabelEncoder(Tokenizer tokenizer, LabelKind kind, int positions, int? maxLength)
 {
-    /// <summary>What stands for no label at tokens outside of all spans.</summary>
+    /// <summary>Label of tokens outside of all spans.</summary>
     public const string Outside = "O";
 
     readonly int _limit = Math.Min(positions, maxLength ?? positions);

@@ -152,7 +152,7 @@ sealed class TaskData
         return hash.GetHashAndReset();
     }
 
-    /// <summary>What there is, in a line.</summary>
+    /// <summary>A line on the task's data.</summary>
     public string Describe()
     {
         var unlabelled = Train.Count(line => line.Sequence.Labels!.Given.Length == 0);

@@ -37,7 +37,7 @@ static class SetMixture
         return blend;
     }
 
-    /// <summary>What is rehearsed has its share of the tokens beside all else.</summary>
+    /// <summary>Gives rehearsed sets their fraction of the tokens beside all else.</summary>
     public static SequenceSet[] WithRehearsal(
         SequenceSet[] sets,
         IReadOnlyList<SequenceGroup> groups,

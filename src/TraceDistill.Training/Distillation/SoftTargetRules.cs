@@ -6,7 +6,7 @@ using TraceDistill.Training.Objectives;
 
 namespace TraceDistill.Training.Distillation;
 
-/// <summary>What a training asks of stored soft targets.</summary>
+/// <summary>Conditions that stored soft targets have to meet for a training.</summary>
 static class SoftTargetRules
 {
     /// <summary>

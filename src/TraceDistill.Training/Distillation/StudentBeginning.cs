@@ -8,7 +8,7 @@ using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Training.Distillation;
 
-/// <summary>What a student is before the first step: its tokenizer, its shape and its weights.</summary>
+/// <summary>A student before the first step: its tokenizer, its shape and its weights.</summary>
 static class StudentBeginning
 {
     /// <summary>Where a student from scratch has its tokenizer from.</summary>

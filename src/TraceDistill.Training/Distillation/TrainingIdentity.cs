@@ -7,7 +7,7 @@ using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Training.Distillation;
 
-/// <summary>What tells one training from another: whether a folder holds this very run.</summary>
+/// <summary>Identity of a training, by which a folder is known to hold this very run.</summary>
 static class TrainingIdentity
 {
     /// <summary>The settings that decide what comes out of a run; those that do not, and places of files, have one value.</summary>

@@ -6,7 +6,7 @@ using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Distillation;
 
-/// <summary>What a training says before its first step.</summary>
+/// <summary>Messages of a training before its first step.</summary>
 static class TrainingPreface
 {
     /// <param name="options">Settings.</param>

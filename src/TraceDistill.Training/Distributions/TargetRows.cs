@@ -56,7 +56,7 @@ public sealed record TargetRows
     /// <summary>Tokens among them that have soft targets.</summary>
     public int SoftTokens { get; private init; }
 
-    /// <summary>What the teacher said, before a policy made targets of it.</summary>
+    /// <summary>The teacher's report, before a policy made targets of it.</summary>
     internal TargetRows Stated => Origin ?? this;
 
     TargetRows? Origin { get; init; }

@@ -10,7 +10,7 @@ namespace TraceDistill.Cli.Reporting.Charts;
 /// <param name="Singles">The differences it is the mean of, drawn beside it; may be empty.</param>
 sealed record DrawnDifference(string Label, double Difference, Interval? Interval, IReadOnlyList<double> Singles, ChartColor Color);
 
-/// <summary>What differences are of.</summary>
+/// <summary>Unit of differences.</summary>
 /// <param name="Title">Of the axis.</param>
 /// <param name="Tick">Label of a value on the axis.</param>
 /// <param name="Show">A value with its sign and unit.</param>

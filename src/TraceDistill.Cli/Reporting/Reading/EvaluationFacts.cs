@@ -31,7 +31,7 @@ sealed record EvaluationFacts
     public IReadOnlyList<ModelFacts> Listed =>
         Models.Count <= Evaluator.MostCompared ? Models : [.. Models.GroupBy(model => model.Color).Select(copies => copies.First())];
 
-    /// <summary>What <see cref="Listed"/> leaves out, to be said beside tables; empty where it is nothing.</summary>
+    /// <summary>A sentence on the models that <see cref="Listed"/> leaves out, for tables; empty where it leaves none out.</summary>
     public string NotListed =>
         Listed.Count == Models.Count ? "" : $"Of the copies that a matrix made, the first is shown; {EvaluationResult.FileName} has all.";
 

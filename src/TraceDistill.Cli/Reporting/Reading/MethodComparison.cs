@@ -3,7 +3,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Reporting.Reading;
 
-/// <summary>What is known of a difference after the correction for many comparisons.</summary>
+/// <summary>Verdict on a difference after the correction for many comparisons.</summary>
 enum MethodVerdict
 {
     /// <summary>The method is better than the baseline.</summary>

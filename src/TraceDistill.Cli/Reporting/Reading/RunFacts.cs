@@ -16,7 +16,7 @@ sealed record RunFacts
 
     public required IReadOnlyList<EvaluationFacts> Evaluations { get; init; }
 
-    /// <summary>What classifiers were measured.</summary>
+    /// <summary>Measured classifiers.</summary>
     public IReadOnlyList<LabelFacts> Labels { get; init; } = [];
 
     public required IReadOnlyList<TraceFacts> Traces { get; init; }

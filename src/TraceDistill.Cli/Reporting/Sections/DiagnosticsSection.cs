@@ -4,7 +4,7 @@ using TraceDistill.Cli.Reporting.Reading;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
-/// <summary>What goes on between the objectives of a training, step by step: small charts of one seed of each way of training.</summary>
+/// <summary>Diagnostics of the objectives, step by step: small charts of one seed of each way of training.</summary>
 static class DiagnosticsSection
 {
     const string ValuePrefix = "loss_";

@@ -58,7 +58,7 @@ static class MethodWords
             + $"its smallest p is 2/2ⁿ, times {compared} methods.{few}";
     }
 
-    /// <summary>What helped, what harmed and what cannot be told apart from a baseline, a sentence for each figure.</summary>
+    /// <summary>Methods that helped, harmed, or cannot be told apart from a baseline: a sentence for each figure.</summary>
     /// <param name="isBrief">
     /// Names a few of those that helped or harmed most, and counts the others and those that cannot be told apart.
     /// </param>

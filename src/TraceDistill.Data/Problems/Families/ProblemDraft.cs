@@ -12,7 +12,7 @@ namespace TraceDistill.Data.Problems.Families;
 /// <param name="Answer">The final answer.</param>
 public sealed record ProblemDraft(string Key, string Text, string Solution, string Answer)
 {
-    /// <summary>What the numbers of the question are for, where the family says it.</summary>
+    /// <summary>Roles of the numbers of the question, where the family says them.</summary>
     /// <value>None.</value>
     public IReadOnlyList<LabelledSpan> Spans { get; init; } = [];
 }

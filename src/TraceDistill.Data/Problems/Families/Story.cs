@@ -16,7 +16,7 @@ sealed class Story
     readonly string _things;
     readonly List<string> _key = [];
 
-    /// <summary>What the numbers of the text are for, in its order.</summary>
+    /// <summary>Roles of the numbers of the text, in its order.</summary>
     readonly List<string> _roles = [];
 
     const string Start = "start",
