@@ -553,15 +553,6 @@ public class GenerationEngineTests
         }
     }
 
-    sealed class WaitFor(ManualResetEventSlim signal) : ITokenSink
-    {
-        public bool Append(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
-        {
-            signal.Wait();
-            return true;
-        }
-    }
-
     sealed class StopAfter(int count) : ITokenSink
     {
         public List<int> Tokens { get; } = [];

@@ -124,15 +124,6 @@ public class PicturePromptTests
     static int[] Prompt =>
         [.. TinyModel.Prompt(20, 1), .. Enumerable.Repeat(PicturePrompt.Token, Shape.Patches), .. TinyModel.Prompt(15, 2)];
 
-    sealed class WaitFor(ManualResetEventSlim signal) : ITokenSink
-    {
-        public bool Append(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
-        {
-            signal.Wait();
-            return true;
-        }
-    }
-
     static SequenceRequest Request(int seed) =>
         new()
         {
