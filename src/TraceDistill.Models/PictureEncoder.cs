@@ -31,7 +31,7 @@ sealed class PictureEncoder(PictureEncoderSettings settings, Func<string, Weight
         using var scope = NewDisposeScope();
         var (count, patches) = (pictures.Count, settings.Patches);
         var position = Read("pos_embed"); // [1, P, E]
-        using var pixels = tensor(pictures.SelectMany(Patched).ToArray(), [count * patches, settings.PatchSize], device: device);
+        var pixels = tensor(pictures.SelectMany(Patched).ToArray(), [count * patches, settings.PatchSize], device: device).Aligned();
         var x = Product(pixels.to(dtype), "patch_embed.proj"); // [B · P, E]
         x = x.view(count, patches, -1).Plus(position).view(count * patches, -1);
         for (var layer = 0; layer < settings.NumHiddenLayers; layer++)

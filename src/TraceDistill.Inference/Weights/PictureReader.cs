@@ -2,6 +2,7 @@ using TraceDistill.Data.Pictures;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
@@ -33,12 +34,13 @@ sealed class PictureReader : IDisposable
             return null;
         }
 
+        using var scope = NewDisposeScope();
         var weights = new Dictionary<string, Weight>();
         foreach (var (name, shape) in PictureWeights.Shapes(settings, configuration.HiddenSize))
         {
             var values = new float[shape.ElementCount()];
             read(name, values);
-            weights.Add(name, new Weight(tensor(values, shape).DetachFromDisposeScope(), Gradient: null));
+            weights.Add(name, new Weight(tensor(values, shape).Aligned().DetachFromDisposeScope(), Gradient: null));
         }
 
         return new PictureReader(settings, weights);

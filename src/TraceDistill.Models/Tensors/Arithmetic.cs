@@ -29,6 +29,12 @@ static class Arithmetic
     public static Tensor NegativeInfinities(long[] shape, ScalarType dtype, Device device) =>
         full(shape, NegativeInfinity, dtype: dtype, device: device);
 
+    /// <returns>
+    /// Of an array: a copy in libtorch's own memory, which is aligned. An array's lies anywhere, and MKL's products, exponentials and
+    /// logarithms round by where: the same numbers would have other bits in another run.
+    /// </returns>
+    public static Tensor Aligned(this Tensor ofArray) => ofArray.clone();
+
     /// <returns>Numbers of 16 bits in float32; others as they are.</returns>
     public static Tensor Wide(this Tensor a) => a.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? a.to(ScalarType.Float32) : a;
 

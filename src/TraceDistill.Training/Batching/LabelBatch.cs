@@ -1,4 +1,5 @@
 using TraceDistill.Models.Passes;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Training.Alignment;
 using static TorchSharp.torch;
 
@@ -69,10 +70,10 @@ sealed class LabelBatch
     }
 
     /// <returns>[M, L] probabilities; zeros where the labels are not known.</returns>
-    public Tensor Given(Device device) => tensor(_given, [Items, _labels], device: device);
+    public Tensor Given(Device device) => tensor(_given, [Items, _labels], device: device).Aligned();
 
     /// <returns>[M, L] log-probabilities; zeros where no teacher has labelled the item.</returns>
-    public Tensor Taught(Device device) => tensor(_taught, [Items, _labels], device: device);
+    public Tensor Taught(Device device) => tensor(_taught, [Items, _labels], device: device).Aligned();
 
     /// <returns>[M] 1 where the labels are known, else 0.</returns>
     public Tensor IsGiven(Device device) => tensor(_isGiven, device: device);

@@ -46,8 +46,8 @@ public sealed record PanelRows
             SoftTokens += (int)hasSoft[row];
         }
 
-        Weights = tensor(_weights).reshape(rows, members.Count).to(device);
-        HasSoft = tensor(hasSoft).to(device);
+        Weights = tensor(_weights).Aligned().reshape(rows, members.Count).to(device);
+        HasSoft = tensor(hasSoft).Aligned().to(device);
     }
 
     /// <summary>M times [R, O]: log-probabilities at T = 1, −∞ for what cannot be; in float64, over a whole vocabulary in
@@ -194,7 +194,7 @@ public sealed record PanelRows
             Ids = tensor(ids).reshape(rows, n).to(device),
             IsPresent = tensor(isPresent).reshape(rows, n).to(device),
             // They come in float32, whose rounding is no more or less probability.
-            LogProbabilities = [.. logprobs.Select(values => tensor(values).reshape(rows, n + 1).to(device).log_softmax(1))],
+            LogProbabilities = [.. logprobs.Select(values => tensor(values).Aligned().reshape(rows, n + 1).to(device).log_softmax(1))],
         };
     }
 

@@ -286,7 +286,7 @@ public sealed record TargetRows
             }
         }
 
-        return tensor(values, device: device).reshape(rows, most);
+        return tensor(values, device: device).Aligned().reshape(rows, most);
     }
 
     /// <summary>A contiguous CPU tensor's memory.</summary>
