@@ -28,7 +28,7 @@ public sealed partial class ShippedRecipesTests : IDisposable
         ["ablation"] =
         [
             "student.matrix.max_traces=[2000, 4000]",
-            "student.matrix.seed=[1, 2]",
+            "student.matrix.seed=[1]",
             "problems.count=24",
             "problems.held_out=12",
             "student.max_steps=1",
@@ -46,8 +46,8 @@ public sealed partial class ShippedRecipesTests : IDisposable
         ],
         ["quantized"] =
         [
-            "student.matrix.seed=[1, 2]",
-            "rounded.matrix.model=[float.1, float.2]",
+            "student.matrix.seed=[1]",
+            "rounded.matrix.model=[float.1]",
             "problems.count=24",
             "problems.held_out=12",
             "judge.limit=2",
@@ -96,7 +96,7 @@ public sealed partial class ShippedRecipesTests : IDisposable
         ["methods_dev"] = ["problem_count=24", "others.count=12", "judge.limit=2", "steps=1"],
         ["recurrent"] =
         [
-            "student.matrix.seed=[1, 2]",
+            "student.matrix.seed=[1]",
             "problems.count=24",
             "problems.held_out=12",
             "student.max_steps=1",
@@ -115,7 +115,7 @@ public sealed partial class ShippedRecipesTests : IDisposable
         ],
         ["tasks"] =
         [
-            "family_hard.matrix.seed=[1, 2]",
+            "family_hard.matrix.seed=[1]",
             "questions.count=60",
             "questions.held_out=24",
             "stories.count=40",

@@ -49,7 +49,8 @@ public class TemperatureCorrectionTests
     public void Apply_RanksThatFollowZipfsLaw_FindsTheProbabilityOutsideTheAlternatives(double temperature, double exponent, int k)
     {
         double[] weights = [.. Enumerable.Range(1, 50_000).Select(rank => Math.Pow(rank, -exponent))];
-        double[] model = [.. weights.Select(weight => weight / weights.Sum())];
+        var total = weights.Sum();
+        double[] model = [.. weights.Select(weight => weight / total)];
 
         var corrected = Correct(model, temperature, k, drawn: 0, out _);
 
