@@ -65,8 +65,8 @@ public class DrawnTargetsTests
             Rows = 256,
             Chunks = 16,
             K = 12;
-        double[] drawnAngles = new double[2],
-            cutAngles = new double[2];
+        double[] drawnAngles = new double[4],
+            cutAngles = new double[4];
         for (var context = 0; context < drawnAngles.Length; context++)
         {
             using var scope = NewDisposeScope();
