@@ -36,10 +36,6 @@ sealed record LabelledByModel(LabelledText Source, EncodedText Encoded, float[] 
     public IEnumerable<(LabelledSpan Span, double Probability)> Spans() =>
         Merge([.. Items().Select(item => Head.Labels[LabelScores.Best(item.Predicted.Span)])]);
 
-    /// <summary>The same of the true labels, as the classifier's tokens can tell them.</summary>
-    public IEnumerable<LabelledSpan> TrueSpans() =>
-        Merge([.. Items().Select(item => Head.Labels[LabelScores.Best(item.Given.Span)])]).Select(span => span.Span);
-
     IEnumerable<(LabelledSpan Span, double Probability)> Merge(string[] labels)
     {
         for (int first = 0, end; first < labels.Length; first = end)
