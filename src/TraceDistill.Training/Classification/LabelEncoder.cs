@@ -36,22 +36,30 @@ public sealed class LabelEncoder(Tokenizer tokenizer, LabelKind kind, int positi
             );
         }
 
-        if (ids.Length > _limit)
-        {
-            ids = ids[.._limit];
-        }
-
+        int[] kept = ids.Length > _limit ? Cut(text.Text, ids) : [.. Enumerable.Range(0, ids.Length)];
         int[] rows = encoded is null
-            ? [ids.Length - 1]
-            : [.. Enumerable.Range(0, ids.Length).Where(token => encoded.Offsets[token].Start < encoded.Offsets[token].End)];
-        return ids.Length == 0 || rows.Length == 0
+            ? [kept.Length - 1]
+            : [.. Enumerable.Range(0, kept.Length).Where(row => encoded.Offsets[kept[row]] is var token && token.Start < token.End)];
+        return kept.Length == 0 || rows.Length == 0
             ? throw new InvalidInputException($"{text.Where}: the text has no tokens to read a label from")
             : new EncodedText(
-                ids,
+                [.. kept.Select(token => ids[token])],
                 rows,
-                encoded is null ? [] : [.. rows.Select(row => encoded.Offsets[row])],
-                encoded is null ? [] : [.. rows.Select(row => encoded.ByteSpans[row])]
+                encoded is null ? [] : [.. rows.Select(row => encoded.Offsets[kept[row]])],
+                encoded is null ? [] : [.. rows.Select(row => encoded.ByteSpans[kept[row]])]
             );
+    }
+
+    /// <summary>
+    /// Places of the tokens that are kept of a text that is too long: its end goes, and what the tokenizer puts behind a text stays, as in
+    /// Hugging Face's truncation. A text that was cut ends like any other.
+    /// </summary>
+    int[] Cut(string text, int[] ids)
+    {
+        var own = tokenizer.Encode(text, addSpecialTokens: false);
+        var before = Enumerable.Range(0, Math.Max(0, ids.Length - own.Length) + 1).FirstOrDefault(at => ids.AsSpan(at).StartsWith(own), -1);
+        var after = before < 0 ? 0 : Math.Min(_limit, ids.Length - own.Length - before);
+        return [.. Enumerable.Range(0, _limit - after), .. Enumerable.Range(ids.Length - after, after)];
     }
 
     /// <summary>

@@ -275,16 +275,6 @@ public sealed class ClassifyStageTests : IDisposable
             ).Message;
     }
 
-    [Fact]
-    public void LabelsOf_TokensAndSpans_GoByTheMostCharactersInCommon()
-    {
-        TextSpan[] tokens = [new(0, 3), new(3, 6), new(6, 10), new(10, 11)];
-
-        var labels = LabelEncoder.LabelsOf(tokens, [new(4, 7, "a"), new(7, 10, "b")]);
-
-        Assert.Equal(["O", "a", "b", "O"], labels);
-    }
-
     /// <summary>A student's token has the mean of what the teacher says of its bytes.</summary>
     [Fact]
     public void Spread_TokensOfAnotherVocabulary_AreMeansOverBytes()
