@@ -25,26 +25,38 @@ sealed record LabelFacts(StageFacts Stage, LabelResult Result, IReadOnlyList<Cla
         try
         {
             var result = JsonFile.Read<LabelResult>(path);
-            return new LabelFacts(
-                stage,
-                result,
-                [
-                    .. result
-                        .Models.Select(model => (Maker: MakerOf(model.Key), Name: model.Key, Scores: model.Value))
-                        .GroupBy(model => model.Maker?.Family ?? model.Name)
-                        .Select(way => new ClassifierWay(way.Key, [.. way.Select(model => (model.Maker?.Copy ?? "", model.Scores))])),
-                ]
-            );
+            return new LabelFacts(stage, result, WaysOf(result));
         }
         catch (JsonException error)
         {
             throw new InvalidInputException($"{path}: not the result of a labelling; run the stage again", error);
         }
 
-        StageFacts? MakerOf(string model)
+        List<ClassifierWay> WaysOf(LabelResult result)
+        {
+            var models = result.Models.Select(model => (Origin: OriginOf(model.Key), Scores: model.Value)).ToList();
+            return
+            [
+                .. models
+                    .GroupBy(model => (model.Origin.Family, model.Origin.Folder))
+                    .Select(way => new ClassifierWay(
+                        // Which folder of a training it is says something where there are several.
+                        models.Any(other => other.Origin.Family == way.Key.Family && other.Origin.Folder != way.Key.Folder)
+                        && way.Key.Folder.Length > 0
+                            ? $"{way.Key.Family}/{way.Key.Folder}"
+                            : way.Key.Family,
+                        [.. way.Select(model => (model.Origin.Copy, model.Scores))]
+                    )),
+            ];
+        }
+
+        // A model that no stage of the run made is a way of its own, by its name.
+        (string Family, string Folder, string Copy) OriginOf(string model)
         {
             var source = stage.Settings.GetValueOrDefault($"models.{model}") ?? stage.Settings.GetValueOrDefault("model") ?? "";
-            return stages.FirstOrDefault(other => other.Name == source.Split('/')[0]);
+            return source.Split('/', 2) is [var name, .. var folder] && stages.FirstOrDefault(other => other.Name == name) is { } maker
+                ? (maker.Family, folder is [var inside] ? inside : "", maker.Copy)
+                : (model, "", "");
         }
     }
 }
