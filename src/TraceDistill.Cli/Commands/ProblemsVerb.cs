@@ -5,6 +5,7 @@ using TraceDistill.Data.Pictures;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -92,10 +93,10 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
                 foreach (var some in problems.Chunk(DrawnAtOnce))
                 {
                     cancellationToken.ThrowIfCancellationRequested();
-                    var files = some.AsParallel().AsOrdered().Select(Draw).ToList();
+                    var files = DrawAll(some);
                     foreach (var (path, png) in files.DistinctBy(file => file.Path))
                     {
-                        File.WriteAllBytes(path, png);
+                        AtomicFile.Write(path, stream => stream.Write(png));
                     }
 
                     drawn.AddRange(some.Zip(files, (problem, file) => problem with { Picture = file.Path }));
@@ -105,6 +106,19 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
             },
             cancellationToken
         );
+
+        List<(string Path, byte[] Png)> DrawAll(Problem[] some)
+        {
+            try
+            {
+                return [.. some.AsParallel().AsOrdered().Select(Draw)];
+            }
+            catch (AggregateException)
+            {
+                _ = some.Select(Draw).ToList(); // one problem that cannot be drawn is told, the first, and not some at once
+                throw;
+            }
+        }
 
         (string Path, byte[] Png) Draw(Problem problem)
         {

@@ -69,10 +69,11 @@ public sealed class ProblemsVerbTests : IDisposable
     {
         Assert.Equal(
             2,
-            await _cli.RunAsync("problems", "--family", "story4", "--count", "1", "--pictures", "true", "--out", _cli.File("x.jsonl"))
+            await _cli.RunAsync("problems", "--family", "story4", "--count", "20", "--pictures", "true", "--out", _cli.File("x.jsonl"))
         );
 
         Assert.Contains("and a picture has 30 × 126: raise height to", _cli.Error, StringComparison.Ordinal);
+        Assert.Single(_cli.Error.Trim().Split('\n'));
     }
 
     [Fact]
