@@ -70,10 +70,7 @@ sealed class CollectionIdentity
         }
 
         values["prompt"] = options.Prompt is { } prompt ? Prompt(prompt) : "none";
-        if (options.PromptProblems.Count > 0)
-        {
-            values["prompt_problems"] = Files(options.PromptProblems[0], options.PromptProblems);
-        }
+        values["prompt_problems"] = options.PromptProblems is [var first, ..] ? Files(first, options.PromptProblems) : "none";
 
         if (options.Traces is { } traces)
         {

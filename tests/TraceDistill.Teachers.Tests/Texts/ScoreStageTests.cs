@@ -147,6 +147,30 @@ public sealed class ScoreStageTests : IDisposable
     }
 
     [Fact]
+    public async Task RunAsync_ProblemsForAPromptThatHadNone_AreNotTakenForTheSame()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync(
+            "source",
+            [
+                [1],
+            ]
+        );
+        var (problems, prompt) = (_folder.File("problems.jsonl"), Directory.CreateDirectory(_folder.File("prompts/Plain")).FullName);
+        File.WriteAllLines(problems, Enumerable.Range(0, 3).Select(i => $$"""{"id": "p{{i}}", "problem": "{{i}} and {{i}}?"}"""));
+        File.WriteAllText(Path.Combine(prompt, "skprompt.txt"), "<message role=\"user\">Solve: {{$problem}}</message>");
+        File.WriteAllText(Path.Combine(prompt, "config.json"), """{"input_variables":[{"name":"problem"}]}""");
+        ScoreOptions With(ScoreOptions options) => options with { Prompt = prompt };
+        await RunAsync(server, "scored", With);
+
+        var other = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(server, "scored", options => With(options) with { PromptProblems = [problems] })
+        );
+
+        Assert.Contains("prompt_problems was none, is ", other.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task RunAsync_Manifest_NamesWhoWroteAndWhoScored()
     {
         await using var server = await ScoringServer.StartAsync("vllm");
