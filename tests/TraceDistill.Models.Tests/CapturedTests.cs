@@ -122,14 +122,14 @@ public class CapturedTests
             using var buffer = new FloatBuffer(parameters.Count, TestDevice.Current);
             using var decoder = new Decoder(weights, buffer, gradientCheckpointing: gradientCheckpointing);
             using var captured = new Captured(capture);
-            var loss = decoder.Forward(batch, captured: captured).square().sum();
+            var loss = decoder.Forward(batch, captured: captured).Squared().sum();
             foreach (var layer in wanted)
             {
                 loss =
                     loss
-                    + captured.HiddenStates[layer].square().sum()
-                    + captured.AttentionMaps[layer][0].square().sum()
-                    + captured.Values[layer].square().sum();
+                    + captured.HiddenStates[layer].Squared().sum()
+                    + captured.AttentionMaps[layer][0].Squared().sum()
+                    + captured.Values[layer].Squared().sum();
             }
 
             loss.backward();
@@ -138,14 +138,14 @@ public class CapturedTests
         });
 
         var reference = new ReferenceLlama(parameters);
-        var expected = reference.Forward(batch.Ids).square().sum();
+        var expected = reference.Forward(batch.Ids).Squared().sum();
         foreach (var layer in wanted)
         {
             expected =
                 expected
-                + reference.Streams[layer + 1].square().sum()
-                + reference.Maps[layer].square().sum()
-                + reference.Values[layer].square().sum();
+                + reference.Streams[layer + 1].Squared().sum()
+                + reference.Maps[layer].Squared().sum()
+                + reference.Values[layer].Squared().sum();
         }
 
         expected.backward();

@@ -48,7 +48,7 @@ public partial class DecoderTests
         var random = new Random(8);
         foreach (var kind in parameters.Names.Where(name => name != "lm_head.weight").GroupBy(name => Number().Replace(name, ".*.")))
         {
-            var norm = Math.Sqrt(kind.Sum(name => parameters.Matrix(gradient, name).square().sum().item<float>()));
+            var norm = Math.Sqrt(kind.Sum(name => parameters.Matrix(gradient, name).Squared().sum().item<float>()));
             var count = kind.Sum(name => parameters.Values(name).Length);
             for (var repeat = 0; repeat < 2; repeat++)
             {

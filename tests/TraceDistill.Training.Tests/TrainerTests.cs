@@ -7,6 +7,7 @@ using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;
@@ -992,6 +993,6 @@ public class TrainerTests
         public override torch.Tensor Loss(StudentRows student, TargetRows targets, TrainingPoint at) =>
             FactorAt(at.Step) is var factor && factor == 0
                 ? torch.zeros_like(student.LogPartition)
-                : student.LogPartition.square() * factor;
+                : student.LogPartition.Squared() * factor;
     }
 }

@@ -38,6 +38,9 @@ static class Arithmetic
     /// <returns>Numbers of 16 bits in float32; others as they are.</returns>
     public static Tensor Wide(this Tensor a) => a.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? a.to(ScalarType.Float32) : a;
 
+    /// <returns>a²; TorchSharp's <c>square</c> is a power with a scalar of its own.</returns>
+    public static Tensor Squared(this Tensor a) => a.mul(a);
+
     /// <returns>a + b.</returns>
     public static Tensor Plus(this Tensor a, Tensor b) => a.add(b, One);
 

@@ -280,7 +280,7 @@ sealed class ReferenceLlama
     }
 
     Tensor Norm(Tensor x, string weight) =>
-        x * x.square().mean([-1], keepdim: true).Plus(_shape.RmsNormEps).rsqrt() * (IsGemma ? _weights[weight].Plus(1) : _weights[weight]);
+        x * x.Squared().mean([-1], keepdim: true).Plus(_shape.RmsNormEps).rsqrt() * (IsGemma ? _weights[weight].Plus(1) : _weights[weight]);
 
     Tensor HeadNorm(Tensor heads, string weight) => _weights.ContainsKey(weight) ? Norm(heads, weight) : heads;
 
@@ -294,7 +294,7 @@ sealed class ReferenceLlama
             if (_weights.TryGetValue(layer + ".lora_magnitude_vector", out var magnitude))
             {
                 product =
-                    product * (magnitude / _weights[layer + ".weight"].Plus(b.matmul(a).Times(_scale)).detach().square().sum([1]).sqrt());
+                    product * (magnitude / _weights[layer + ".weight"].Plus(b.matmul(a).Times(_scale)).detach().Squared().sum([1]).sqrt());
             }
         }
 

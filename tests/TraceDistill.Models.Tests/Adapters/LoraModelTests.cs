@@ -170,7 +170,7 @@ public class LoraModelTests
             + s * Matrix(adapter, layer + ".lora_B.weight").matmul(Matrix(adapter, layer + ".lora_A.weight"));
         var expected = useDora
             ? sum
-                / sum.square().sum([1], keepdim: true).sqrt()
+                / sum.Squared().sum([1], keepdim: true).sqrt()
                 * tensor(adapter.Values(layer + ".lora_magnitude_vector").ToArray()).to(ScalarType.Float64).unsqueeze(1)
             : sum;
         var untouched = parameters.Values("model.layers.0.self_attn.o_proj.weight").ToArray();
@@ -197,7 +197,7 @@ public class LoraModelTests
         Assert.InRange(a.Average(value => value * value), 0.9 * bound * bound / 3, 1.1 * bound * bound / 3);
         Assert.NotEqual(a, adapter.Values("model.layers.0.mlp.down_proj.lora_A.weight").ToArray());
         Assert.All(adapter.Values(Layer + ".lora_B.weight").ToArray(), value => Assert.Equal(0, value));
-        var norms = Matrix(parameters, Layer + ".weight").square().sum([1]).sqrt().data<double>().ToArray();
+        var norms = Matrix(parameters, Layer + ".weight").Squared().sum([1]).sqrt().data<double>().ToArray();
         Assert.All(adapter.Values(Layer + ".lora_magnitude_vector").ToArray().Zip(norms), pair =>
             Assert.Equal(pair.Second, pair.First, Rounding.Of(2) * pair.Second)
         );

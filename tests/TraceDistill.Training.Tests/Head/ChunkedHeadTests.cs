@@ -107,7 +107,7 @@ public class ChunkedHeadTests
         var drawn = tensor(batch.Targets.Select(id => (long)id).ToArray()).unsqueeze(1);
         var hasSoft = tensor(Enumerable.Range(0, Tokens).Select(m => HasSoft(m) ? 1.0 : 0.0).ToArray());
         var crossEntropy = -log.gather(1, drawn).squeeze(1); // [M]
-        var loss = (crossEntropy * (1 - settings.Alpha * hasSoft)).sum() + settings.Z * normalizer.square().sum();
+        var loss = (crossEntropy * (1 - settings.Alpha * hasSoft)).sum() + settings.Z * normalizer.Squared().sum();
         if (settings.Alpha == 0)
         {
             return loss;

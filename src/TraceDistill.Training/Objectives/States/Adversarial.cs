@@ -77,7 +77,7 @@ public sealed record Adversarial : StateObjective
         }
     }
 
-    static Tensor Scaled(Tensor x) => x / x.square().mean([1L], keepdim: true).Plus(1e-6).sqrt();
+    static Tensor Scaled(Tensor x) => x / x.Squared().mean([1L], keepdim: true).Plus(1e-6).sqrt();
 
     static string Key(string name, int index) => FormattableString.Invariant($"{name}.{index}");
 }

@@ -93,7 +93,7 @@ public sealed record AttentionMaps : StateObjective
     {
         const double Least = 1e-30; // what a token does not see has a weight of 0 on both sides
         return Distance == MapDistance.Mse
-            ? (own - taught).square().sum([1L, 2L])
+            ? (own - taught).Squared().sum([1L, 2L])
             : (taught * (taught.AtLeast(Least).log() - own.AtLeast(Least).log())).sum([1L, 2L]);
     }
 
@@ -107,7 +107,7 @@ public sealed record AttentionMaps : StateObjective
         const double Least = 1e-12;
         var slopes = autograd.grad([each.sum()], maps, retain_graph: true);
         using var noGrad = no_grad();
-        var squares = slopes.Select(slope => slope.square().sum([1L, 2L])).Aggregate((a, b) => a.Plus(b));
+        var squares = slopes.Select(slope => slope.Squared().sum([1L, 2L])).Aggregate((a, b) => a.Plus(b));
         var inverse = squares.sqrt().Plus(Least).reciprocal();
         return inverse / inverse.mean();
     }

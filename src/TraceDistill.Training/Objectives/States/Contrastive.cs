@@ -68,7 +68,7 @@ public sealed record Contrastive : StateObjective
         Tensor Embedded(Tensor rows, string key)
         {
             var projected = states.Pool(rows).matmul(states.Own(key).t());
-            return projected / projected.square().sum([1L], keepdim: true).AtLeast(1e-12).sqrt();
+            return projected / projected.Squared().sum([1L], keepdim: true).AtLeast(1e-12).sqrt();
         }
     }
 

@@ -53,7 +53,7 @@ public sealed record FlowOfSolution : StateObjective
 
         Tensor Between(int layer) =>
             Flows(states, own[layer], own[layer + 1])
-                .Zip(Flows(states, taught[layer], taught[layer + 1]), (a, b) => (a.Matrix - b.Matrix).square().mean().Times(a.Tokens))
+                .Zip(Flows(states, taught[layer], taught[layer + 1]), (a, b) => (a.Matrix - b.Matrix).Squared().mean().Times(a.Tokens))
                 .Aggregate((a, b) => a.Plus(b));
     }
 

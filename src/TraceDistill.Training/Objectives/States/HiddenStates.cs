@@ -101,7 +101,7 @@ public sealed record HiddenStates : StateObjective
         (own, taught) = Normalize ? (AtUnitScale(own), AtUnitScale(taught)) : (own, taught);
         return Distance switch
         {
-            StateDistance.Mse => (own - taught).square().mean([1L]).sum(),
+            StateDistance.Mse => (own - taught).Squared().mean([1L]).sum(),
             StateDistance.Cosine => nn.functional.cosine_similarity(own, taught, 1, 1e-8).neg().Plus(1).sum(),
             _ => Alignment(own, taught).neg().Plus(1).Times(states.Tokens),
         };
@@ -113,6 +113,6 @@ public sealed record HiddenStates : StateObjective
         const double Least = 1e-12; // where all tokens have one state
         var (a, b) = (x - x.mean([0L]), y - y.mean([0L]));
         var norms = a.t().matmul(a).norm() * b.t().matmul(b).norm();
-        return b.t().matmul(a).square().sum() / norms.AtLeast(Least);
+        return b.t().matmul(a).Squared().sum() / norms.AtLeast(Least);
     }
 }

@@ -82,7 +82,7 @@ public sealed record Relations : StateObjective
             .ZeroWhere(isSame.unsqueeze(0).logical_or(isSame.unsqueeze(1)).logical_or(isSame.unsqueeze(2)));
     }
 
-    static Tensor Lengths(Tensor sides) => sides.square().sum([-1L], keepdim: true).AtLeast(Least).sqrt();
+    static Tensor Lengths(Tensor sides) => sides.Squared().sum([-1L], keepdim: true).AtLeast(Least).sqrt();
 
     static Tensor Same(Tensor samples) => eye(samples.shape[0], dtype: ScalarType.Bool, device: samples.device);
 

@@ -81,7 +81,7 @@ public abstract record StateObjective : Objective
     public abstract Tensor Loss(StatePair states, TrainingPoint at);
 
     /// <summary>Rows [M, D] divided by their root mean squares.</summary>
-    private protected static Tensor AtUnitScale(Tensor x) => x / x.square().mean([1L], keepdim: true).AtLeast(LeastSquare).sqrt();
+    private protected static Tensor AtUnitScale(Tensor x) => x / x.Squared().mean([1L], keepdim: true).AtLeast(LeastSquare).sqrt();
 
     /// <summary>Of a state that is 0, whose root has no slope.</summary>
     const double LeastSquare = 1e-12;
