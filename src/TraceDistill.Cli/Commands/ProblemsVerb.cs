@@ -115,7 +115,7 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
             }
             catch (AggregateException)
             {
-                _ = some.Select(Draw).ToList(); // one problem that cannot be drawn is told, the first, and not some at once
+                _ = some.Select(Draw).ToList(); // names the first problem that cannot be drawn, and it alone
                 throw;
             }
         }
