@@ -77,7 +77,8 @@ sealed class SynthesizeVerb : Verb<SynthesizeOptions>
         var summary = await synthesis.RunAsync(cancellationToken);
 
         // And whoever evaluates a student asks it what it was taught.
-        (await PromptSet.TaskOfAsync(synthesis.Generation, cancellationToken)).Save(context.Output!);
+        var answering = SynthesisTeacher.AnsweringOf(asked, new SynthesisFolder(context.Output!).Problems);
+        (await PromptSet.TaskOfAsync(answering, cancellationToken)).Save(context.Output!);
         context.Observer.Message(
             FormattableString.Invariant($"{summary.Problems:N0} problems with {summary.Traces:N0} traces, of {summary.Candidates:N0} tried")
         );
