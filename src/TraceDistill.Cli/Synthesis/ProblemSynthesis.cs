@@ -129,14 +129,15 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         SynthesisArm ResultOf(ProblemArm arm, int index)
         {
             var own = candidates.Where(row => row.Arm == index).Select(row => row.Problem.Id).ToHashSet();
-            var known = own.Where(disagreement.ContainsKey).Select(id => disagreement[id]).ToList();
+            var compared = own.Where(disagreement.ContainsKey).Select(id => disagreement[id]).ToList();
             return new SynthesisArm(
                 arm.Family,
                 arm.Level,
                 shares[index],
                 own.Count,
-                known.Count,
-                known.Count == 0 ? 0 : known.Average(),
+                own.Count(right.Contains),
+                compared.Count,
+                compared.Count == 0 ? 0 : compared.Average(),
                 kept.Count(problem => own.Contains(problem.Id))
             );
         }
@@ -182,13 +183,14 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             {
                 ["disagreement"] = round.Disagreement,
                 ["verified"] = (double)round.Verified / round.Candidates,
+                ["compared"] = (double)round.Compared / round.Candidates,
             }
         );
         context.Observer.Message(
-            FormattableString.Invariant(
-                $"round {round.Round} of {options.Rounds}: {round.Candidates:N0} problems tried, {round.Verified:N0} "
-            )
-                + FormattableString.Invariant($"verified, disagreement {round.Disagreement:0.####}; kept {round.Kept.Count:N0} with ")
+            FormattableString.Invariant($"round {round.Round} of {options.Rounds}: {round.Candidates:N0} problems tried, ")
+                + FormattableString.Invariant($"{round.Verified:N0} verified")
+                + (round.Compared == round.Verified ? "" : FormattableString.Invariant($" ({round.Compared:N0} of them compared)"))
+                + FormattableString.Invariant($", disagreement {round.Disagreement:0.####}; kept {round.Kept.Count:N0} with ")
                 + FormattableString.Invariant($"{round.Kept.Select(problem => problem.Disagreement).DefaultIfEmpty().Average():0.####}; ")
                 + FormattableString.Invariant($"{best.Item:P0} of the next would be {arms[best.Index].Family}")
                 + (arms[best.Index].Level > 0 ? FormattableString.Invariant($", level {arms[best.Index].Level}") : "")
@@ -201,8 +203,8 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         {
             throw new InvalidInputException(
                 $"nothing was kept of {_rounds.Sum(round => round.Candidates):N0} problems: the teacher's answers to "
-                    + $"{_rounds.Sum(round => round.Verified):N0} were verified, and on none is the student as far from them as "
-                    + "min_disagreement says"
+                    + $"{_rounds.Sum(round => round.Verified):N0} were verified, {_rounds.Sum(round => round.Compared):N0} were compared with "
+                    + "the student's, and at none of these is it as far from the teacher as min_disagreement says"
             );
         }
 
@@ -221,6 +223,7 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             manifest.Tokens,
             _rounds.Sum(round => round.Candidates),
             _rounds.Sum(round => round.Verified),
+            _rounds.Sum(round => round.Compared),
             _rounds
         );
     }

@@ -67,7 +67,7 @@ sealed class SynthesisPublication(SynthesizeOptions options, SynthesisFolder fol
         return await writer.CompleteAsync(selection, source.Capabilities, cancellationToken);
     }
 
-    /// <summary>A row for each place of the search, by round: share of candidates, disagreement of those verified, number kept.</summary>
+    /// <summary>A row for each place of the search, by round: share of candidates, disagreement of those compared, number kept.</summary>
     static string Table(IReadOnlyList<SynthesisRound> rounds)
     {
         var table = new StringBuilder("| family, level |");
@@ -83,7 +83,7 @@ sealed class SynthesisPublication(SynthesizeOptions options, SynthesisFolder fol
             table.Append(CultureInfo.InvariantCulture, $"| {of.Family}{(of.Level > 0 ? $", {of.Level}" : "")} |");
             foreach (var result in rounds.Select(round => round.Arms[arm]))
             {
-                var disagreement = result.Verified == 0 ? "" : result.Disagreement.ToString("0.####", CultureInfo.InvariantCulture);
+                var disagreement = result.Compared == 0 ? "" : result.Disagreement.ToString("0.####", CultureInfo.InvariantCulture);
                 table.Append(CultureInfo.InvariantCulture, $" {100 * result.Share:0.#} % | {disagreement} | {result.Kept} |");
             }
 

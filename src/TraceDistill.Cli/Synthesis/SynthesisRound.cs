@@ -12,8 +12,11 @@ sealed record SynthesisRound(int Round, IReadOnlyList<SynthesisArm> Arms, IReadO
     /// <summary>Those that the teacher answered right, or agrees with itself on.</summary>
     public int Verified => Arms.Sum(arm => arm.Verified);
 
-    /// <summary>Mean over the verified ones.</summary>
-    public double Disagreement => Arms.Sum(arm => arm.Disagreement * arm.Verified) / Math.Max(1, Verified);
+    /// <summary>Those of the verified ones at which the student could be compared with it.</summary>
+    public int Compared => Arms.Sum(arm => arm.Compared);
+
+    /// <summary>Mean over the compared ones.</summary>
+    public double Disagreement => Arms.Sum(arm => arm.Disagreement * arm.Compared) / Math.Max(1, Compared);
 }
 
 /// <summary>A place of the search in a round.</summary>
@@ -21,10 +24,22 @@ sealed record SynthesisRound(int Round, IReadOnlyList<SynthesisArm> Arms, IReadO
 /// <param name="Level">From 1; 0 where there is none.</param>
 /// <param name="Share">Of the round's candidates.</param>
 /// <param name="Candidates">Problems tried.</param>
-/// <param name="Verified">Those with a verified answer.</param>
-/// <param name="Disagreement">Mean over these; 0 where there are none.</param>
-/// <param name="Kept">Those that the round kept.</param>
-sealed record SynthesisArm(string Family, int Level, double Share, int Candidates, int Verified, double Disagreement, int Kept);
+/// <param name="Verified">Those of them that the teacher answered right, or agrees with itself on.</param>
+/// <param name="Compared">
+/// Those of these at which the student could be compared with it: for kl, with soft targets and within the student's positions.
+/// </param>
+/// <param name="Disagreement">Mean over the compared ones; 0 where there are none.</param>
+/// <param name="Kept">Those of the compared ones that the round kept.</param>
+sealed record SynthesisArm(
+    string Family,
+    int Level,
+    double Share,
+    int Candidates,
+    int Verified,
+    int Compared,
+    double Disagreement,
+    int Kept
+);
 
 /// <summary>A problem that was kept.</summary>
 /// <param name="Id">The problem.</param>

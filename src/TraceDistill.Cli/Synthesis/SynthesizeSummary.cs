@@ -2,10 +2,11 @@ namespace TraceDistill.Cli.Synthesis;
 
 /// <summary>Result of a search.</summary>
 /// <param name="Problems">Problems kept.</param>
-/// <param name="Traces">The teacher's verified traces of them.</param>
-/// <param name="Tokens">Tokens in them.</param>
+/// <param name="Traces">The teacher's right traces of the problems kept.</param>
+/// <param name="Tokens">Tokens in these traces.</param>
 /// <param name="Candidates">Problems tried.</param>
-/// <param name="Verified">Those with a verified answer.</param>
+/// <param name="Verified">Those of the problems tried that the teacher answered right, or agrees with itself on.</param>
+/// <param name="Compared">Those of the verified problems at which the student could be compared with the teacher.</param>
 /// <param name="Rounds">By round.</param>
 sealed record SynthesizeSummary(
     long Problems,
@@ -13,5 +14,6 @@ sealed record SynthesizeSummary(
     long Tokens,
     long Candidates,
     long Verified,
+    long Compared,
     IReadOnlyList<SynthesisRound> Rounds
 );

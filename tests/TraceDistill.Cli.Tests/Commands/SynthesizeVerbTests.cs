@@ -84,6 +84,57 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         Assert.Equal(all.Take(4), kept.Select(problem => (double)problem!["disagreement"]!), (a, b) => Math.Abs(a - b) < 1e-4 * a);
     }
 
+    /// <summary>Where a trace is longer than the student's positions the problem was verified all the same, and cannot be compared.</summary>
+    [Fact]
+    public async Task Synthesize_TracesBeyondTheStudentsPositions_CountAsVerifiedAndNotAsCompared()
+    {
+        const int Positions = 80;
+        var shorter = Directory.CreateDirectory(_cli.File("shorter")).FullName;
+        foreach (var file in Directory.GetFiles(student.Path))
+        {
+            File.Copy(file, Path.Combine(shorter, Path.GetFileName(file)));
+        }
+
+        var configuration = JsonNode.Parse(File.ReadAllText(Path.Combine(shorter, "config.json")))!;
+        configuration["max_position_embeddings"] = Positions;
+        File.WriteAllText(Path.Combine(shorter, "config.json"), configuration.ToJsonString());
+
+        string[] settings =
+        [
+            "--family",
+            "comparison,addition",
+            "--count",
+            "4",
+            "--rounds",
+            "1",
+            "--candidates",
+            "24",
+            "--student",
+            shorter,
+        ];
+        await RunAsync([.. Arguments("found", []).Where(word => word != "--student" && word != student.Path), .. settings, "--json"]);
+
+        var right = (await TracesAsync(_cli.File("found/rounds/1/traces"))).Where(trace => trace.Verdict == "correct").ToList();
+        var compared = right.Where(trace => trace.PromptTokenIds.Length + trace.Logprobs!.Count <= Positions).ToList();
+        Assert.InRange(compared.Count, 1, right.Count - 1);
+        Assert.Equal((24, right.Count, compared.Count), Counts(_cli.Json));
+        var arms = Rounds("found")[0]!["arms"]!.AsArray();
+        foreach (var family in new[] { "comparison", "addition" })
+        {
+            var of = arms.Where(arm => (string)arm!["family"]! == family).ToList();
+            Assert.Equal(right.Count(trace => trace.Source == family), of.Sum(arm => (int)arm!["verified"]!));
+            Assert.Equal(compared.Count(trace => trace.Source == family), of.Sum(arm => (int)arm!["compared"]!));
+        }
+
+        using var parameters = ModelDirectory.Load(student.Path);
+        var reference = new ReferenceDecoder(parameters);
+        var mean = compared.Average(trace => Kl(reference, trace));
+        Assert.Equal(mean, (double)Rounds("found")[0]!["disagreement"]!, 1e-4 * mean);
+
+        static (int, int, int) Counts(JsonNode summary) =>
+            ((int)summary["candidates"]!, (int)summary["verified"]!, (int)summary["compared"]!);
+    }
+
     /// <summary>Stopped in the first round's collection and between rounds: what comes out is the same.</summary>
     [Theory]
     [InlineData("collect: ")]
