@@ -44,7 +44,7 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var drawnFrom = _shown.Count == 0 ? WithoutInvented(shares) : shares;
-            var counts = ProblemSearch.Apportion(drawnFrom, options.ResolveCandidates());
+            var counts = ProblemSearch.Apportion(drawnFrom, options.ResolveCandidates(), options.Seed, round);
             Directory.CreateDirectory(_folder.Round(round).Path);
             // Drawn again where the round is there already: what comes after depends on it.
             var candidates = (search?.Draw(counts) ?? []).ToList();

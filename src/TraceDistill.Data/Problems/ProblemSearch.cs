@@ -70,19 +70,21 @@ public sealed class ProblemSearch
         return drawn;
     }
 
-    /// <summary>Whole numbers in proportion to shares, by largest remainders.</summary>
+    /// <summary>
+    /// Whole numbers in proportion to shares, by largest remainders. Which of equal remainders come first is drawn: by the order of the arms
+    /// a round with fewer problems than arms would always be of the same ones.
+    /// </summary>
     /// <param name="shares">Sum to 1.</param>
     /// <param name="count">Sum of the numbers.</param>
-    public static int[] Apportion(IReadOnlyList<double> shares, int count)
+    /// <param name="seed">Of the search.</param>
+    /// <param name="round">Round of the search: each draws anew.</param>
+    public static int[] Apportion(IReadOnlyList<double> shares, int count, long seed, int round)
     {
         int[] counts = [.. shares.Select(share => (int)(share * count))];
         var left = count - counts.Sum();
-        foreach (
-            var (_, arm) in shares
-                .Select((share, arm) => ((share * count) - counts[arm], arm))
-                .OrderByDescending(rest => rest.Item1)
-                .Take(left)
-        )
+        int[] order = [.. Enumerable.Range(0, counts.Length)];
+        RandomOf($"{seed} apportion {round}").Shuffle(order);
+        foreach (var arm in order.OrderByDescending(arm => (shares[arm] * count) - counts[arm]).Take(left))
         {
             counts[arm]++;
         }
@@ -106,6 +108,8 @@ public sealed class ProblemSearch
             ),
         ];
     }
+
+    static Random RandomOf(string name) => new(BinaryPrimitives.ReadInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(name))));
 
     /// <summary>One family's random stream, sorted by levels.</summary>
     sealed class Stream
@@ -160,7 +164,5 @@ public sealed class ProblemSearch
 
             return null;
         }
-
-        static Random RandomOf(string name) => new(BinaryPrimitives.ReadInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(name))));
     }
 }

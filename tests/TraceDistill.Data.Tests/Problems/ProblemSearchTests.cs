@@ -76,10 +76,48 @@ public sealed class ProblemSearchTests
     [Theory]
     [InlineData(10, new[] { 0.5, 0.3, 0.2 }, new[] { 5, 3, 2 })]
     [InlineData(10, new[] { 0.55, 0.25, 0.2 }, new[] { 6, 2, 2 })]
-    [InlineData(1, new[] { 0.2, 0.4, 0.4 }, new[] { 0, 1, 0 })]
+    [InlineData(1, new[] { 0.2, 0.45, 0.35 }, new[] { 0, 1, 0 })]
     [InlineData(0, new[] { 1.0 }, new[] { 0 })]
     public void Apportion_Shares_GivesTheLargestRemainders(int count, double[] shares, int[] expected) =>
-        Assert.Equal(expected, ProblemSearch.Apportion(shares, count));
+        Assert.Equal(expected, ProblemSearch.Apportion(shares, count, seed: 3, round: 1));
+
+    /// <summary>
+    /// Ten problems over 36 arms of equal share: each arm is drawn from in 10 of 36 rounds, within five standard deviations of the binomial
+    /// distribution, and in no round twice.
+    /// </summary>
+    [Fact]
+    public void Apportion_FewerProblemsThanArms_DrawsFromEachAsOften()
+    {
+        const int Arms = 36,
+            Each = 10,
+            Draws = 2_000;
+        double[] shares = [.. Enumerable.Repeat(1.0 / Arms, Arms)];
+        var of = new int[Arms];
+        for (var round = 1; round <= Draws; round++)
+        {
+            var counts = ProblemSearch.Apportion(shares, Each, seed: 5, round);
+            Assert.Equal(Each, counts.Count(count => count == 1));
+            Assert.Equal(Each, counts.Sum());
+            foreach (var arm in Enumerable.Range(0, Arms))
+            {
+                of[arm] += counts[arm];
+            }
+        }
+
+        const double Chance = (double)Each / Arms;
+        var deviation = Math.Sqrt(Draws * Chance * (1 - Chance));
+        Assert.All(of, count => Assert.InRange(count, (Draws * Chance) - (5 * deviation), (Draws * Chance) + (5 * deviation)));
+    }
+
+    [Fact]
+    public void Apportion_EqualShares_AreDrawnBySeedAndRound()
+    {
+        double[] shares = [.. Enumerable.Repeat(1.0 / 20, 20)];
+
+        Assert.Equal(ProblemSearch.Apportion(shares, 10, seed: 1, round: 2), ProblemSearch.Apportion(shares, 10, seed: 1, round: 2));
+        Assert.NotEqual(ProblemSearch.Apportion(shares, 10, seed: 1, round: 2), ProblemSearch.Apportion(shares, 10, seed: 1, round: 3));
+        Assert.NotEqual(ProblemSearch.Apportion(shares, 10, seed: 1, round: 2), ProblemSearch.Apportion(shares, 10, seed: 2, round: 2));
+    }
 
     /// <summary>0.8 · (0.3 · share + 0.7 · best / 4) + 0.2 / 3.</summary>
     [Fact]
@@ -109,7 +147,7 @@ public sealed class ProblemSearchTests
         for (var round = 0; round < 4; round++)
         {
             var best = search
-                .Draw(ProblemSearch.Apportion(shares, 400))
+                .Draw(ProblemSearch.Apportion(shares, 400, seed: 1, round))
                 .OrderByDescending(row => (row.Arm == wanted ? 1 : 0) + random.NextDouble())
                 .Take(100)
                 .CountBy(row => row.Arm)
