@@ -40,6 +40,7 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         ];
         var teacher = new SynthesisTeacher(options, _folder, context);
         double[] shares = [.. arms.Select(_ => 1.0 / arms.Length)];
+        string? dry = null;
         for (var round = 1; round <= options.Rounds; round++)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -54,13 +55,19 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
                 candidates.AddRange(invented.Select(problem => (arms.Length - 1, problem)));
             }
 
+            if (candidates.Count == 0)
+            {
+                dry = WhyDry(round);
+                break;
+            }
+
             var done = await RoundAsync(teacher, round, arms, drawnFrom, candidates, cancellationToken);
             Take(done, candidates);
             shares = ProblemSearch.Move(shares, [.. done.Arms.Select(arm => arm.Kept)], options.Exploration);
             Tell(done, arms, shares);
         }
 
-        return await PublishAsync(cancellationToken);
+        return await PublishAsync(dry, cancellationToken);
 
         // Nothing can be shown before any was kept: the families have its share.
         double[] WithoutInvented(double[] all) =>
@@ -78,16 +85,6 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
     {
         var folder = _folder.Round(round);
         var isDone = File.Exists(folder.Result);
-        if (candidates.Count == 0)
-        {
-            throw new InvalidInputException(
-                options.SearchedFamilies.Count == 0
-                    ? $"invent_prompt: in round {round} the teacher wrote no problem that is new; show it others, or look at its "
-                        + $"answers in {folder.Invented}"
-                    : "family: there are no more problems of these families; lower count, or add families"
-            );
-        }
-
         var asked = await teacher.AnswerAsync(round, [.. candidates.Select(row => row.Problem)], cancellationToken);
         await foreach (var trace in SynthesisRoundFolder.ReadAsync(asked, softTargets: false, cancellationToken))
         {
@@ -113,6 +110,14 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             folder.Student,
             cancellationToken
         );
+        if (verified.Length > 0 && disagreement.Count == 0 && _rounds.All(before => before.Compared == 0))
+        {
+            throw new InvalidInputException(
+                $"student: {options.Student} was compared with no trace of the teacher's: they have no soft targets or prompt ids, or "
+                    + "are longer than its positions; take disagreement: answer"
+            );
+        }
+
         var most = options.KeptBy(round) - _kept.Count;
         KeptProblem[] kept =
         [
@@ -197,8 +202,21 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         );
     }
 
-    async Task<SynthesizeSummary> PublishAsync(CancellationToken cancellationToken)
+    /// <summary>Why a round has nothing to try; the search ends there, and what was kept before is of use all the same.</summary>
+    string WhyDry(int round) =>
+        options.SearchedFamilies.Count == 0
+            ? $"invent_prompt: in round {round} the teacher wrote no problem that is new; show it others, or look at its answers in "
+                + _folder.Round(round).Invented
+            : $"family: in round {round} there are no more problems of these families; lower count, or add families";
+
+    /// <param name="dry">Why the search ended before its last round; null where it did not.</param>
+    async Task<SynthesizeSummary> PublishAsync(string? dry, CancellationToken cancellationToken)
     {
+        if (_rounds.Count == 0)
+        {
+            throw new InvalidInputException(dry!);
+        }
+
         if (_kept.Count == 0)
         {
             throw new InvalidInputException(
@@ -208,8 +226,13 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             );
         }
 
+        if (dry is not null)
+        {
+            context.Observer.Message($"{dry}; the search ends with what the rounds before kept");
+        }
+
         var manifest = await new SynthesisPublication(options, _folder, _answers).WriteAsync(_rounds, _kept, cancellationToken);
-        if (_kept.Count < options.Count)
+        if (dry is null && _kept.Count < options.Count)
         {
             context.Observer.Message(
                 $"{_kept.Count:N0} problems of {options.Count:N0} were kept: the others were not verified, or the student agrees on them; "

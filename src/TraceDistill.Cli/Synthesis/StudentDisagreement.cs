@@ -29,7 +29,7 @@ sealed class StudentDisagreement(SynthesizeOptions options, StageContext context
     /// <param name="isRight">Returns whether a trace of the collection counts.</param>
     /// <param name="folder">Where the student's answers are kept.</param>
     /// <returns>By problem; one that cannot be compared is left out.</returns>
-    /// <exception cref="InvalidInputException">None can be compared.</exception>
+    /// <exception cref="InvalidInputException">The measure is none for this student and teacher.</exception>
     public Task<IReadOnlyDictionary<string, double>> MeasureAsync(
         IReadOnlyList<Problem> problems,
         string collection,
@@ -91,12 +91,7 @@ sealed class StudentDisagreement(SynthesizeOptions options, StageContext context
             }
         }
 
-        return sums.Values.Any(sum => sum.Tokens > 0)
-            ? sums.Where(sum => sum.Value.Tokens > 0).ToDictionary(sum => sum.Key, sum => sum.Value.Divergence / sum.Value.Tokens)
-            : throw new InvalidInputException(
-                $"student: {options.Student} was compared with no trace of the teacher's: they have no soft targets or prompt ids, or "
-                    + "are longer than its positions; take disagreement: answer"
-            );
+        return sums.Where(sum => sum.Value.Tokens > 0).ToDictionary(sum => sum.Key, sum => sum.Value.Divergence / sum.Value.Tokens);
     }
 
     async Task<IReadOnlyDictionary<string, double>> AnswersAsync(

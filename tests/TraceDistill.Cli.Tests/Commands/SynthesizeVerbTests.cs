@@ -246,40 +246,7 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
                 return Replies.Completion(text)(context, request);
             }
         );
-        var shown = _cli.Write(
-            "shown.jsonl",
-            """{"problem": "What is 1 + 2?", "answer": "3"}""" + "\n" + """{"problem": "What is 3 + 2?", "answer": "5"}"""
-        );
-
-        var code = await _cli.RunAsync(
-            "synthesize",
-            "--endpoint",
-            server.Url,
-            "--model",
-            "teacher",
-            "--student",
-            student.Path,
-            "--invent-prompt",
-            "Synthesis/Invent",
-            "--problems",
-            shown,
-            "--samples-per-problem",
-            "4",
-            "--top-logprobs",
-            "0",
-            "--disagreement",
-            "answer",
-            "--max-tokens",
-            "60",
-            "--count",
-            "8",
-            "--rounds",
-            "2",
-            "--candidates",
-            "8",
-            "--out",
-            _cli.File("found")
-        );
+        var code = await InventAsync(server, Shown(), "--samples-per-problem", "4");
 
         Assert.True(code == 0, _cli.Error);
         var kept = await ProblemsAsync("found");
@@ -300,6 +267,35 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         var first = server.Requests.First(body => body.Contains("hard for a student", StringComparison.Ordinal));
         Assert.Contains("What is 1 + 2?", first, StringComparison.Ordinal);
         Assert.Contains("2. What is", first, StringComparison.Ordinal);
+    }
+
+    /// <summary>What the first round found is of use although the second one finds nothing, and is found again by the same command.</summary>
+    [Fact]
+    public async Task Synthesize_TeacherThatInventsNothingNewInALaterRound_EndsWithWhatWasKept()
+    {
+        var invented = 0;
+        await using var server = await InventingServerAsync(() => $"What is {Math.Min(8, Interlocked.Increment(ref invented))} + 50?");
+
+        for (var run = 1; run <= 2; run++)
+        {
+            Assert.True(await InventAsync(server, Shown()) == 0, _cli.Error);
+
+            Assert.Contains("in round 2 the teacher wrote no problem that is new", _cli.Error);
+            Assert.Equal(1, Rounds("found").Count);
+            Assert.Equal(4, (await ProblemsAsync("found")).Count);
+            Assert.Equal(8, (await TracesAsync(_cli.File("found"))).Count);
+        }
+    }
+
+    [Fact]
+    public async Task Synthesize_TeacherThatInventsNothingAtAll_IsToldInOneLine()
+    {
+        await using var server = await InventingServerAsync(() => "What is 1 + 2?");
+
+        Assert.Equal(2, await InventAsync(server, Shown()));
+
+        Assert.Contains("error: --invent-prompt: in round 1 the teacher wrote no problem that is new", _cli.Error);
+        Assert.False(File.Exists(Path.Combine(_cli.File("found"), "train.jsonl")));
     }
 
     [Theory]
@@ -327,6 +323,52 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         Assert.StartsWith($"error: {message}", _cli.Error);
         Assert.Single(_cli.Error.TrimEnd().Split('\n'));
     }
+
+    string Shown() =>
+        _cli.Write(
+            "shown.jsonl",
+            """{"problem": "What is 1 + 2?", "answer": "3"}""" + "\n" + """{"problem": "What is 3 + 2?", "answer": "5"}"""
+        );
+
+    /// <summary>Adds up numbers, and writes a problem where it is asked for one.</summary>
+    static Task<ProtocolServer> InventingServerAsync(Func<string> invent) =>
+        ProtocolServer.StartAsync(
+            (context, request) =>
+                Replies.Completion(
+                    request.Contains("hard for a student", StringComparison.Ordinal) ? invent() : $"It is \\boxed{{{Sum(request)}}}."
+                )(context, request)
+        );
+
+    /// <summary>Two rounds of eight candidates, of which each keeps four.</summary>
+    Task<int> InventAsync(ProtocolServer server, string shown, params string[] settings) =>
+        _cli.RunAsync([
+            "synthesize",
+            "--endpoint",
+            server.Url,
+            "--model",
+            "teacher",
+            "--student",
+            student.Path,
+            "--invent-prompt",
+            "Synthesis/Invent",
+            "--problems",
+            shown,
+            "--top-logprobs",
+            "0",
+            "--disagreement",
+            "answer",
+            "--max-tokens",
+            "60",
+            "--count",
+            "8",
+            "--rounds",
+            "2",
+            "--candidates",
+            "8",
+            "--out",
+            _cli.File("found"),
+            .. settings.Contains("--samples-per-problem") ? settings : ["--samples-per-problem", "2", .. settings],
+        ]);
 
     async Task SynthesizeAsync(string name, string[] settings) => await RunAsync(Arguments(name, settings));
 
