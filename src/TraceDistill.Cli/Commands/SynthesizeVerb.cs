@@ -85,6 +85,30 @@ sealed class SynthesizeVerb : Verb<SynthesizeOptions>
         return summary;
     }
 
+    public override Task<string?> PreviewAsync(
+        SynthesizeOptions options,
+        string folder,
+        bool isDiscarded,
+        CancellationToken cancellationToken
+    )
+    {
+        var files = new SynthesisFolder(folder);
+        string?[] read = [options.Student, options.Serve, options.Tokenizer, options.Problems, .. options.HeldOut];
+
+        // What an earlier stage is to make may not be there yet.
+        if (files.Finished == 0 || !read.OfType<string>().All(Path.Exists))
+        {
+            return Task.FromResult<string?>(null);
+        }
+
+        var named = options with { Model = options.Model ?? ServedTeacher.NameOf(options.Serve!) };
+        return Task.FromResult<string?>(
+            SynthesisIdentity.Difference(named, files) is not { } difference ? $"{files.Finished} of {options.Rounds} rounds are finished"
+            : isDiscarded || options.Discard ? $"{difference}, which are discarded"
+            : $"{difference}; --discard discards them, without it the run ends here"
+        );
+    }
+
     static long WeightBytes(string? model) =>
         model is null || !Directory.Exists(model) ? 0 : Directory.GetFiles(model, "*.safetensors").Sum(FileBytes);
 }

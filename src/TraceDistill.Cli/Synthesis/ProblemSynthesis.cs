@@ -27,7 +27,7 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
     /// <exception cref="ExternalFailureException">The teacher failed; what was collected is kept.</exception>
     public async Task<SynthesizeSummary> RunAsync(CancellationToken cancellationToken)
     {
-        SynthesisIdentity.EnsureSame(options, _folder);
+        SynthesisIdentity.Ensure(options, _folder, context);
         await ReadFilesAsync(cancellationToken);
         ProblemSearch? search =
             options.SearchedFamilies.Count == 0
@@ -93,7 +93,7 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
 
         if (isDone)
         {
-            return JsonFile.Read<SynthesisRound>(folder.Result);
+            return folder.ReadResult();
         }
 
         var right = new HashSet<string>();
@@ -171,7 +171,11 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         var all = candidates.ToDictionary(row => row.Problem.Id, row => row.Problem);
         foreach (var (id, _) in round.Kept)
         {
-            var problem = _answers.WithAnswer(all[id]);
+            var problem = all.TryGetValue(id, out var candidate)
+                ? _answers.WithAnswer(candidate)
+                : throw new InvalidInputException(
+                    $"{_folder.Round(round.Round).Result}: keeps problem {id}, which the round did not try; {SynthesisRoundFolder.Remedy}"
+                );
             _kept.Add(id, problem);
             _shown.Add(problem);
         }

@@ -1,6 +1,10 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
+using TraceDistill.Data.Files;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
+using TraceDistill.Teachers;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Synthesis;
 
@@ -20,17 +24,43 @@ sealed record SynthesisFolder(string Output)
     /// <summary>The same as a table.</summary>
     public string Table => Path.Combine(Output, "disagreement.md");
 
-    /// <summary>Digest of the settings that the rounds follow from.</summary>
+    /// <summary>The settings that the rounds follow from.</summary>
     public string Settings => Path.Combine(Output, ".synthesis.json");
 
     /// <param name="round">From 1.</param>
     public SynthesisRoundFolder Round(int round) => new(Path.Combine(Output, Rounds, $"{round}"));
 
-    /// <summary>Folders of the rounds that have begun.</summary>
-    public IEnumerable<SynthesisRoundFolder> Begun() =>
-        Path.Combine(Output, Rounds) is var folder && Directory.Exists(folder)
-            ? Directory.GetDirectories(folder).Select(round => new SynthesisRoundFolder(round))
-            : [];
+    /// <summary>Folders of the rounds that have begun, in their order.</summary>
+    public IReadOnlyList<SynthesisRoundFolder> Begun() =>
+        [.. Enumerable.Range(1, int.MaxValue).Select(Round).TakeWhile(round => Directory.Exists(round.Path))];
+
+    /// <summary>Number of rounds that are finished.</summary>
+    public int Finished => Begun().Count(round => File.Exists(round.Result));
+
+    /// <summary>Deletes all rounds and what was published of them. What they took of their teacher stays counted.</summary>
+    public void Discard()
+    {
+        // What vouches for the others goes first, and a round before those that it follows from.
+        File.Delete(Path.Combine(Output, ShardManifest.FileName));
+        foreach (var file in Directory.GetFiles(Output, "*.parquet").Concat([Problems, Data, Table]))
+        {
+            File.Delete(file);
+        }
+
+        foreach (var round in Begun().Reverse())
+        {
+            round.Discard();
+        }
+    }
+
+    /// <summary>Deletes what a student answered in rounds.</summary>
+    public void DeleteStudentAnswers()
+    {
+        foreach (var round in Begun())
+        {
+            round.DeleteStudentAnswers();
+        }
+    }
 }
 
 /// <summary>The files of one round.</summary>
@@ -72,6 +102,43 @@ sealed record SynthesisRoundFolder(string Path)
         await foreach (var trace in reader.ReadAsync(cancellationToken))
         {
             yield return trace;
+        }
+    }
+
+    /// <exception cref="InvalidInputException">The file is damaged.</exception>
+    public SynthesisRound ReadResult()
+    {
+        try
+        {
+            return JsonFile.Read<SynthesisRound>(Result);
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidInputException($"{Result}: does not hold the result of a round; {Remedy}", e);
+        }
+    }
+
+    /// <summary>What to do about a result that is not of its round: it follows from what the round has collected.</summary>
+    public const string Remedy = "restore it, or delete it to have the round's traces compared again";
+
+    /// <summary>Deletes all but what was taken of the teacher.</summary>
+    public void Discard()
+    {
+        System.IO.File.Delete(Result);
+        DeleteStudentAnswers();
+        foreach (var (requests, collection) in new[] { (Candidates, Traces), (Requests, Invented) })
+        {
+            CollectStage.Discard(collection);
+            System.IO.File.Delete(requests);
+        }
+    }
+
+    /// <summary>Deletes what the student answered.</summary>
+    public void DeleteStudentAnswers()
+    {
+        if (Directory.Exists(Student))
+        {
+            Directory.Delete(Student, recursive: true);
         }
     }
 

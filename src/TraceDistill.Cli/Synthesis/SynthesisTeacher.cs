@@ -42,8 +42,8 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
             Temperature = options.Temperature,
         };
 
-    /// <summary>Problems are to differ, so that they are drawn at temperature 1, whatever that of the answers is.</summary>
-    static GenerateOptions InventionOf(SynthesizeOptions options, string requests) =>
+    /// <summary>The collection of problems that it writes. They are to differ, so that they are drawn at temperature 1, whatever that of the answers is.</summary>
+    public static GenerateOptions InventionOf(SynthesizeOptions options, string requests) =>
         Common(options, requests) with
         {
             Prompt = options.InventPrompt!,

@@ -30,6 +30,9 @@ sealed class CollectionIdentity
 
     CollectionIdentity(SortedDictionary<string, string> values) => _values = values;
 
+    /// <summary>Each option's value in words.</summary>
+    public IReadOnlyDictionary<string, string> Values => _values;
+
     /// <exception cref="InvalidInputException">A file that an option names cannot be read.</exception>
     public static CollectionIdentity Of(GenerateOptions options)
     {

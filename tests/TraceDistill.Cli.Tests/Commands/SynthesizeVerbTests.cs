@@ -167,16 +167,113 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         );
     }
 
+    /// <summary>Rounds follow from each other: what made the finished ones is named, and nothing of them is touched.</summary>
     [Fact]
-    public async Task Synthesize_OtherSettingsInItsFolder_AreRefused()
+    public async Task Synthesize_OtherSettingsWhereRoundsAreFinished_AreRefused()
     {
-        string[] settings = ["--family", "comparison", "--count", "2", "--rounds", "1"];
+        string[] settings = ["--family", "comparison", "--count", "2", "--rounds", "2"];
         await SynthesizeAsync("found", settings);
+        var before = File.ReadAllText(_cli.File("found/rounds/2/round.json"));
 
-        Assert.Equal(2, await _cli.RunAsync(Arguments("found", [.. settings, "--levels", "1"])));
+        Assert.Equal(2, await _cli.RunAsync(Arguments("found", [.. settings, "--levels", "1", "--max-tokens", "300"])));
 
-        Assert.Contains("holds rounds of a search with other settings", _cli.Error);
-        Assert.Single(_cli.Error.TrimEnd().Split('\n'));
+        Assert.Contains("found: holds 2 finished rounds of other settings: ", _cli.Error);
+        Assert.Contains("levels was 3, is 1", _cli.Error);
+        Assert.Contains("max_tokens was 512, is 300", _cli.Error);
+        Assert.Contains("give these rounds up with --discard", _cli.Error);
+        Assert.Equal(before, File.ReadAllText(_cli.File("found/rounds/2/round.json")));
+
+        Assert.Equal(0, await _cli.RunAsync(Arguments("found", [.. settings, "--levels", "1", "--plan"])));
+        Assert.Contains("levels was 3, is 1; --discard discards them", _cli.Error);
+        Assert.Equal(0, await _cli.RunAsync(Arguments("found", [.. settings, "--plan"])));
+        Assert.Contains("2 of 2 rounds are finished", _cli.Error);
+    }
+
+    /// <summary>Its name, or the weights that are served: either makes other traces.</summary>
+    [Fact]
+    public async Task Synthesize_AnotherTeacherOrStudentWhereRoundsAreFinished_IsRefused()
+    {
+        var number = 0;
+        await using var server = await InventingServerAsync(() => $"What is {Interlocked.Increment(ref number)} + 50?");
+        server.Models = ["teacher", "other"];
+        Assert.True(await InventAsync(server, Shown()) == 0, _cli.Error);
+
+        Assert.Equal(2, await InventAsync(server, Shown(), "--model", "other"));
+        Assert.Contains("model was \"teacher\", is \"other\"", _cli.Error);
+
+        var another = Directory.CreateDirectory(_cli.File("another")).FullName;
+        foreach (var file in Directory.GetFiles(student.Path))
+        {
+            File.Copy(file, Path.Combine(another, Path.GetFileName(file)));
+        }
+
+        File.AppendAllText(Path.Combine(another, "config.json"), " ");
+        Assert.Equal(2, await InventAsync(server, Shown(), "--student", another));
+        Assert.Contains("student was student (", _cli.Error);
+    }
+
+    /// <summary>They make way for the rounds that a folder of their own would have, and what they took of the teacher stays counted.</summary>
+    [Fact]
+    public async Task Synthesize_Discard_GivesUpRoundsOfOtherSettings()
+    {
+        string[] settings = ["--family", "comparison", "--count", "2", "--candidates", "6"];
+        await SynthesizeAsync("found", [.. settings, "--rounds", "2"]);
+        var taken = Taken();
+        settings = [.. settings, "--rounds", "1", "--seed", "9"];
+        await SynthesizeAsync("fresh", settings);
+
+        await SynthesizeAsync("found", [.. settings, "--discard"]);
+
+        Assert.Contains("rounds was 2, is 1; seed was 0, is 9; they are discarded", _cli.Error);
+        foreach (var file in new[] { "train.jsonl", "disagreement.json", "rounds/1/candidates.jsonl", "rounds/1/round.json" })
+        {
+            Assert.Equal(
+                File.ReadAllText(Path.Combine(_cli.File("fresh"), file)),
+                File.ReadAllText(Path.Combine(_cli.File("found"), file))
+            );
+        }
+
+        Assert.Equal(
+            (await TracesAsync(_cli.File("fresh"))).Select(trace => (trace.Id, trace.Generation)),
+            (await TracesAsync(_cli.File("found"))).Select(trace => (trace.Id, trace.Generation))
+        );
+        Assert.Empty(Directory.GetFiles(_cli.File("found/rounds/2"), "*.json*", SearchOption.TopDirectoryOnly));
+        Assert.Empty(Directory.GetFiles(_cli.File("found/rounds/2"), "*.parquet", SearchOption.AllDirectories));
+        Assert.True(Taken() > taken);
+
+        long Taken() =>
+            new[] { 1, 2 }.Sum(round => TraceDistill.Teachers.CollectStage.UsageOf(_cli.File($"found/rounds/{round}/traces"))?.Tokens ?? 0);
+    }
+
+    /// <summary>A folder in which nothing was found yet takes whatever settings come.</summary>
+    [Fact]
+    public async Task Synthesize_OtherSettingsAfterAFailedFirstCall_AreTaken()
+    {
+        var number = 0;
+        await using var refusing = await ProtocolServer.StartAsync(Replies.Error(400, "max_tokens is too large: 60"));
+        await using var server = await InventingServerAsync(() => $"What is {Interlocked.Increment(ref number)} + 50?");
+        Assert.NotEqual(0, await InventAsync(refusing, Shown()));
+
+        Assert.True(await InventAsync(server, Shown(), "--max-tokens", "50", "--candidates", "6") == 0, _cli.Error);
+
+        Assert.NotEmpty(await ProblemsAsync("found"));
+    }
+
+    [Theory]
+    [InlineData("{", "does not hold the result of a round")]
+    [InlineData("""{"round": 1, "arms": [], "kept": [{"id": "p", "disagreement": 1}]}""", "keeps problem p, which the round did not try")]
+    public async Task Synthesize_DamagedRound_IsToldInOneLine(string text, string message)
+    {
+        string[] settings = ["--family", "comparison", "--count", "2", "--rounds", "1", "--candidates", "4"];
+        await SynthesizeAsync("found", settings);
+        File.WriteAllText(_cli.File("found/rounds/1/round.json"), text);
+
+        Assert.Equal(2, await _cli.RunAsync(Arguments("found", settings)));
+
+        Assert.Contains(message, _cli.Error);
+        Assert.Contains("delete it to have the round's traces compared again", _cli.Error);
+        File.Delete(_cli.File("found/rounds/1/round.json"));
+        await SynthesizeAsync("found", settings);
     }
 
     [Fact]
@@ -339,41 +436,55 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
                 )(context, request)
         );
 
-    /// <summary>Two rounds of eight candidates, of which each keeps four.</summary>
+    /// <summary>Two rounds of eight candidates, of which each keeps four, each of two samples.</summary>
     Task<int> InventAsync(ProtocolServer server, string shown, params string[] settings) =>
         _cli.RunAsync([
             "synthesize",
-            "--endpoint",
-            server.Url,
-            "--model",
-            "teacher",
-            "--student",
-            student.Path,
-            "--invent-prompt",
-            "Synthesis/Invent",
-            "--problems",
-            shown,
-            "--top-logprobs",
-            "0",
-            "--disagreement",
-            "answer",
-            "--max-tokens",
-            "60",
-            "--count",
-            "8",
-            "--rounds",
-            "2",
-            "--candidates",
-            "8",
-            "--out",
-            _cli.File("found"),
-            .. settings.Contains("--samples-per-problem") ? settings : ["--samples-per-problem", "2", .. settings],
+            .. Pairs(
+                    "--endpoint",
+                    server.Url,
+                    "--model",
+                    "teacher",
+                    "--student",
+                    student.Path,
+                    "--invent-prompt",
+                    "Synthesis/Invent",
+                    "--problems",
+                    shown,
+                    "--samples-per-problem",
+                    "2",
+                    "--top-logprobs",
+                    "0",
+                    "--disagreement",
+                    "answer",
+                    "--max-tokens",
+                    "60",
+                    "--count",
+                    "8",
+                    "--rounds",
+                    "2",
+                    "--candidates",
+                    "8",
+                    "--out",
+                    _cli.File("found")
+                )
+                .Where(pair => !settings.Contains(pair[0]))
+                .SelectMany(pair => pair),
+            .. settings,
         ]);
+
+    static IEnumerable<string[]> Pairs(params string[] words) => words.Chunk(2);
 
     async Task SynthesizeAsync(string name, string[] settings) => await RunAsync(Arguments(name, settings));
 
     string[] Arguments(string name, string[] settings) =>
-        ["synthesize", "--serve", Teacher, "--student", student.Path, "--temperature", "0.5", "--out", _cli.File(name), .. settings];
+        [
+            "synthesize",
+            .. Pairs("--serve", Teacher, "--student", student.Path, "--temperature", "0.5", "--out", _cli.File(name))
+                .Where(pair => !settings.Contains(pair[0]))
+                .SelectMany(pair => pair),
+            .. settings,
+        ];
 
     async Task RunAsync(params string[] arguments)
     {
