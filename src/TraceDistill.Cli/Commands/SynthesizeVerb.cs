@@ -6,7 +6,7 @@ using TraceDistill.Cli.Telemetry;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Inference;
 using TraceDistill.Teachers.Prompts;
-using TraceDistill.Text.Tokenizers;
+using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Commands;
@@ -42,19 +42,26 @@ sealed class SynthesizeVerb : Verb<SynthesizeOptions>
         if ((ModelAhead.WhyNone("student", options.Student, ahead) ?? ModelAhead.WhyNone("serve", options.Serve, ahead)) is { } missing)
         {
             yield return new Foreseen(IsCertain: true, missing);
+            yield break;
         }
-        else if (
-            options.Disagreement == DisagreementMeasure.Kl
-            && (options.Tokenizer ?? options.Serve) is { } teacher
-            && ahead.IsThere(teacher)
-            && ahead.IsThere(options.Student)
-            && !Tokenizer.Load(options.Student).Extends(Tokenizer.Load(teacher))
+
+        if (
+            ahead.IsThere(options.Serve)
+            && ahead.IsThere(options.Tokenizer)
+            && ServedTeacher.TokenizerProblem(options.Serve, options.Tokenizer) is { } other
         )
         {
-            yield return new Foreseen(
-                IsCertain: true,
-                $"{options.Student} has another tokenizer than {teacher}, and kl compares them token by token: take disagreement: answer"
-            );
+            yield return new Foreseen(IsCertain: true, other);
+            yield break;
+        }
+
+        if (
+            options.Disagreement == DisagreementMeasure.Kl
+            && ahead.IsThere(options.Student)
+            && StudentDisagreement.WhyNoKl(options, ahead.IsThere(options.Tokenizer ?? options.Serve)) is { } problem
+        )
+        {
+            yield return new Foreseen(IsCertain: true, problem);
         }
     }
 
@@ -62,6 +69,11 @@ sealed class SynthesizeVerb : Verb<SynthesizeOptions>
     {
         options = options with { Discard = options.Discard || context.IsDiscarded };
         ServedTeacher.EnsureTokenizer(options.Serve, options.Tokenizer);
+        if (options.Disagreement == DisagreementMeasure.Kl && StudentDisagreement.WhyNoKl(options, isTeacherThere: true) is { } problem)
+        {
+            throw new InvalidInputException(problem);
+        }
+
         Directory.CreateDirectory(context.Output!);
         using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
         await using var server = await ServedTeacher.StartAsync(options, options.TopLogprobs, context, cancellationToken);

@@ -41,6 +41,20 @@ sealed class StudentDisagreement(SynthesizeOptions options, StageContext context
         : options.Disagreement == DisagreementMeasure.Kl ? DivergenceAsync(collection, isRight, cancellationToken)
         : AnswersAsync(problems, folder, cancellationToken);
 
+    /// <summary>Why this student cannot be compared with the teacher token by token; null where it can.</summary>
+    /// <param name="options">Name both.</param>
+    /// <param name="isTeacherThere">False where the teacher's tokenizer is still to be made, and so nothing is known of it.</param>
+    public static string? WhyNoKl(SynthesizeOptions options, bool isTeacherThere) =>
+        ModelConfiguration.Load(options.Student).Pictures is not null
+            ? $"student: {options.Student} looks at pictures, and kl is of texts that it reads; take a student that reads, or disagreement: "
+                + "answer"
+        : isTeacherThere
+        && (options.Tokenizer ?? options.Serve)! is var teacher
+        && !ModelDirectory.LoadTokenizer(options.Student).Extends(Tokenizer.Load(teacher))
+            ? $"student: {options.Student} has another tokenizer than {teacher}, and kl compares them token by token; take disagreement: "
+                + "answer"
+        : null;
+
     async Task<IReadOnlyDictionary<string, double>> DivergenceAsync(
         string collection,
         Predicate<Trace> isRight,
@@ -52,22 +66,7 @@ sealed class StudentDisagreement(SynthesizeOptions options, StageContext context
             ModelDirectory.LoadTokenizer(options.Student),
             ChatTemplate.Load(options.Student, context.TimeProvider)
         );
-        var teacher = (options.Tokenizer ?? options.Serve) is { } there ? Tokenizer.Load(there) : null;
-        if (reader.Dataset.TokenizerHash is { } hash && tokenizer.Hash != hash && (teacher is null || !tokenizer.Extends(teacher)))
-        {
-            throw new InvalidInputException(
-                $"student: {options.Student} has another tokenizer than the teacher, and kl compares them token by token; "
-                    + "take disagreement: answer"
-            );
-        }
-
-        if (ModelConfiguration.Load(options.Student).Pictures is not null)
-        {
-            throw new InvalidInputException(
-                $"student: {options.Student} looks at pictures, and kl is of texts that it reads; take a student that reads"
-            );
-        }
-
+        var teacher = Tokenizer.Load((options.Tokenizer ?? options.Serve)!);
         var aligner = new TokenAligner(tokenizer, new ChatSequence(tokenizer, template), reader.Dataset, collection, topK: null, teacher);
         using var parameters = ModelDirectory.LoadFrozen(options.Student);
         parameters.MoveTo(options.Device.Resolve());

@@ -186,6 +186,15 @@ sealed record SynthesizeOptions : TeacherOptions, IValidatableObject
             );
         }
 
+        if (Disagreement == DisagreementMeasure.Kl && Serve is null && Tokenizer is null)
+        {
+            yield return new ValidationResult(
+                "is required: kl compares token by token, and the endpoint does not tell its vocabulary; name the folder with the teacher's "
+                    + "tokenizer.json, or take disagreement: answer",
+                [nameof(Tokenizer)]
+            );
+        }
+
         if (Disagreement == DisagreementMeasure.Answer && MinDisagreement > 1)
         {
             yield return new ValidationResult("is 0 or 1 for answer", [nameof(MinDisagreement)]);

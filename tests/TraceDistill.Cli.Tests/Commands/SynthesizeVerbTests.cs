@@ -475,6 +475,36 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
 
     static IEnumerable<string[]> Pairs(params string[] words) => words.Chunk(2);
 
+    /// <summary>The endpoint's vocabulary is not known, and the student's not the teacher's: both are told before anything is asked.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Synthesize_KlWithoutACommonVocabulary_IsForeseen(bool isPlan)
+    {
+        string[] plan = isPlan ? ["--plan"] : [];
+        await using var server = await InventingServerAsync(() => "What is 9 + 50?");
+        string[] kl = ["--disagreement", "kl", "--top-logprobs", "3", .. plan];
+
+        Assert.Equal(2, await InventAsync(server, Shown(), kl));
+
+        Assert.StartsWith("error: --tokenizer: is required: kl compares token by token, and the endpoint does not tell", _cli.Error);
+        Assert.Single(_cli.Error.TrimEnd().Split('\n'));
+
+        var other = Directory.CreateDirectory(_cli.File("other")).FullName;
+        File.Copy(Path.Combine(Teacher, "tokenizer_config.json"), Path.Combine(other, "tokenizer_config.json"));
+        var tokenizer = JsonNode.Parse(File.ReadAllText(Path.Combine(Teacher, "tokenizer.json")))!;
+        var vocabulary = tokenizer["model"]!["vocab"]!.AsObject();
+        var (first, second) = (vocabulary["1"]!.GetValue<int>(), vocabulary["2"]!.GetValue<int>());
+        (vocabulary["1"], vocabulary["2"]) = (second, first);
+        File.WriteAllText(Path.Combine(other, "tokenizer.json"), tokenizer.ToJsonString());
+
+        Assert.Equal(2, await InventAsync(server, Shown(), ["--tokenizer", other, .. kl]));
+
+        Assert.Contains("has another tokenizer than other, and kl compares them token by token; take disagreement: answer", _cli.Error);
+        Assert.Empty(server.Requests);
+        Assert.False(Directory.Exists(_cli.File("found/rounds")));
+    }
+
     async Task SynthesizeAsync(string name, string[] settings) => await RunAsync(Arguments(name, settings));
 
     string[] Arguments(string name, string[] settings) =>
