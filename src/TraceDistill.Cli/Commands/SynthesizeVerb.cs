@@ -5,9 +5,7 @@ using TraceDistill.Cli.Synthesis;
 using TraceDistill.Cli.Telemetry;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Inference;
-using TraceDistill.Teachers.Prompts;
 using TraceDistill.Text.Errors;
-using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -84,13 +82,7 @@ sealed class SynthesizeVerb : Verb<SynthesizeOptions>
                 Endpoint = new Uri(server.Endpoint, "v1").ToString(),
                 Model = options.Model ?? server.ModelName,
             };
-        var synthesis = new ProblemSynthesis(asked, context);
-        GenerateVerb.StoreTokenizer(options, Path.Combine(context.Output!, TrainStage.StoredTokenizer));
-        var summary = await synthesis.RunAsync(cancellationToken);
-
-        // And whoever evaluates a student asks it what it was taught.
-        var answering = SynthesisTeacher.AnsweringOf(asked, new SynthesisFolder(context.Output!).Problems);
-        (await PromptSet.TaskOfAsync(answering, cancellationToken)).Save(context.Output!);
+        var summary = await new ProblemSynthesis(asked, context).RunAsync(cancellationToken);
         context.Observer.Message(
             FormattableString.Invariant($"{summary.Problems:N0} problems with {summary.Traces:N0} traces, of {summary.Candidates:N0} tried")
         );

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using TraceDistill.Data.Files;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Teachers;
@@ -42,7 +43,11 @@ sealed record SynthesisFolder(string Output)
     {
         // What vouches for the others goes first, and a round before those that it follows from.
         File.Delete(Path.Combine(Output, ShardManifest.FileName));
-        foreach (var file in Directory.GetFiles(Output, "*.parquet").Concat([Problems, Data, Table]))
+        foreach (
+            var file in Directory
+                .GetFiles(Output, "*.parquet")
+                .Concat([Problems, Data, Table, Path.Combine(Output, TaskDescription.FileName)])
+        )
         {
             File.Delete(file);
         }

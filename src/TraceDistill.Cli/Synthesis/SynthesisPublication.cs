@@ -5,7 +5,10 @@ using TraceDistill.Data.Files;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Data.Shards;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Teachers.Prompts;
 using TraceDistill.Text.Files;
+using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Synthesis;
 
@@ -25,9 +28,20 @@ sealed class SynthesisPublication(SynthesizeOptions options, SynthesisFolder fol
         CancellationToken cancellationToken
     )
     {
+        // Last comes the manifest, by which the others are complete: one of an earlier publication is none of these.
+        File.Delete(Path.Combine(folder.Output, ShardManifest.FileName));
         await ProblemWriter.WriteAsync(folder.Problems, kept.Values, cancellationToken);
         JsonFile.Write(folder.Data, rounds);
         AtomicFile.WriteAllText(folder.Table, Table(rounds));
+        if ((options.Tokenizer ?? options.Serve) is { } tokenizer)
+        {
+            // A student from scratch takes its vocabulary from beside the traces.
+            ModelDirectory.CopyTokenizer(tokenizer, Path.Combine(folder.Output, TrainStage.StoredTokenizer));
+        }
+
+        // And whoever evaluates a student asks it what it was taught.
+        var task = await PromptSet.TaskOfAsync(SynthesisTeacher.AnsweringOf(options, folder.Problems), cancellationToken);
+        task.Save(folder.Output);
         var source = ShardManifest.Load(folder.Round(1).Traces)!;
         await using var writer = await ShardWriter.CreateAsync(
             folder.Output,

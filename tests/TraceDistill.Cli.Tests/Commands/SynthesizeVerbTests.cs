@@ -276,6 +276,34 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         await SynthesizeAsync("found", settings);
     }
 
+    /// <summary>
+    /// Ended at the last file before the manifest, once in a new folder and once where an earlier publication stands: without the manifest
+    /// nobody takes the folder for complete, and the same command completes it.
+    /// </summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Synthesize_EndedWhileItPublishes_LeavesNoManifest(bool isPublished)
+    {
+        string[] settings = ["--family", "comparison", "--count", "2", "--rounds", "1", "--candidates", "4"];
+        if (isPublished)
+        {
+            await SynthesizeAsync("found", settings);
+            File.Delete(_cli.File("found/task.json"));
+        }
+
+        // A folder in its place, so that it cannot be written.
+        Directory.CreateDirectory(_cli.File("found/task.json/in-the-way"));
+        Assert.NotEqual(0, await _cli.RunAsync(Arguments("found", settings)));
+
+        Assert.False(File.Exists(_cli.File("found/manifest.json")));
+        Directory.Delete(_cli.File("found/task.json"), recursive: true);
+        await SynthesizeAsync("found", settings);
+        Assert.True(File.Exists(_cli.File("found/manifest.json")));
+        Assert.True(File.Exists(_cli.File("found/task.json")));
+        Assert.True(File.Exists(_cli.File("found/tokenizer/tokenizer.json")));
+    }
+
     [Fact]
     public async Task Synthesize_HeldOutFile_IsNeverRepeated()
     {
