@@ -78,7 +78,8 @@ public static class CollectStage
             var dataset = WithGranted(
                 Describe(options, store.Plan.PromptName, teacher.ToString(), capabilities, tokenizer),
                 capabilities,
-                store.Dataset
+                store.Dataset,
+                store.Capabilities
             );
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
@@ -336,14 +337,18 @@ public static class CollectStage
     /// </summary>
     /// <param name="dataset">With those asked for.</param>
     /// <param name="capabilities">Tell those granted.</param>
-    /// <param name="there">What the traces that are there have; those of an earlier version of this program have places for all.</param>
-    static DatasetDescription WithGranted(DatasetDescription dataset, TeacherCapabilities capabilities, DatasetDescription? there) =>
-        dataset is { Logprobs: LogprobKind.Raw, SampledLogprobs: null }
-        && dataset.TopK > capabilities.TopLogprobs
-        && there?.TopK != dataset.TopK
+    /// <param name="there">What the traces that are there have.</param>
+    /// <param name="before">What their endpoint was seen to grant.</param>
+    static DatasetDescription WithGranted(
+        DatasetDescription dataset,
+        TeacherCapabilities capabilities,
+        DatasetDescription? there,
+        TeacherCapabilities? before
+    ) =>
+        dataset is { Logprobs: LogprobKind.Raw, SampledLogprobs: null, TopK: > 0 }
             ? dataset with
             {
-                TopK = capabilities.TopLogprobs,
+                TopK = GrantedAlternatives.Of(dataset.TopK, capabilities.TopLogprobs, there, before),
             }
             : dataset;
 

@@ -96,7 +96,7 @@ public static class ScoreStage
                 ? (local, null)
                 : await ProbeAsync(account!.Teacher, options, teacher, observer, cancellationToken);
             var encoder = EncoderOf(teacher, source, capabilities, context);
-            var dataset = Describe(options, source, teacher, capabilities);
+            var dataset = Describe(options, source, teacher, capabilities, store.Dataset, store.Capabilities);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
             var budget = account?.Budget ?? CollectionBudget.Unlimited;
@@ -298,11 +298,19 @@ public static class ScoreStage
         return (pool, capabilities);
     }
 
-    static DatasetDescription Describe(ScoreOptions options, ITextSource source, ScoringTeacher teacher, TeacherCapabilities? capabilities)
+    static DatasetDescription Describe(
+        ScoreOptions options,
+        ITextSource source,
+        ScoringTeacher teacher,
+        TeacherCapabilities? capabilities,
+        DatasetDescription? there,
+        TeacherCapabilities? before
+    )
     {
         var written = source.Dataset;
         var begin = teacher.Tokenizer.Encode("", addSpecialTokens: true);
         var prompt = teacher.Write(ProbeQuestion, "46").Ids;
+        var granted = capabilities?.TopLogprobs ?? options.Alternatives;
         return new DatasetDescription
         {
             Teacher = teacher.Model,
@@ -311,7 +319,9 @@ public static class ScoreStage
             TokenizerHash = teacher.Tokenizer.Hash,
             VocabularySize = teacher.Tokenizer.VocabularySize,
             ChatTemplateHash = teacher.TemplateHash,
-            TopK = Math.Min(options.Alternatives, capabilities?.TopLogprobs ?? options.Alternatives),
+            TopK = options.SampledLogprobs is null
+                ? GrantedAlternatives.Of(options.TopLogprobs, granted, there, before)
+                : Math.Min(options.Alternatives, granted),
             SampledLogprobs = options.SampledLogprobs,
             Logprobs = LogprobKind.Raw,
             Temperature = written?.Temperature ?? 1,

@@ -47,6 +47,67 @@ public sealed class CollectStageTests
         );
     }
 
+    /// <summary>What was granted at first is what all traces have: the same as of an endpoint that never granted more.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task RunAsync_EndpointThatGrantsMoreLater_GoesOnWithAsManyAsAreThere(bool isInterrupted)
+    {
+        var granted = 2;
+        await using var server = await ProtocolServer.StartAsync((context, request) => SumAsync(context, request, granted));
+        using var run = new CollectionRun(problems: 8);
+        using var whole = new CollectionRun(problems: 8);
+        await whole.RunAsync(server);
+        if (isInterrupted)
+        {
+            var budget = await run.RunAsync(server, options => options with { MaxTokensTotal = 400, Concurrency = 1 });
+            Assert.Equal("budget", budget.StoppedBy);
+        }
+        else
+        {
+            await run.RunAsync(server, options => options with { Limit = 3 });
+        }
+
+        granted = 3;
+        var summary = await run.RunAsync(server);
+
+        Assert.Equal((8, 2), (summary.Count, summary.TopK));
+        Assert.InRange(summary.Collected, 1, 7);
+        Assert.Equal(
+            (await whole.TracesAsync()).Select(trace => (trace.Id, string.Join(' ', trace.Logprobs!.TopIds))),
+            (await run.TracesAsync()).Select(trace => (trace.Id, string.Join(' ', trace.Logprobs!.TopIds)))
+        );
+    }
+
+    /// <summary>Places that stay empty would make two kinds of traces of one data set.</summary>
+    [Fact]
+    public async Task RunAsync_EndpointThatGrantsFewerLater_IsRefusedAndNothingMixed()
+    {
+        var granted = 3;
+        await using var server = await ProtocolServer.StartAsync((context, request) => SumAsync(context, request, granted));
+        using var run = new CollectionRun(problems: 6);
+        await run.RunAsync(server, options => options with { Limit = 3 });
+
+        granted = 2;
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server));
+
+        Assert.Contains("top_k 3 there, 2 now", error.Message, StringComparison.Ordinal);
+        Assert.Equal(3, (await run.TracesAsync()).Count);
+        granted = 3;
+        Assert.Equal((6, 3), (await run.RunAsync(server)) is var summary ? (summary.Count, summary.TopK) : default);
+        Assert.All(await run.TracesAsync(), trace => Assert.DoesNotContain(-1, trace.Logprobs!.TopIds));
+    }
+
+    static Task SumAsync(HttpContext context, string request, int granted) =>
+        Replies.Json(
+            WireJson.Completion(
+                TestServer
+                    .Teaching.ScriptedTeachers.Sum(TestServer.Teaching.TeacherRequest.Parse(request) with { MaxTokens = int.MaxValue })
+                    .Text,
+                granted
+            )
+        )(context, request);
+
     [Fact]
     public async Task RunAsync_AllProblems_PublishesTheirTracesInOrder()
     {

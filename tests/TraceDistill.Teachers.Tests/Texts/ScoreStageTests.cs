@@ -810,6 +810,46 @@ public sealed class ScoreStageTests : IDisposable
         Assert.Equal(2, ShardManifest.Load(_folder.File("scored"))!.Dataset.TopK);
     }
 
+    /// <summary>What was granted at first is what all rows have: the same as of a server that never granted more.</summary>
+    [Fact]
+    public async Task RunAsync_ServerThatReturnsMoreAlternativesLater_GoesOnWithAsManyAsAreThere()
+    {
+        await using var server = await ScoringServer.StartAsync("tracedistill");
+        void KeepTwo(JsonObject answer)
+        {
+            foreach (var row in answer["choices"]![0]!["logprobs"]!["top_logprobs"]!.AsArray().OfType<JsonObject>())
+            {
+                row.Skip(2).Select(entry => entry.Key).ToList().ForEach(key => row.Remove(key));
+            }
+        }
+
+        ScoreOptions WithThree(ScoreOptions options) => options with { TopLogprobs = 3 };
+        await WriteAsync(
+            "source",
+            [
+                [3],
+            ]
+        );
+        server.Spoils = KeepTwo;
+        await RunAsync(server, "scored", WithThree);
+        await WriteAsync(
+            "source",
+            [
+                [5],
+            ]
+        );
+        await RunAsync(server, "whole", WithThree);
+
+        server.Spoils = _ => { };
+        var summary = await RunAsync(server, "scored", WithThree);
+
+        Assert.Equal((5L, 2L, 2), (summary.Scored, summary.New, summary.TopK));
+        Assert.Equal(
+            (await ReadAsync("whole")).Select(trace => string.Join(' ', trace.Logprobs!.TopIds)),
+            (await ReadAsync("scored")).Select(trace => string.Join(' ', trace.Logprobs!.TopIds))
+        );
+    }
+
     /// <summary>Short texts behind a template that writes a long prompt need room for all of it.</summary>
     [Fact]
     public async Task RunAsync_TemplateLongerThanTheTexts_CountsForTheRoomThatATeacherHereNeeds()
