@@ -92,8 +92,9 @@ public static class ScoreStage
                 await LongestAsync(store, EncoderOf(teacher, source, capabilities: null, context), cancellationToken)
             );
             using var loaded = local as IDisposable;
-            var (scorer, capabilities) = local is not null
-                ? (local, null)
+            using var measured = local is null ? null : new MeasuredScorer(local, teacher.Model, options.Concurrency, time);
+            var (scorer, capabilities) = measured is not null
+                ? (measured, null)
                 : await ProbeAsync(account!.Teacher, options, teacher, observer, cancellationToken);
             var encoder = EncoderOf(teacher, source, capabilities, context);
             var dataset = Describe(options, source, teacher, capabilities, store.Dataset, store.Capabilities);

@@ -160,8 +160,7 @@ public sealed record ScoreOptions : TeacherOptions, IValidatableObject
                 (nameof(MaxTokensTotal), MaxTokensTotal is not null),
                 (nameof(MaxCost), MaxCost is not null),
                 (nameof(PricePerMillion), PricePerMillion is not null),
-                (nameof(AttemptTimeout), AttemptTimeout is not null),
-                (nameof(PrometheusPort), PrometheusPort is not null)
+                (nameof(AttemptTimeout), AttemptTimeout is not null)
             );
 
     /// <summary>Options about a problem file where none is read.</summary>

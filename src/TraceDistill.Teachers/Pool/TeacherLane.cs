@@ -63,6 +63,7 @@ sealed class TeacherLane : IDisposable
         );
         Endpoint = pooled.Endpoint;
         Meter = new EndpointMeter(pooled.Name, pooled.Price);
+        Measured = MeasuredTeacher.At(Endpoint);
         _guard = new ScoringGuard(Endpoint);
 
         var handler = pooled.Handler ?? TeacherHttpHandler.Create(pooled.Concurrency ?? options.Concurrency);
@@ -74,6 +75,9 @@ sealed class TeacherLane : IDisposable
     public TeacherEndpoint Endpoint { get; }
 
     public EndpointMeter Meter { get; }
+
+    /// <summary>Its name in spans and metrics.</summary>
+    public MeasuredTeacher Measured { get; }
 
     /// <summary>Makes one attempt.</summary>
     /// <param name="call">The request.</param>
@@ -87,7 +91,7 @@ sealed class TeacherLane : IDisposable
         }
 
         var progress = new AnswerProgress(received, call.Told);
-        using var activity = TeacherInstruments.Start(Endpoint, call.Sampling, call.IsScoring);
+        using var activity = TeacherInstruments.Start(Measured, call.Sampling, call.IsScoring);
         var start = _time.GetTimestamp();
         try
         {
@@ -96,7 +100,7 @@ sealed class TeacherLane : IDisposable
             Meter.Answered(latency, answer.PromptTokens, answer.CompletionTokens);
             _instruments.Answered(
                 activity,
-                Endpoint,
+                Measured,
                 call.IsScoring,
                 answer.FinishReason,
                 answer.PromptTokens,
@@ -108,7 +112,7 @@ sealed class TeacherLane : IDisposable
         catch (Exception e) when (e is not (OperationCanceledException or BrokenCircuitException))
         {
             Meter.Failed(e, call.PromptTokens, call.Sampling.MaxTokens, progress.Pieces);
-            _instruments.Failed(activity, Endpoint, call.IsScoring, e, _time.GetElapsedTime(start));
+            _instruments.Failed(activity, Measured, call.IsScoring, e, _time.GetElapsedTime(start));
             throw;
         }
     }

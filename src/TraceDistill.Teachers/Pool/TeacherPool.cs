@@ -66,9 +66,7 @@ public sealed class TeacherPool : ITextGenerator, ITokenScorer, IDisposable
                 (endpoint, i) => new TeacherLane(endpoint, i, endpoints.Count > 1, _router, options, time, observer, jitter, _instruments)
             ),
         ];
-        _instruments.Observe(() =>
-            _lanes.Select((lane, i) => (lane.Endpoint.BaseAddress.Authority, _router.Load(i).InFlight, _router.Load(i).Limit))
-        );
+        _instruments.Observe(() => _lanes.Select((lane, i) => (lane.Measured, _router.Load(i).InFlight, _router.Load(i).Limit)));
 
         _retries = new ResiliencePipelineBuilder { TimeProvider = time }
             .AddRetries(

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using TraceDistill.Data.Generation;
-using TraceDistill.Teachers.Connector;
 
 namespace TraceDistill.Teachers.Telemetry;
 
@@ -43,46 +42,42 @@ public sealed class TeacherInstruments : IDisposable
         );
     }
 
-    /// <summary>Shows how much every endpoint has to do.</summary>
-    /// <param name="load">Of each endpoint: its address, what is in flight, and the limit found so far.</param>
-    internal void Observe(Func<IEnumerable<(string Endpoint, int InFlight, int Limit)>> load)
+    /// <summary>Shows how much every teacher has to do.</summary>
+    /// <param name="load">Of each: what is in flight, and the limit found so far.</param>
+    internal void Observe(Func<IEnumerable<(MeasuredTeacher Teacher, int InFlight, int Limit)>> load)
     {
         _meter.CreateObservableUpDownCounter(
             "tracedistill.teacher.in_flight",
-            () => load().Select(endpoint => Of(endpoint.Endpoint, endpoint.InFlight)),
+            () => load().Select(one => new Measurement<int>(one.InFlight, one.Teacher.Load)),
             "{request}",
             "Requests in flight."
         );
         _meter.CreateObservableUpDownCounter(
             "tracedistill.teacher.limit",
-            () => load().Select(endpoint => Of(endpoint.Endpoint, endpoint.Limit)),
+            () => load().Select(one => new Measurement<int>(one.Limit, one.Teacher.Load)),
             "{request}",
             "Requests that may be in flight."
         );
-
-        static Measurement<int> Of(string endpoint, int value) =>
-            new(value, KeyValuePair.Create<string, object?>("server.address", endpoint));
     }
 
     /// <summary>A request goes out. What is returned is to be disposed when it is over; null where nobody listens.</summary>
+    /// <param name="teacher">Whom it goes to.</param>
+    /// <param name="sampling">Of what is generated; null where nothing is.</param>
     /// <param name="isScoring">True where a text that exists is scored, which goes to the completions of text.</param>
-    internal static Activity? Start(TeacherEndpoint endpoint, SamplingSettings sampling, bool isScoring)
+    internal static Activity? Start(MeasuredTeacher teacher, SamplingSettings? sampling, bool isScoring)
     {
-        var activity = Source.StartActivity($"{OperationOf(isScoring)} {endpoint.Model}", ActivityKind.Client);
+        var activity = Source.StartActivity($"{OperationOf(isScoring)} {teacher.Model}", teacher.Kind);
         if (activity is { IsAllDataRequested: true })
         {
-            foreach (var (key, value) in Common(endpoint, isScoring))
+            foreach (var (key, value) in Common(teacher, isScoring))
             {
                 activity.SetTag(key, value);
             }
 
-            activity.SetTag("gen_ai.request.temperature", sampling.Temperature);
-            activity.SetTag("gen_ai.request.top_p", sampling.TopP);
-            activity.SetTag("gen_ai.request.max_tokens", sampling.MaxTokens);
-            if (sampling.Seed is { } seed)
-            {
-                activity.SetTag("gen_ai.request.seed", seed);
-            }
+            activity.SetTag("gen_ai.request.temperature", sampling?.Temperature);
+            activity.SetTag("gen_ai.request.top_p", sampling?.TopP);
+            activity.SetTag("gen_ai.request.max_tokens", sampling?.MaxTokens);
+            activity.SetTag("gen_ai.request.seed", sampling?.Seed);
         }
 
         return activity;
@@ -90,7 +85,7 @@ public sealed class TeacherInstruments : IDisposable
 
     internal void Answered(
         Activity? activity,
-        TeacherEndpoint endpoint,
+        MeasuredTeacher teacher,
         bool isScoring,
         string finishReason,
         int promptTokens,
@@ -103,23 +98,23 @@ public sealed class TeacherInstruments : IDisposable
         activity?.SetTag("gen_ai.usage.output_tokens", completionTokens);
         if (_duration.Enabled)
         {
-            _duration.Record(latency.TotalSeconds, Common(endpoint, isScoring));
+            _duration.Record(latency.TotalSeconds, Common(teacher, isScoring));
         }
 
         if (_usage.Enabled)
         {
             _usage.Record(
                 promptTokens,
-                [.. Common(endpoint, isScoring), KeyValuePair.Create<string, object?>("gen_ai.token.type", "input")]
+                [.. Common(teacher, isScoring), KeyValuePair.Create<string, object?>("gen_ai.token.type", "input")]
             );
             _usage.Record(
                 completionTokens,
-                [.. Common(endpoint, isScoring), KeyValuePair.Create<string, object?>("gen_ai.token.type", "output")]
+                [.. Common(teacher, isScoring), KeyValuePair.Create<string, object?>("gen_ai.token.type", "output")]
             );
         }
     }
 
-    internal void Failed(Activity? activity, TeacherEndpoint endpoint, bool isScoring, Exception failure, TimeSpan latency)
+    internal void Failed(Activity? activity, MeasuredTeacher teacher, bool isScoring, Exception failure, TimeSpan latency)
     {
         var kind = EndpointMeter.KindOf(failure);
         activity?.SetTag("error.type", kind);
@@ -128,7 +123,7 @@ public sealed class TeacherInstruments : IDisposable
         {
             _duration.Record(
                 latency.TotalSeconds,
-                [.. Common(endpoint, isScoring), KeyValuePair.Create<string, object?>("error.type", kind)]
+                [.. Common(teacher, isScoring), KeyValuePair.Create<string, object?>("error.type", kind)]
             );
         }
     }
@@ -137,21 +132,6 @@ public sealed class TeacherInstruments : IDisposable
 
     static string OperationOf(bool isScoring) => isScoring ? "text_completion" : "chat";
 
-    static KeyValuePair<string, object?>[] Common(TeacherEndpoint endpoint, bool isScoring) =>
-        [
-            KeyValuePair.Create<string, object?>("gen_ai.operation.name", OperationOf(isScoring)),
-            KeyValuePair.Create<string, object?>("gen_ai.provider.name", ProviderOf(endpoint.BaseAddress.Host)),
-            KeyValuePair.Create<string, object?>("gen_ai.request.model", endpoint.Model),
-            KeyValuePair.Create<string, object?>("server.address", endpoint.BaseAddress.Host),
-            KeyValuePair.Create<string, object?>("server.port", endpoint.BaseAddress.Port),
-        ];
-
-    /// <summary>The conventions' word where they have one; else the API that is spoken.</summary>
-    static string ProviderOf(string host) =>
-        host switch
-        {
-            _ when host.EndsWith(".openai.azure.com", StringComparison.OrdinalIgnoreCase) => "azure.ai.openai",
-            _ when host.EndsWith("deepseek.com", StringComparison.OrdinalIgnoreCase) => "deepseek",
-            _ => "openai",
-        };
+    static KeyValuePair<string, object?>[] Common(MeasuredTeacher teacher, bool isScoring) =>
+        [KeyValuePair.Create<string, object?>("gen_ai.operation.name", OperationOf(isScoring)), .. teacher.Tags];
 }

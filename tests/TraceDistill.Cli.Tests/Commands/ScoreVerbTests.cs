@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Data.Generation;
@@ -65,6 +67,23 @@ public sealed class ScoreVerbTests : IDisposable
         // What tells the two ways apart is the server's part of the manifest alone.
         Assert.Equal(way == "--serve" ? "echo" : null, ShardManifest.Load(_cli.File("plain"))!.Capabilities?.PromptScoring);
         Assert.Equal("teacher", ShardManifest.Load(_cli.File("plain"))!.Dataset.Scoring!.Writer);
+    }
+
+    /// <summary>Metrics are those of a teacher, wherever it is.</summary>
+    [Fact]
+    public async Task Score_TeacherInThisProcess_TakesAPortForItsMetrics()
+    {
+        await GenerateAsync(2);
+        using var free = new TcpListener(IPAddress.Loopback, 0);
+        free.Start();
+        var port = ((IPEndPoint)free.LocalEndpoint).Port;
+        string[] settings = ["score", "--traces", _cli.File("traces"), "--teacher", Teacher, "--prometheus-port", $"{port}"];
+
+        Assert.Equal(2, await _cli.RunAsync([.. settings, "--out", _cli.File("scored")]));
+        Assert.Contains($"--prometheus-port: {port} cannot be listened on", _cli.Error);
+
+        free.Stop();
+        await RunAsync([.. settings, "--out", _cli.File("scored")]);
     }
 
     /// <summary>Without its tokens the text is written anew in the teacher's; the same tokens have the same logprobs.</summary>

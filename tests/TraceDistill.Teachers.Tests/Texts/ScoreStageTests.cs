@@ -1,3 +1,6 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -8,12 +11,14 @@ using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Options;
+using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Teachers.Texts;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using Xunit;
+using Trace = TraceDistill.Data.Traces.Trace;
 
 namespace TraceDistill.Teachers.Tests.Texts;
 
@@ -785,6 +790,101 @@ public sealed class ScoreStageTests : IDisposable
         Assert.Equal((await ReadAsync("served"))[2].Logprobs!.Logprobs, (await ReadAsync("scored"))[2].Logprobs!.Logprobs);
     }
 
+    /// <summary>One of its texts cannot be scored: a span and a duration with the reason, as of an endpoint that refuses it.</summary>
+    [Fact]
+    public async Task RunAsync_TeacherInThisProcess_TellsTheSpansAndMetricsOfAnEndpoint()
+    {
+        const string Model = "teacher-in-process";
+        await WriteAsync(
+            "source",
+            [
+                [4],
+            ]
+        );
+        var (spans, measured) = (new ConcurrentQueue<Activity>(), new ConcurrentQueue<(string Name, double Value, string Tags)>());
+        using var tracing = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == TeacherInstruments.Name,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = spans.Enqueue,
+        };
+        ActivitySource.AddActivityListener(tracing);
+        using var metering = new MeterListener
+        {
+            InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument.Meter.Name == TeacherInstruments.Name)
+                {
+                    listener.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        void Keep(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags) =>
+            measured.Enqueue((instrument.Name, value, string.Join(' ', tags.ToArray().Select(tag => $"{tag.Key}={tag.Value}"))));
+        metering.SetMeasurementEventCallback<double>((instrument, value, tags, _) => Keep(instrument, value, tags));
+        metering.SetMeasurementEventCallback<int>((instrument, value, tags, _) => Keep(instrument, value, tags));
+        metering.Start();
+        var (texts, tokens) = (0, 0);
+
+        await ScoreStage.RunAsync(
+            new ScoreOptions
+            {
+                Traces = _folder.File("source"),
+                Model = Model,
+                TopLogprobs = K,
+                Concurrency = 3,
+            },
+            _folder.File("scored"),
+            Teacher with
+            {
+                Model = Model,
+                Load = _ => new FormulaScorer
+                {
+                    Fault = request =>
+                    {
+                        metering.RecordObservableInstruments();
+                        if (Interlocked.Increment(ref texts) == 2)
+                        {
+                            return new UnscorableTextException(UnscorableTextException.TooLong, "of a test");
+                        }
+
+                        Interlocked.Add(ref tokens, request.Tokens.Length);
+                        return null;
+                    },
+                },
+            },
+            MathVerifier.Instance,
+            SilentObserver.Instance,
+            TestTeacher.Time(),
+            TestTeacher.Token
+        );
+
+        // Other tests run at the same time.
+        var own = spans.Where(span => span.DisplayName == $"text_completion {Model}").ToList();
+        Assert.Equal(4, own.Count);
+        Assert.All(own, span =>
+            Assert.Equal(("tracedistill", ActivityKind.Internal), (span.GetTagItem("gen_ai.provider.name"), span.Kind))
+        );
+        Assert.Equal(
+            nameof(UnscorableTextException),
+            Assert.Single(own, span => span.Status == ActivityStatusCode.Error).GetTagItem("error.type")
+        );
+        Assert.Equal(tokens, own.Sum(span => (int?)span.GetTagItem("gen_ai.usage.input_tokens") ?? 0));
+        var mine = measured.Where(one => one.Tags.Contains($"gen_ai.request.model={Model}", StringComparison.Ordinal)).ToList();
+        var durations = mine.Where(one => one.Name == "gen_ai.client.operation.duration").ToList();
+        Assert.Equal(4, durations.Count);
+        Assert.Single(durations, one => one.Tags.Contains($"error.type={nameof(UnscorableTextException)}", StringComparison.Ordinal));
+        Assert.Equal(
+            (tokens, 0),
+            (
+                mine.Where(one => one.Tags.EndsWith("token.type=input", StringComparison.Ordinal)).Sum(one => one.Value),
+                mine.Where(one => one.Tags.EndsWith("token.type=output", StringComparison.Ordinal)).Sum(one => one.Value)
+            )
+        );
+        Assert.InRange(mine.Where(one => one.Name == "tracedistill.teacher.in_flight").Max(one => one.Value), 1, 4);
+        Assert.All(mine.Where(one => one.Name == "tracedistill.teacher.limit"), one => Assert.Equal(3, one.Value));
+    }
+
     /// <summary>A server may give fewer alternatives than it is asked for without a word: the data set says how many it has.</summary>
     [Fact]
     public async Task RunAsync_ServerThatReturnsFewerAlternatives_RecordsThem()
@@ -994,8 +1094,16 @@ public sealed class ScoreStageTests : IDisposable
     {
         public bool IsDisposed { get; private set; }
 
+        /// <summary>Returns what is thrown in the place of scores; null for nothing.</summary>
+        public Func<ScoringRequest, Exception?> Fault { get; init; } = _ => null;
+
         public Task<TokenLogprobs> ScoreAsync(ScoringRequest request, CancellationToken cancellationToken = default)
         {
+            if (Fault(request) is { } fault)
+            {
+                throw fault;
+            }
+
             var rows = Enumerable
                 .Range(request.First, request.Tokens.Length - request.First)
                 .Select(i => ScoringServer.Distribution(request.Tokens.AsSpan(0, i)))
