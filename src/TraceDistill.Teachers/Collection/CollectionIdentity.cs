@@ -24,6 +24,9 @@ sealed class CollectionIdentity
     /// </summary>
     const string SourceKey = "traces";
 
+    /// <summary>Options of a scoring that were not written down where they were not given: there, their absence says that they were not.</summary>
+    static readonly string[] NoneWhereAbsent = ["prompt", "prompt_problems"];
+
     static readonly string[] ServedFiles = ["config.json", "tokenizer.json", "*.safetensors"];
 
     readonly SortedDictionary<string, string> _values;
@@ -74,6 +77,19 @@ sealed class CollectionIdentity
 
         values["prompt"] = options.Prompt is { } prompt ? Prompt(prompt) : "none";
         values["prompt_problems"] = options.PromptProblems is [var first, ..] ? Files(first, options.PromptProblems) : "none";
+        foreach (
+            var (name, value) in new (string, object?)[]
+            {
+                ("problem_field", options.ProblemField),
+                ("answer_field", options.AnswerField),
+                ("solution_field", options.SolutionField),
+                ("duplicates", options.Duplicates),
+            }
+        )
+        {
+            // What the prompt shows is read by them. Of problems that are scored themselves it is part of the text.
+            values[name] = options.PromptProblems.Count > 0 ? JsonSerializer.Serialize(value, JsonFile.Line) : "none";
+        }
 
         if (options.Traces is { } traces)
         {
@@ -120,16 +136,22 @@ sealed class CollectionIdentity
     }
 
     /// <summary>
-    /// Differences in words: <c>max_tokens was 80, is 40</c>. An option that only one of the two knows of does not count, nor do the traces
-    /// that are scored.
+    /// Differences in words: <c>max_tokens was 80, is 40</c>. An option that only one of the two knows of does not count, unless its
+    /// absence says that it was not given, nor do the traces that are scored.
     /// </summary>
     /// <param name="now">The options of now.</param>
     public IReadOnlyList<string> DifferencesTo(CollectionIdentity now) =>
         [
-            .. _values
-                .Where(then => then.Key != SourceKey && now._values.GetValueOrDefault(then.Key, then.Value) != then.Value)
-                .Select(then => $"{then.Key} was {then.Value}, is {now._values[then.Key]}"),
+            .. from name in _values.Keys.Union(now._values.Keys).Order(StringComparer.Ordinal)
+            where name != SourceKey
+            let was = ValueIn(this, name)
+            let value = ValueIn(now, name)
+            where was is not null && value is not null && was != value
+            select $"{name} was {was}, is {value}",
         ];
+
+    static string? ValueIn(CollectionIdentity identity, string name) =>
+        identity._values.GetValueOrDefault(name) ?? (NoneWhereAbsent.Contains(name) ? "none" : null);
 
     /// <summary>Returns whether the same traces are scored, byte by byte.</summary>
     public bool IsOfSameSource(CollectionIdentity other) =>

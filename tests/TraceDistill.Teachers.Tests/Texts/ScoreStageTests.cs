@@ -151,8 +151,11 @@ public sealed class ScoreStageTests : IDisposable
         Assert.Contains("prompt was Know", other.Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task RunAsync_ProblemsForAPromptThatHadNone_AreNotTakenForTheSame()
+    /// <summary>Also where it was scored by a version that wrote only options that were given.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task RunAsync_PromptOrProblemsThatCameOrWent_AreNotTakenForTheSame(bool isEarlierVersion)
     {
         await using var server = await ScoringServer.StartAsync("vllm");
         await WriteAsync(
@@ -161,18 +164,87 @@ public sealed class ScoreStageTests : IDisposable
                 [1],
             ]
         );
-        var (problems, prompt) = (_folder.File("problems.jsonl"), Directory.CreateDirectory(_folder.File("prompts/Plain")).FullName);
-        File.WriteAllLines(problems, Enumerable.Range(0, 3).Select(i => $$"""{"id": "p{{i}}", "problem": "{{i}} and {{i}}?"}"""));
-        File.WriteAllText(Path.Combine(prompt, "skprompt.txt"), "<message role=\"user\">Solve: {{$problem}}</message>");
-        File.WriteAllText(Path.Combine(prompt, "config.json"), """{"input_variables":[{"name":"problem"}]}""");
-        ScoreOptions With(ScoreOptions options) => options with { Prompt = prompt };
-        await RunAsync(server, "scored", With);
+        var (problems, prompt) = (WriteProblems(), WritePrompt("Solve: {{$problem}}"));
+        ScoreOptions WithPrompt(ScoreOptions options) => options with { Prompt = prompt };
+        ScoreOptions WithProblems(ScoreOptions options) => WithPrompt(options) with { PromptProblems = [problems] };
+        await ScoreAsync("plain", options => options);
+        await ScoreAsync("prompt", WithPrompt);
+        await ScoreAsync("problems", WithProblems);
 
-        var other = await Assert.ThrowsAsync<InvalidInputException>(() =>
-            RunAsync(server, "scored", options => With(options) with { PromptProblems = [problems] })
+        Assert.Contains("prompt was none, is ", await RefusalAsync("plain", WithPrompt), StringComparison.Ordinal);
+        Assert.Contains("prompt was Plain (", await RefusalAsync("prompt", options => options), StringComparison.Ordinal);
+        Assert.Contains("prompt_problems was none, is ", await RefusalAsync("prompt", WithProblems), StringComparison.Ordinal);
+        Assert.Contains("prompt_problems was problems.jsonl (", await RefusalAsync("problems", WithPrompt), StringComparison.Ordinal);
+        Assert.Equal(0, (await RunAsync(server, "prompt", WithPrompt)).New);
+        Assert.Equal(0, (await RunAsync(server, "plain")).New);
+
+        async Task ScoreAsync(string name, Func<ScoreOptions, ScoreOptions> change)
+        {
+            await RunAsync(server, name, change);
+            var file = Path.Combine(_folder.File(name), ".options.json");
+            var options = JsonNode.Parse(File.ReadAllText(file))!.AsObject();
+            if (isEarlierVersion)
+            {
+                options
+                    .Where(option => (string?)option.Value == "none")
+                    .Select(option => option.Key)
+                    .ToList()
+                    .ForEach(key => options.Remove(key));
+                File.WriteAllText(file, options.ToJsonString());
+            }
+        }
+
+        async Task<string> RefusalAsync(string name, Func<ScoreOptions, ScoreOptions> change) =>
+            (await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, name, change))).Message;
+    }
+
+    /// <summary>The same file read by other fields shows another solution.</summary>
+    [Fact]
+    public async Task RunAsync_OtherFieldsOfPromptProblems_AreNotTakenForTheSame()
+    {
+        await using var server = await ScoringServer.StartAsync("vllm");
+        await WriteAsync(
+            "source",
+            [
+                [1],
+            ]
         );
+        var (problems, prompt) = (WriteProblems(), WritePrompt("Solve: {{$problem}} {{$solution}}"));
+        ScoreOptions With(ScoreOptions options, string field) =>
+            options with
+            {
+                Prompt = prompt,
+                PromptProblems = [problems],
+                SolutionField = field,
+            };
+        await RunAsync(server, "scored", options => With(options, "short"));
 
-        Assert.Contains("prompt_problems was none, is ", other.Message, StringComparison.Ordinal);
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(server, "scored", options => With(options, "long")));
+
+        Assert.Contains("solution_field was \"short\", is \"long\"", refusal.Message, StringComparison.Ordinal);
+    }
+
+    string WriteProblems()
+    {
+        var file = _folder.File("problems.jsonl");
+        File.WriteAllLines(
+            file,
+            Enumerable
+                .Range(0, 3)
+                .Select(i => $$"""{"id": "p{{i}}", "problem": "{{i}} and {{i}}?", "short": "s{{i}}", "long": "so {{i}}"}""")
+        );
+        return file;
+    }
+
+    string WritePrompt(string text)
+    {
+        var folder = Directory.CreateDirectory(_folder.File("prompts/Plain")).FullName;
+        File.WriteAllText(Path.Combine(folder, "skprompt.txt"), $"<message role=\"user\">{text}</message>");
+        File.WriteAllText(
+            Path.Combine(folder, "config.json"),
+            """{"input_variables":[{"name":"problem"},{"name":"solution","is_required":false}]}"""
+        );
+        return folder;
     }
 
     [Fact]
