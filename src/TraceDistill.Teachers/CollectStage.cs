@@ -120,7 +120,7 @@ public static class CollectStage
 
             if (store.Inventory.Present == 0 && budget.IsSpent)
             {
-                throw new InvalidInputException(
+                throw new BudgetSpentException(
                     $"{budget.SpentSetting}: is not enough for one trace, which may be {options.MaxTokens:N0} tokens long; "
                         + "raise it, or lower max_tokens"
                 );

@@ -3,6 +3,7 @@ using TraceDistill.Cli.Secrets;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Cli.Synthesis;
 using TraceDistill.Cli.Telemetry;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Inference;
 using TraceDistill.Text.Errors;
@@ -19,6 +20,8 @@ sealed class SynthesizeVerb : Verb<SynthesizeOptions>
     public override VerbOutput Output => VerbOutput.Required;
 
     public override bool IsResumable => true;
+
+    public override bool KeepsEarlierWork => true;
 
     public override bool SendsKeys => true;
 
@@ -82,6 +85,7 @@ sealed class SynthesizeVerb : Verb<SynthesizeOptions>
                 Endpoint = new Uri(server.Endpoint, "v1").ToString(),
                 Model = options.Model ?? server.ModelName,
             };
+        TakeOver(asked, context, cancellationToken);
         var summary = await new ProblemSynthesis(asked, context).RunAsync(cancellationToken);
         context.Observer.Message(
             FormattableString.Invariant($"{summary.Problems:N0} problems with {summary.Traces:N0} traces, of {summary.Candidates:N0} tried")
@@ -111,6 +115,29 @@ sealed class SynthesizeVerb : Verb<SynthesizeOptions>
             : isDiscarded || options.Discard ? $"{difference}, which are discarded"
             : $"{difference}; --discard discards them, without it the run ends here"
         );
+    }
+
+    /// <summary>A stage keeps the rounds that it has, and gives none up unless the user says so.</summary>
+    /// <exception cref="InvalidInputException">They are of other settings.</exception>
+    static void TakeOver(SynthesizeOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        var folder = new SynthesisFolder(context.Output!);
+        if (
+            context.Earlier is not { } earlier
+            || folder.Begun().Count > 0
+            || new SynthesisFolder(earlier.Folder) is not { Finished: > 0 } before
+        )
+        {
+            return;
+        }
+
+        if (!options.Discard && SynthesisIdentity.Difference(options, before) is { } difference)
+        {
+            throw SynthesisIdentity.Refusal(context.NameOf(context.Output!), difference);
+        }
+
+        folder.TakeOver(before, cancellationToken);
+        context.Observer.Message($"keeps {Counted.Of(before.Finished, "round")} of an earlier run");
     }
 
     static long WeightBytes(string? model) =>

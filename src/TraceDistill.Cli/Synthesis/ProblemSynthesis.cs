@@ -3,6 +3,7 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Files;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
+using TraceDistill.Teachers.Budget;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Synthesis;
@@ -29,6 +30,19 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
     {
         SynthesisIdentity.Ensure(options, _folder, context);
         await ReadFilesAsync(cancellationToken);
+        try
+        {
+            return await PublishAsync(await SearchAsync(cancellationToken), stoppedBy: null, cancellationToken);
+        }
+        catch (BudgetSpentException spent) when (_kept.Count > 0)
+        {
+            return await PublishAsync(spent.Message, stoppedBy: "budget", cancellationToken);
+        }
+    }
+
+    /// <returns>Why the search ended before its last round; null where it did not.</returns>
+    async Task<string?> SearchAsync(CancellationToken cancellationToken)
+    {
         ProblemSearch? search =
             options.SearchedFamilies.Count == 0
                 ? null
@@ -40,7 +54,6 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         ];
         var teacher = new SynthesisTeacher(options, _folder, context);
         double[] shares = [.. arms.Select(_ => 1.0 / arms.Length)];
-        string? dry = null;
         for (var round = 1; round <= options.Rounds; round++)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -57,8 +70,7 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
 
             if (candidates.Count == 0)
             {
-                dry = WhyDry(round);
-                break;
+                return WhyDry(round);
             }
 
             var done = await RoundAsync(teacher, round, arms, drawnFrom, candidates, cancellationToken);
@@ -67,7 +79,7 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             Tell(done, arms, shares);
         }
 
-        return await PublishAsync(dry, cancellationToken);
+        return null;
 
         // Nothing can be shown before any was kept: the families have its share.
         double[] WithoutInvented(double[] all) =>
@@ -213,12 +225,14 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
                 + _folder.Round(round).Invented
             : $"family: in round {round} there are no more problems of these families; lower count, or add families";
 
-    /// <param name="dry">Why the search ended before its last round; null where it did not.</param>
-    async Task<SynthesizeSummary> PublishAsync(string? dry, CancellationToken cancellationToken)
+    /// <param name="end">Why the search ended before its last round; null where it did not.</param>
+    /// <param name="stoppedBy">What a later run may go on from; null where it ended for good.</param>
+    /// <param name="cancellationToken">Stops and leaves the rounds as they are.</param>
+    async Task<SynthesizeSummary> PublishAsync(string? end, string? stoppedBy, CancellationToken cancellationToken)
     {
         if (_rounds.Count == 0)
         {
-            throw new InvalidInputException(dry!);
+            throw new InvalidInputException(end!);
         }
 
         if (_kept.Count == 0)
@@ -230,13 +244,13 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             );
         }
 
-        if (dry is not null)
+        if (end is not null)
         {
-            context.Observer.Message($"{dry}; the search ends with what the rounds before kept");
+            context.Observer.Message($"{end}; published is what the rounds before kept");
         }
 
         var manifest = await new SynthesisPublication(options, _folder, _answers).WriteAsync(_rounds, _kept, cancellationToken);
-        if (dry is null && _kept.Count < options.Count)
+        if (end is null && _kept.Count < options.Count)
         {
             context.Observer.Message(
                 $"{_kept.Count:N0} problems of {options.Count:N0} were kept: the others were not verified, or the student agrees on them; "
@@ -252,7 +266,10 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             _rounds.Sum(round => round.Verified),
             _rounds.Sum(round => round.Compared),
             _rounds
-        );
+        )
+        {
+            StoppedBy = stoppedBy,
+        };
     }
 
     async Task ReadFilesAsync(CancellationToken cancellationToken)

@@ -38,6 +38,27 @@ sealed record SynthesisFolder(string Output)
     /// <summary>Number of rounds that are finished.</summary>
     public int Finished => Begun().Count(round => File.Exists(round.Result));
 
+    /// <summary>Copies the rounds of another folder to this one, which has none, all of them or none.</summary>
+    public void TakeOver(SynthesisFolder earlier, CancellationToken cancellationToken)
+    {
+        var (from, half) = (Path.Combine(earlier.Output, Rounds), Path.Combine(Output, $".{Rounds}"));
+        if (Directory.Exists(half))
+        {
+            Directory.Delete(half, recursive: true);
+        }
+
+        foreach (var file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var copy = Path.Combine(half, Path.GetRelativePath(from, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy);
+        }
+
+        File.Copy(earlier.Settings, Settings, overwrite: true);
+        Directory.Move(half, Path.Combine(Output, Rounds));
+    }
+
     /// <summary>Deletes all rounds and what was published of them. What they took of their teacher stays counted.</summary>
     public void Discard()
     {

@@ -3,8 +3,8 @@ using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
+using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Options;
-using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Synthesis;
 
@@ -16,6 +16,7 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
 {
     /// <summary>Has problems answered, as far as they are not yet.</summary>
     /// <returns>Folder of the answers.</returns>
+    /// <exception cref="BudgetSpentException">Some are not; what was answered is kept.</exception>
     public Task<string> AnswerAsync(int round, IReadOnlyList<Problem> candidates, CancellationToken cancellationToken)
     {
         var files = folder.Round(round);
@@ -24,6 +25,7 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
 
     /// <summary>Has problems written, as far as they are not yet.</summary>
     /// <returns>Folder of what it wrote.</returns>
+    /// <inheritdoc cref="AnswerAsync" path="/exception"/>
     public Task<string> InventAsync(int round, IReadOnlyList<Problem> requests, CancellationToken cancellationToken)
     {
         var files = folder.Round(round);
@@ -96,7 +98,7 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
         );
         return summary.StoppedBy is null
             ? collection
-            : throw new InvalidInputException(
+            : throw new BudgetSpentException(
                 $"{(options.MaxTokensTotal is null ? "max_cost" : "max_tokens_total")}: is spent in round {round} of {options.Rounds}; what "
                     + "was collected is kept: raise it and run the same command again"
             );

@@ -16,4 +16,8 @@ sealed record SynthesizeSummary(
     long Verified,
     long Compared,
     IReadOnlyList<SynthesisRound> Rounds
-);
+)
+{
+    /// <summary><c>budget</c> where the budget was spent before the last round, which a run with a larger one goes on to; else null.</summary>
+    public string? StoppedBy { get; init; }
+}

@@ -241,8 +241,7 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         Assert.Empty(Directory.GetFiles(_cli.File("found/rounds/2"), "*.parquet", SearchOption.AllDirectories));
         Assert.True(Taken() > taken);
 
-        long Taken() =>
-            new[] { 1, 2 }.Sum(round => TraceDistill.Teachers.CollectStage.UsageOf(_cli.File($"found/rounds/{round}/traces"))?.Tokens ?? 0);
+        long Taken() => new[] { 1, 2 }.Sum(round => TokensOf("found", round));
     }
 
     /// <summary>A folder in which nothing was found yet takes whatever settings come.</summary>
@@ -303,6 +302,82 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         Assert.True(File.Exists(_cli.File("found/task.json")));
         Assert.True(File.Exists(_cli.File("found/tokenizer/tokenizer.json")));
     }
+
+    /// <summary>What the rounds before kept is published, and a larger budget goes on to what a run without one finds.</summary>
+    [Fact]
+    public async Task Synthesize_BudgetSpentInALaterRound_PublishesTheRoundsBeforeAndGoesOn()
+    {
+        string[] settings =
+        [
+            "--family",
+            "comparison,addition",
+            "--count",
+            "4",
+            "--rounds",
+            "2",
+            "--candidates",
+            "6",
+            "--max-tokens",
+            "200",
+        ];
+        await SynthesizeAsync("whole", settings);
+        var first = TokensOf("whole", 1);
+
+        await SynthesizeAsync("found", [.. settings, "--max-tokens-total", $"{first + 500}", "--json"]);
+
+        Assert.Equal("budget", (string?)_cli.Json["stopped_by"]);
+        Assert.Contains("max_tokens_total: is spent in round 2 of 2; what was collected is kept: raise it", _cli.Error);
+        Assert.Equal(2, (await ProblemsAsync("found")).Count);
+        Assert.Equal(2, (await TracesAsync(_cli.File("found"))).Count);
+
+        // Not even one trace fits into what a round has left.
+        await SynthesizeAsync("less", [.. settings, "--max-tokens-total", $"{first + 100}", "--json"]);
+        Assert.Equal("budget", (string?)_cli.Json["stopped_by"]);
+
+        await SynthesizeAsync("found", [.. settings, "--max-tokens-total", "100000", "--json"]);
+        Assert.Null(_cli.Json["stopped_by"]);
+        Assert.Equal(File.ReadAllText(_cli.File("whole/train.jsonl")), File.ReadAllText(_cli.File("found/train.jsonl")));
+        Assert.Equal(first, TokensOf("found", 1));
+        Assert.InRange(TokensOf("found", 2) - TokensOf("whole", 2), 0, 60); // a probe more
+    }
+
+    /// <summary>As a stage: rounds that are there are taken over, and given up only where the user says so.</summary>
+    [Fact]
+    public async Task Run_SearchThatIsThere_IsGoneOnWithAndGivenUpWhenDiscardedAlone()
+    {
+        var recipe = $"""
+            name: search
+            seed: 3
+            stages:
+              search:
+                do: synthesize
+                student: {student.Path}
+                serve: {Teacher}
+                family: comparison,addition
+                count: 4
+                rounds: 2
+                candidates: 6
+                max_tokens: 200
+                temperature: 0.5
+            """;
+        Assert.True(await _cli.RunRecipeAsync(recipe, "--set", "search.max_tokens_total=1300") == 0, _cli.Error);
+        Assert.Single(Rounds("run/search"));
+        var first = TokensOf("run/search", 1);
+
+        Assert.True(await _cli.RunRecipeAsync(recipe, "--set", "search.max_tokens_total=100000") == 0, _cli.Error);
+        Assert.Contains("keeps 1 round of an earlier run", _cli.Error);
+        Assert.Equal(2, Rounds("run/search").Count);
+        Assert.Equal(first, TokensOf("run/search", 1));
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--set", "search.levels=1"));
+        Assert.Contains("search: holds 2 finished rounds of other settings: levels was 3, is 1; put that back", _cli.Error);
+        Assert.Equal(2, Rounds("run/search").Count);
+        Assert.True(await _cli.RunRecipeAsync(recipe, "--set", "search.levels=1", "--discard") == 0, _cli.Error);
+        Assert.Equal(2, Rounds("run/search")[0]!["arms"]!.AsArray().Count);
+    }
+
+    long TokensOf(string name, int round) =>
+        TraceDistill.Teachers.CollectStage.UsageOf(Path.Combine(_cli.File(name), "rounds", $"{round}", "traces"))?.Tokens ?? 0;
 
     [Fact]
     public async Task Synthesize_HeldOutFile_IsNeverRepeated()
