@@ -34,13 +34,27 @@ public static class CollectStage
     /// <exception cref="InvalidInputException">The options, the prompt, the problems or the folder are wrong.</exception>
     /// <exception cref="ExternalFailureException">The teacher cannot do it, or traces are missing in the end; what was finished is kept in
     /// the journal.</exception>
-    public static async Task<CollectSummary> RunAsync(
+    public static Task<CollectSummary> RunAsync(
         GenerateOptions options,
         string directory,
         IVerifier verifier,
         IRunObserver observer,
         TimeProvider time,
         CancellationToken cancellationToken = default
+    ) => RunAsync(options, directory, verifier, observer, time, () => { }, cancellationToken);
+
+    /// <inheritdoc cref="RunAsync(GenerateOptions, string, IVerifier, IRunObserver, TimeProvider, CancellationToken)"/>
+    /// <param name="publishing">
+    /// Writes what belongs beside the traces; invoked when they are about to be published, since the manifest says that all is there.
+    /// </param>
+    public static async Task<CollectSummary> RunAsync(
+        GenerateOptions options,
+        string directory,
+        IVerifier verifier,
+        IRunObserver observer,
+        TimeProvider time,
+        Action publishing,
+        CancellationToken cancellationToken
     )
     {
         await using var store = await OpenAsync(options, directory, observer, cancellationToken);
@@ -60,6 +74,7 @@ public static class CollectStage
 
         if (store.IsFinished)
         {
+            publishing();
             return Summarize(store.Published, collected: 0, failed: 0) with { Usage = UsageLedger.Summarize(folder.UsageFile) };
         }
 
@@ -129,6 +144,7 @@ public static class CollectStage
 
         const string Next = "running the same command again asks for what is missing alone";
         var missing = budget is { IsSpent: true } ? null : MissingOf(options, store, tally, Next, observer);
+        publishing();
         var summary = Summarize(await store.PublishAsync(missing, cancellationToken), tally?.Collected ?? 0, tally?.Failed ?? 0) with
         {
             StoppedBy = budget is { IsSpent: true } ? "budget" : null,
@@ -146,7 +162,7 @@ public static class CollectStage
     }
 
     /// <summary>Finds out what these options would do in a folder, which nothing is changed in.</summary>
-    /// <param name="options">As for <see cref="RunAsync"/>.</param>
+    /// <param name="options">As for the run.</param>
     /// <param name="directory">The folder.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The options, the prompt, the problems or the folder are wrong.</exception>

@@ -48,7 +48,7 @@ public static class ScoreStage
     /// <exception cref="InvalidInputException">The options, the source or the folder are wrong, or the budget is not enough.</exception>
     /// <exception cref="ExternalFailureException">The teacher cannot do it, or rows are missing in the end; what was finished is kept in
     /// the journal.</exception>
-    public static async Task<ScoreSummary> RunAsync(
+    public static Task<ScoreSummary> RunAsync(
         ScoreOptions options,
         string directory,
         ScoringTeacher teacher,
@@ -56,6 +56,21 @@ public static class ScoreStage
         IRunObserver observer,
         TimeProvider time,
         CancellationToken cancellationToken = default
+    ) => RunAsync(options, directory, teacher, verifier, observer, time, () => { }, cancellationToken);
+
+    /// <inheritdoc cref="RunAsync(ScoreOptions, string, ScoringTeacher, IVerifier, IRunObserver, TimeProvider, CancellationToken)"/>
+    /// <param name="publishing">
+    /// Writes what belongs beside the traces; invoked when they are about to be published, since the manifest says that all is there.
+    /// </param>
+    public static async Task<ScoreSummary> RunAsync(
+        ScoreOptions options,
+        string directory,
+        ScoringTeacher teacher,
+        IVerifier verifier,
+        IRunObserver observer,
+        TimeProvider time,
+        Action publishing,
+        CancellationToken cancellationToken
     )
     {
         var source = await OpenAsync(options, verifier, cancellationToken);
@@ -72,6 +87,7 @@ public static class ScoreStage
         Tell(store, source, directory, observer);
         if (store.IsFinished)
         {
+            publishing();
             return Summarize(store.Published, added: 0, folder);
         }
 
@@ -120,14 +136,15 @@ public static class ScoreStage
             EnsureWhole(options, store, tally, budget);
         }
 
+        publishing();
         return Summarize(await store.PublishAsync(missing: null, cancellationToken), added, folder);
     }
 
     /// <summary>Finds out what these options would do in a folder, which nothing is changed in.</summary>
-    /// <param name="options">As for <see cref="RunAsync"/>.</param>
+    /// <param name="options">As for the run.</param>
     /// <param name="directory">The folder.</param>
-    /// <param name="teacher">As for <see cref="RunAsync"/>.</param>
-    /// <param name="verifier">As for <see cref="RunAsync"/>.</param>
+    /// <param name="teacher">As for the run.</param>
+    /// <param name="verifier">As for the run.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The options, the source or the folder are wrong.</exception>
     public static async Task<CollectionPreview> PreviewAsync(

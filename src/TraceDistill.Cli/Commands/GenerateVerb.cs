@@ -147,13 +147,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             return await BatchStage.WriteAsync(options, folder, context.Observer, cancellationToken);
         }
 
-        var tokenizer = Path.Combine(context.Output!, TrainStage.StoredTokenizer);
-        if (!Directory.Exists(tokenizer))
-        {
-            // A run that ends early publishes what it has, and that is to be of use too.
-            StoreTokenizer(options, tokenizer);
-        }
-
+        var task = await PromptSet.TaskOfAsync(options, cancellationToken);
         var summary =
             options.BatchIn.Count > 0
                 ? await BatchStage.ImportAsync(
@@ -162,6 +156,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
                     MathVerifier.Instance,
                     context.Observer,
                     context.TimeProvider,
+                    Publishing,
                     cancellationToken
                 )
                 : await CollectStage.RunAsync(
@@ -170,6 +165,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
                     MathVerifier.Instance,
                     context.Observer,
                     context.TimeProvider,
+                    Publishing,
                     cancellationToken
                 );
         if (options.Selects())
@@ -184,21 +180,18 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             );
         }
 
-        StoreTokenizer(options, tokenizer);
-
-        // And whoever evaluates a student asks it what it was taught.
-        var task = await PromptSet.TaskOfAsync(options, cancellationToken);
-        task.Save(context.Output!, $".{Environment.MachineName}-{Environment.ProcessId}");
         context.Observer.Message($"{summary}");
         return summary;
-    }
 
-    /// <summary>A student from scratch takes its vocabulary from beside the traces.</summary>
-    internal static void StoreTokenizer(TeacherOptions options, string folder)
-    {
-        if ((options.Tokenizer ?? options.Serve) is { } tokenizer)
+        // A student from scratch takes its vocabulary from beside the traces, and whoever evaluates it asks it what it was taught.
+        void Publishing()
         {
-            ModelDirectory.CopyTokenizer(tokenizer, folder);
+            if ((options.Tokenizer ?? options.Serve) is { } tokenizer)
+            {
+                ModelDirectory.CopyTokenizer(tokenizer, Path.Combine(context.Output!, TrainStage.StoredTokenizer));
+            }
+
+            task.Save(context.Output!, $".{Environment.MachineName}-{Environment.ProcessId}");
         }
     }
 

@@ -154,18 +154,21 @@ sealed class ScoreVerb : Verb<ScoreOptions>
             MathVerifier.Instance,
             context.Observer,
             context.TimeProvider,
+            Publishing,
             cancellationToken
         );
-        ModelDirectory.CopyTokenizer(folder, Path.Combine(context.Output!, TrainStage.StoredTokenizer));
-
-        // And whoever evaluates a student asks it what it was taught.
-        if (traces is not null && TaskDescription.OfTraces(traces.Path, traces.Dataset) is { } task)
-        {
-            task.Save(context.Output!);
-        }
-
         context.Observer.Message($"{summary}");
         return summary;
+
+        // A student from scratch takes its vocabulary from beside the traces, and whoever evaluates it asks it what it was taught.
+        void Publishing()
+        {
+            ModelDirectory.CopyTokenizer(folder, Path.Combine(context.Output!, TrainStage.StoredTokenizer));
+            if (traces is not null)
+            {
+                TaskDescription.OfTraces(traces.Path, traces.Dataset)?.Save(context.Output!);
+            }
+        }
     }
 
     public override async Task<string?> PreviewAsync(

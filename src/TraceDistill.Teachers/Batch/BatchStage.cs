@@ -62,6 +62,7 @@ public static class BatchStage
     /// <param name="verifier">Grades each trace as it is taken in.</param>
     /// <param name="observer">Notified of progress, and of results that are none or not wanted.</param>
     /// <param name="time">The clock of everything.</param>
+    /// <param name="publishing">Writes what belongs beside the traces; invoked when they are about to be published.</param>
     /// <param name="cancellationToken">Stops; what was taken in is kept.</param>
     /// <exception cref="InvalidInputException">
     /// The options, the problems, the folder or a file are wrong, or not one result is wanted.
@@ -75,6 +76,7 @@ public static class BatchStage
         IVerifier verifier,
         IRunObserver observer,
         TimeProvider time,
+        Action publishing,
         CancellationToken cancellationToken = default
     )
     {
@@ -99,6 +101,11 @@ public static class BatchStage
         var answered = Enumerable.Range(0, store.Inventory.PlanCount).Where(IsAnswered).Take(MostLookedAt).Select(IdOf).ToList();
         if (answered.Count == 0)
         {
+            if (store.IsFinished)
+            {
+                publishing();
+            }
+
             return store.IsFinished ? CollectStage.Summarize(store.Published, collected: 0, failed: 0)
                 : results.Failures.Count > 0 && results.Unknown.Count == 0
                     ? throw new ExternalFailureException(
@@ -158,6 +165,7 @@ public static class BatchStage
             "--batch-out writes a batch of what is missing alone, and an endpoint is asked for that alone",
             observer
         );
+        publishing();
         return CollectStage.Summarize(await store.PublishAsync(missing, cancellationToken), tally.Collected, tally.Failed);
     }
 

@@ -69,6 +69,28 @@ public sealed class ScoreVerbTests : IDisposable
         Assert.Equal("teacher", ShardManifest.Load(_cli.File("plain"))!.Dataset.Scoring!.Writer);
     }
 
+    /// <summary>Ended at the last file before the manifest: without it nobody takes the folder for complete, and nothing is asked again.</summary>
+    [Fact]
+    public async Task GenerateAndScore_EndedWhileTheyPublish_LeaveNoManifest()
+    {
+        await RunAsync("problems", "--count", "3", "--out", _cli.File("problems.jsonl"));
+        string[] generate = ["generate", "--problems", _cli.File("problems.jsonl"), "--serve", Teacher, "--max-tokens", "200"];
+        string[] score = ["score", "--traces", _cli.File("traces"), "--teacher", Teacher];
+        foreach (var (name, command) in new[] { ("traces", generate), ("scored", score) })
+        {
+            // A folder in its place, so that it cannot be written.
+            Directory.CreateDirectory(_cli.File($"{name}/task.json/in-the-way"));
+            Assert.NotEqual(0, await _cli.RunAsync([.. command, "--out", _cli.File(name)]));
+
+            Assert.Null(ShardManifest.Load(_cli.File(name)));
+            Directory.Delete(_cli.File($"{name}/task.json"), recursive: true);
+            Assert.True(await _cli.RunAsync([.. command, "--out", _cli.File(name), "--json"]) == 0, _cli.Error);
+            Assert.Equal(0, (int)(_cli.Json["collected"] ?? _cli.Json["new"])!);
+            Assert.True(File.Exists(_cli.File($"{name}/task.json")));
+            Assert.True(File.Exists(_cli.File($"{name}/tokenizer/tokenizer.json")));
+        }
+    }
+
     /// <summary>Metrics are those of a teacher, wherever it is.</summary>
     [Fact]
     public async Task Score_TeacherInThisProcess_TakesAPortForItsMetrics()

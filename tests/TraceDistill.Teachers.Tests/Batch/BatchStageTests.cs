@@ -288,6 +288,7 @@ public sealed class BatchStageTests
             MathVerifier.Instance,
             observer ?? SilentObserver.Instance,
             TestTeacher.Time(),
+            () => { },
             TestTeacher.Token
         );
 
