@@ -14,6 +14,8 @@ namespace TraceDistill.Cli.Synthesis;
 /// <param name="context">Where it runs.</param>
 sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder, StageContext context)
 {
+    readonly ToldOnce _observer = new(context.Observer);
+
     /// <summary>Has problems answered, as far as they are not yet.</summary>
     /// <returns>Folder of the answers.</returns>
     /// <exception cref="BudgetSpentException">Some are not; what was answered is kept.</exception>
@@ -92,7 +94,7 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
             },
             collection,
             MathVerifier.Instance,
-            context.Observer,
+            _observer,
             context.TimeProvider,
             cancellationToken
         );

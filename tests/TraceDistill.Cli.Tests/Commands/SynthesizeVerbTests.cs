@@ -32,6 +32,7 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
 
         var rounds = Rounds("found");
         Assert.Equal(3, rounds.Count);
+        Assert.Single(_cli.Error.Split('\n'), line => line.Contains("dialect tracedistill", StringComparison.Ordinal));
         double ShareOf(JsonNode round, string family) =>
             round["arms"]!.AsArray().Where(arm => (string)arm!["family"]! == family).Sum(arm => (double)arm!["share"]!);
         Assert.Equal(0.5, ShareOf(rounds[0]!, "addition"), 1e-9);
