@@ -108,56 +108,15 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             return folder.ReadResult();
         }
 
-        var right = new HashSet<string>();
-        await foreach (var trace in SynthesisRoundFolder.ReadAsync(asked, softTargets: false, cancellationToken).Where(_answers.IsRight))
-        {
-            right.Add(trace.ProblemId);
-        }
-
-        Problem[] verified = [.. candidates.Select(row => _answers.WithAnswer(row.Problem)).Where(problem => right.Contains(problem.Id))];
-        var disagreement = await new StudentDisagreement(options, context).MeasureAsync(
-            verified,
-            asked,
-            _answers.IsRight,
-            folder.Student,
+        var result = await new RoundMeasure(options, context, _answers).MeasureAsync(
+            new DrawnRound(round, arms, shares, candidates),
+            folder,
+            most: options.KeptBy(round) - _kept.Count,
+            mayBeNone: _rounds.Any(before => before.Compared > 0),
             cancellationToken
         );
-        if (verified.Length > 0 && disagreement.Count == 0 && _rounds.All(before => before.Compared == 0))
-        {
-            throw new InvalidInputException(
-                $"student: {options.Student} was compared with no trace of the teacher's: they have no soft targets or prompt ids, or "
-                    + "are longer than its positions; take disagreement: answer"
-            );
-        }
-
-        var most = options.KeptBy(round) - _kept.Count;
-        KeptProblem[] kept =
-        [
-            .. verified
-                .Where(problem => disagreement.TryGetValue(problem.Id, out var value) && value > 0 && value >= options.MinDisagreement)
-                .Select(problem => new KeptProblem(problem.Id, disagreement[problem.Id]))
-                .OrderByDescending(problem => problem.Disagreement)
-                .Take(most),
-        ];
-        var result = new SynthesisRound(round, [.. arms.Select(ResultOf)], kept);
         JsonFile.Write(folder.Result, result);
         return result;
-
-        SynthesisArm ResultOf(ProblemArm arm, int index)
-        {
-            var own = candidates.Where(row => row.Arm == index).Select(row => row.Problem.Id).ToHashSet();
-            var compared = own.Where(disagreement.ContainsKey).Select(id => disagreement[id]).ToList();
-            return new SynthesisArm(
-                arm.Family,
-                arm.Level,
-                shares[index],
-                own.Count,
-                own.Count(right.Contains),
-                compared.Count,
-                compared.Count == 0 ? 0 : compared.Average(),
-                kept.Count(problem => own.Contains(problem.Id))
-            );
-        }
     }
 
     /// <summary>Asks the teacher for problems like those that the student fails at.</summary>
