@@ -187,11 +187,15 @@ public static class CollectStage
     public static string? OptionsFileIn(string directory) =>
         Path.Combine(directory, CollectionIdentity.FileName) is var file && File.Exists(file) ? file : null;
 
-    /// <summary>The options that make a collection's traces what they are, each with its value in words; files by what is in them.</summary>
+    /// <summary>
+    /// The options that make a collection's traces what they are, each with its value in words; files by what is in them.
+    /// </summary>
     /// <exception cref="InvalidInputException">A file that an option names cannot be read.</exception>
     public static IReadOnlyDictionary<string, string> IdentityOf(GenerateOptions options) => CollectionIdentity.Of(options).Values;
 
-    /// <summary>Deletes the traces in <paramref name="directory"/>, if there are any. What they took of their teacher stays counted.</summary>
+    /// <summary>
+    /// Deletes the traces in <paramref name="directory"/>, if there are any. What they took of their teacher stays counted.
+    /// </summary>
     /// <exception cref="ExternalFailureException">A process is at work there.</exception>
     public static void Discard(string directory)
     {

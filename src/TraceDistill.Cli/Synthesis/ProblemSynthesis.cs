@@ -1,5 +1,4 @@
 using TraceDistill.Cli.Stages;
-using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Files;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
@@ -198,8 +197,8 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
         {
             throw new InvalidInputException(
                 $"nothing was kept of {_rounds.Sum(round => round.Candidates):N0} problems: the teacher's answers to "
-                    + $"{_rounds.Sum(round => round.Verified):N0} were verified, {_rounds.Sum(round => round.Compared):N0} were compared with "
-                    + "the student's, and at none of these is it as far from the teacher as min_disagreement says"
+                    + $"{_rounds.Sum(round => round.Verified):N0} were verified, {_rounds.Sum(round => round.Compared):N0} were compared "
+                    + "with the student's, and at none of these is it as far from the teacher as min_disagreement says"
             );
         }
 

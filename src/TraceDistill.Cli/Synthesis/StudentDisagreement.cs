@@ -46,8 +46,8 @@ sealed class StudentDisagreement(SynthesizeOptions options, StageContext context
     /// <param name="isTeacherThere">False where the teacher's tokenizer is still to be made, and so nothing is known of it.</param>
     public static string? WhyNoKl(SynthesizeOptions options, bool isTeacherThere) =>
         ModelConfiguration.Load(options.Student).Pictures is not null
-            ? $"student: {options.Student} looks at pictures, and kl is of texts that it reads; take a student that reads, or disagreement: "
-                + "answer"
+            ? $"student: {options.Student} looks at pictures, and kl is of texts that it reads; take a student that reads, or "
+                + "disagreement: answer"
         : isTeacherThere
         && (options.Tokenizer ?? options.Serve)! is var teacher
         && !ModelDirectory.LoadTokenizer(options.Student).Extends(Tokenizer.Load(teacher))

@@ -117,7 +117,9 @@ static class SynthesisIdentity
 
     static string Written<T>(T value) => JsonSerializer.Serialize(value, JsonFile.Line);
 
-    /// <summary>A name with the beginning of a digest of what is there: the same may lie elsewhere, or hold something else by now.</summary>
+    /// <summary>
+    /// A name with the beginning of a digest of what is there: the same may lie elsewhere, or hold something else by now.
+    /// </summary>
     static string NameOf(string path) =>
         $"{Path.GetFileName(Path.TrimEndingDirectorySeparator(path))} ({ContentDigest.Combine(ContentDigest.Of(path))[..12]})";
 }

@@ -46,7 +46,10 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
             Temperature = options.Temperature,
         };
 
-    /// <summary>The collection of problems that it writes. They are to differ, so that they are drawn at temperature 1, whatever that of the answers is.</summary>
+    /// <summary>
+    /// The collection of problems that it writes. They are to differ, so that they are drawn at temperature 1, whatever that of the
+    /// answers is.
+    /// </summary>
     public static GenerateOptions InventionOf(SynthesizeOptions options, string requests) =>
         Common(options, requests) with
         {
@@ -101,8 +104,8 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
         return summary.StoppedBy is null
             ? collection
             : throw new BudgetSpentException(
-                $"{(options.MaxTokensTotal is null ? "max_cost" : "max_tokens_total")}: is spent in round {round} of {options.Rounds}; what "
-                    + "was collected is kept: raise it and run the same command again"
+                $"{(options.MaxTokensTotal is null ? "max_cost" : "max_tokens_total")}: is spent in round {round} of {options.Rounds}; "
+                    + "what was collected is kept: raise it and run the same command again"
             );
     }
 

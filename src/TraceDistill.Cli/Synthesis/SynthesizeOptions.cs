@@ -189,8 +189,8 @@ sealed record SynthesizeOptions : TeacherOptions, IValidatableObject
         if (Disagreement == DisagreementMeasure.Kl && Serve is null && Tokenizer is null)
         {
             yield return new ValidationResult(
-                "is required: kl compares token by token, and the endpoint does not tell its vocabulary; name the folder with the teacher's "
-                    + "tokenizer.json, or take disagreement: answer",
+                "is required: kl compares token by token, and the endpoint does not tell its vocabulary; name the folder with the "
+                    + "teacher's tokenizer.json, or take disagreement: answer",
                 [nameof(Tokenizer)]
             );
         }

@@ -18,6 +18,8 @@ sealed record SynthesizeSummary(
     IReadOnlyList<SynthesisRound> Rounds
 )
 {
-    /// <summary><c>budget</c> where the budget was spent before the last round, which a run with a larger one goes on to; else null.</summary>
+    /// <summary>
+    /// <c>budget</c> where the budget was spent before the last round, which a run with a larger one goes on to; else null.
+    /// </summary>
     public string? StoppedBy { get; init; }
 }

@@ -6,7 +6,9 @@ using TraceDistill.Teachers;
 
 namespace TraceDistill.Cli.Synthesis;
 
-/// <summary>Which of the teacher's answers count as right: the known one, or, where none is known, the one that its samples agree on.</summary>
+/// <summary>
+/// Which of the teacher's answers count as right: the known one, or, where none is known, the one that its samples agree on.
+/// </summary>
 /// <param name="minAgreement">Least fraction of a problem's samples that give its answer, where none is known.</param>
 sealed class VerifiedAnswers(double minAgreement)
 {

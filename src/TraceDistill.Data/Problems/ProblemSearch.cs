@@ -71,8 +71,8 @@ public sealed class ProblemSearch
     }
 
     /// <summary>
-    /// Whole numbers in proportion to shares, by largest remainders. Which of equal remainders come first is drawn: by the order of the arms
-    /// a round with fewer problems than arms would always be of the same ones.
+    /// Whole numbers in proportion to shares, by largest remainders. Which of equal remainders come first is drawn: by the order of the
+    /// arms a round with fewer problems than arms would always be of the same ones.
     /// </summary>
     /// <param name="shares">Sum to 1.</param>
     /// <param name="count">Sum of the numbers.</param>

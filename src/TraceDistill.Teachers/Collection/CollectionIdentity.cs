@@ -24,7 +24,9 @@ sealed class CollectionIdentity
     /// </summary>
     const string SourceKey = "traces";
 
-    /// <summary>Options of a scoring that were not written down where they were not given: there, their absence says that they were not.</summary>
+    /// <summary>
+    /// Options of a scoring that were not written down where they were not given: there, their absence says that they were not.
+    /// </summary>
     static readonly string[] NoneWhereAbsent = ["prompt", "prompt_problems"];
 
     static readonly string[] ServedFiles = ["config.json", "tokenizer.json", "*.safetensors"];

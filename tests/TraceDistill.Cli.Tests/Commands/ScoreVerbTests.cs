@@ -69,7 +69,9 @@ public sealed class ScoreVerbTests : IDisposable
         Assert.Equal("teacher", ShardManifest.Load(_cli.File("plain"))!.Dataset.Scoring!.Writer);
     }
 
-    /// <summary>Ended at the last file before the manifest: without it nobody takes the folder for complete, and nothing is asked again.</summary>
+    /// <summary>
+    /// Ended at the last file before the manifest: without it nobody takes the folder for complete, and nothing is asked again.
+    /// </summary>
     [Fact]
     public async Task GenerateAndScore_EndedWhileTheyPublish_LeaveNoManifest()
     {

@@ -85,7 +85,9 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         Assert.Equal(all.Take(4), kept.Select(problem => (double)problem!["disagreement"]!), (a, b) => Math.Abs(a - b) < 1e-4 * a);
     }
 
-    /// <summary>Where a trace is longer than the student's positions the problem was verified all the same, and cannot be compared.</summary>
+    /// <summary>
+    /// Where a trace is longer than the student's positions the problem was verified all the same, and cannot be compared.
+    /// </summary>
     [Fact]
     public async Task Synthesize_TracesBeyondTheStudentsPositions_CountAsVerifiedAndNotAsCompared()
     {
@@ -213,7 +215,9 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         Assert.Contains("student was student (", _cli.Error);
     }
 
-    /// <summary>They make way for the rounds that a folder of their own would have, and what they took of the teacher stays counted.</summary>
+    /// <summary>
+    /// They make way for the rounds that a folder of their own would have, and what they took of the teacher stays counted.
+    /// </summary>
     [Fact]
     public async Task Synthesize_Discard_GivesUpRoundsOfOtherSettings()
     {
@@ -470,7 +474,9 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         Assert.Contains("2. What is", first, StringComparison.Ordinal);
     }
 
-    /// <summary>What the first round found is of use although the second one finds nothing, and is found again by the same command.</summary>
+    /// <summary>
+    /// What the first round found is of use although the second one finds nothing, and is found again by the same command.
+    /// </summary>
     [Fact]
     public async Task Synthesize_TeacherThatInventsNothingNewInALaterRound_EndsWithWhatWasKept()
     {
@@ -482,7 +488,7 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
             Assert.True(await InventAsync(server, Shown()) == 0, _cli.Error);
 
             Assert.Contains("in round 2 the teacher wrote no problem that is new", _cli.Error);
-            Assert.Equal(1, Rounds("found").Count);
+            Assert.Single(Rounds("found"));
             Assert.Equal(4, (await ProblemsAsync("found")).Count);
             Assert.Equal(8, (await TracesAsync(_cli.File("found"))).Count);
         }
@@ -579,7 +585,9 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
 
     static IEnumerable<string[]> Pairs(params string[] words) => words.Chunk(2);
 
-    /// <summary>The endpoint's vocabulary is not known, and the student's not the teacher's: both are told before anything is asked.</summary>
+    /// <summary>
+    /// The endpoint's vocabulary is not known, and the student's not the teacher's: both are told before anything is asked.
+    /// </summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
