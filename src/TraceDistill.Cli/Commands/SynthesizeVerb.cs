@@ -131,13 +131,18 @@ sealed class SynthesizeVerb : Verb<SynthesizeOptions>
             return;
         }
 
-        if (!options.Discard && SynthesisIdentity.Difference(options, before) is { } difference)
+        var difference = SynthesisIdentity.Difference(options, before);
+        if (difference is not null && !options.Discard)
         {
             throw SynthesisIdentity.Refusal(context.NameOf(context.Output!), difference);
         }
 
+        // Also those that are discarded then: what they took of their teacher stays counted.
         folder.TakeOver(before, cancellationToken);
-        context.Observer.Message($"keeps {Counted.Of(before.Finished, "round")} of an earlier run");
+        if (difference is null)
+        {
+            context.Observer.Message($"keeps {Counted.Of(before.Finished, "round")} of an earlier run");
+        }
     }
 
     static long WeightBytes(string? model) =>

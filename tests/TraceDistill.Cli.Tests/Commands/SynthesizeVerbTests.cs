@@ -378,6 +378,8 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         Assert.Contains("search: holds 2 finished rounds of other settings: levels was 3, is 1; put that back", _cli.Error);
         Assert.Equal(2, Rounds("run/search").Count);
         Assert.True(await _cli.RunRecipeAsync(recipe, "--set", "search.levels=1", "--discard") == 0, _cli.Error);
+        Assert.DoesNotContain("keeps 2 rounds", _cli.Error);
+        Assert.True(TokensOf("run/search", 1) > first);
         Assert.Equal(2, Rounds("run/search")[0]!["arms"]!.AsArray().Count);
     }
 
