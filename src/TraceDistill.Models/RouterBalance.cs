@@ -23,14 +23,17 @@ namespace TraceDistill.Models;
 /// <param name="batch">The sequences of the pass; its outputs are the trained tokens.</param>
 sealed class RouterBalance(ModelConfiguration configuration, TokenBatch batch)
 {
-    readonly Dictionary<int, double> _losses = [];
+    readonly Dictionary<int, (double Sum, double Squares)> _losses = [];
     readonly int[] _sequences = [.. batch.Lengths.SelectMany((length, sequence) => Enumerable.Repeat(sequence, length))];
     readonly double _factor =
         configuration.Experts!.RouterLossWeight
         / Math.Max(1, Enumerable.Range(0, configuration.NumHiddenLayers).Count(configuration.HasExperts));
 
     /// <summary>The weighted loss of all layers, summed over trained tokens.</summary>
-    public double Loss => _factor * _losses.Values.Sum();
+    public double Loss => _factor * _losses.Values.Sum(loss => loss.Sum);
+
+    /// <summary>Sum of the squared gradients of that by the probabilities of all tokens and layers.</summary>
+    public double SquaredGradient => _factor * _factor * _losses.Values.Sum(loss => loss.Squares);
 
     /// <returns>For models that have experts with a loss.</returns>
     public static RouterBalance? Of(ModelConfiguration configuration, TokenBatch batch) =>
@@ -55,12 +58,18 @@ sealed class RouterBalance(ModelConfiguration configuration, TokenBatch batch)
         }
 
         // Of each probability: trained tokens · E · f / tokens, f and P being means over the tokens.
-        var slopes = counts.Select((count, i) => count * trained[i / experts] * experts / Math.Pow(Math.Max(1, sizes[i / experts]), 2));
-        var weights = tensor(slopes.ToArray(), [batch.Lengths.Length, experts], device: y.device)
+        double[] slopes =
+        [
+            .. counts.Select((count, i) => count * trained[i / experts] * experts / Math.Pow(Math.Max(1, sizes[i / experts]), 2)),
+        ];
+        var weights = tensor(slopes, [batch.Lengths.Length, experts], device: y.device)
             .to(probabilities.dtype)
             .index_select(0, tensor(sequences, dtype: ScalarType.Int64, device: y.device)); // [N, E]
         var loss = (probabilities * weights).sum();
-        _losses[layer] = loss.to(ScalarType.Float64).cpu().data<double>()[0];
+        _losses[layer] = (
+            loss.to(ScalarType.Float64).cpu().data<double>()[0],
+            slopes.Select((slope, i) => sizes[i / experts] * slope * slope).Sum()
+        );
         return Attached.apply(y, loss, _factor);
     }
 

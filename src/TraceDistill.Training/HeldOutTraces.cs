@@ -103,10 +103,15 @@ public sealed class HeldOutTraces(
             batch,
             (_, student, targets) =>
             {
-                // Without soft targets the teacher's token is the drawn one, which then is the only one that is named.
                 var agrees = targets.Dense is { } dense
                     ? student.AllLogits.argmax(1).eq(dense.argmax(1))
                     : student.IsBest(targets.Reported.argmax(1, keepdim: true));
+                // Without soft targets, or with draws alone, the teacher's token is the drawn one.
+                if (targets.StatedTokens < targets.Rows)
+                {
+                    agrees = agrees.where(targets.IsStated.to(ScalarType.Bool), student.DrawnIsBest);
+                }
+
                 sums = new Sums(
                     sums.Hard - student.Drawn.sum().item<double>(),
                     sums.Soft

@@ -16,12 +16,16 @@ public readonly record struct StepMetrics(
     StepObjectives? Objectives = null
 )
 {
+    /// <summary>Trained tokens of texts of which no stored teacher says anything.</summary>
+    public long Untold { get; init; }
+
     /// <summary>The loss that is minimised, per trained token.</summary>
     public double Loss => Totals.Loss / Totals.Tokens;
 
     /// <summary>
-    /// For metrics.jsonl: the loss and each objective without its weight: <c>loss_ce</c>,
-    /// <c>loss_kd</c>, <c>loss_uld</c>, <c>loss_z</c>, <c>loss_router</c> (with it).
+    /// For metrics.jsonl: the loss and each objective without its weight: <c>loss_ce</c>, <c>loss_kd</c>, <c>loss_uld</c>, <c>loss_z</c>,
+    /// <c>loss_router</c> (with it); and where it was measured <c>grad_norm_</c> of each, the root mean square over its tokens of
+    /// <see cref="TermTotal.SquaredGradient"/>.
     /// </summary>
     public Dictionary<string, double> ToValues()
     {
@@ -35,6 +39,10 @@ public readonly record struct StepMetrics(
         foreach (var term in Totals.Terms.Where(term => term.Tokens > 0))
         {
             values[$"loss_{term.Name}"] = term.Sum / term.Tokens;
+            if (term.SquaredGradient is { } squares)
+            {
+                values[$"grad_norm_{term.Name}"] = Math.Sqrt(squares / term.Tokens);
+            }
         }
 
         foreach (var (name, value) in Totals.Panel?.ToValues() ?? [])
@@ -52,6 +60,11 @@ public readonly record struct StepMetrics(
             foreach (var (name, value) in Totals.Measured?.ToValues(objectives.Terms, Totals) ?? [])
             {
                 values[name] = value;
+            }
+
+            if (values.GetValueOrDefault("untaught") > 0)
+            {
+                values["untaught_texts"] = Untold;
             }
         }
 

@@ -76,7 +76,6 @@ public sealed class Trainer(
     AdaptiveState _adaptive = new([]);
     TrainingProgress _progress,
         _saved;
-    bool _wasIdle;
 
     /// <summary>An average of the weights that teaches them; null for none. Owned by the caller, as are the peers.</summary>
     public SelfTeacher? Self { get; init; }
@@ -155,12 +154,12 @@ public sealed class Trainer(
 
     FinishedTraining End(TrainingState checkpoints)
     {
-        if (_progress.LeftOut == _progress.Step)
+        if (!_progress.HasLearned)
         {
             throw new InvalidInputException(
-                _wasIdle
-                    ? $"nothing was learned: none of the {_progress.Step} batches had a gradient (objectives whose weights are 0 at all "
-                        + "steps, traces without the soft targets that they need, or micro-batches with no two sequences to compare)"
+                _progress.Idle > 0
+                    ? $"nothing was learned: none of the {_progress.Idle} batches{AndLeftOut()} had a gradient (objectives whose weights are "
+                        + "0 at all steps, traces without the soft targets that they need, or micro-batches with no two sequences to compare)"
                     : $"training diverged: all {_progress.Step} batches were left out and nothing was learned; lower learning_rate, "
                         + "or look for what is wrong with the traces or the weights to start from"
             );
@@ -178,6 +177,12 @@ public sealed class Trainer(
         observer.Message(FormattableString.Invariant($"waited for data for {_wait.Share:P2} of the time"));
         return new FinishedTraining(_progress.Step, _progress.Loss);
     }
+
+    /// <summary>Says how many batches were left out where nothing was learned from the others.</summary>
+    string AndLeftOut() =>
+        _progress.Idle == _progress.Step
+            ? ""
+            : FormattableString.Invariant($" that were computed ({_progress.Step - _progress.Idle:N0} others were left out)");
 
     public void Dispose()
     {
@@ -217,12 +222,15 @@ public sealed class Trainer(
         Peers?.Accumulate(batch, objectives, noise);
         if (penalty is not null)
         {
-            totals = totals.With(new TermTotal("ewc", penalty.AddTo(_workers.Gradient, totals.Tokens) * totals.Tokens, totals.Tokens));
+            totals = totals.With(penalty.AddTo(_workers.Gradient, totals.Tokens));
         }
 
         var norm = _workers.GradientNorm() / totals.Tokens;
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
-        var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length), objectives);
+        var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length), objectives)
+        {
+            Untold = batch.Where(sequence => sequence.IsUntold).Sum(sequence => (long)sequence.Trained),
+        };
         _progress.Step++;
         _progress.Loss = metrics.Loss;
         if (FaultOf(metrics) is { } fault)
@@ -244,7 +252,9 @@ public sealed class Trainer(
         Tasks?.Step(options, totals, learningRate / options.LearningRate, _progress.Step);
         _progress.MeanLoss = _progress.Losses == 0 ? metrics.Loss : (LossDecay * _progress.MeanLoss) + ((1 - LossDecay) * metrics.Loss);
         _progress.Losses++;
-        _progress.LeftOut = isIdle ? _progress.LeftOut + 1 : 0;
+        _progress.LeftOut = 0;
+        _progress.Idle += isIdle ? 1 : 0;
+        _progress.HasLearned |= !isIdle;
         plan.Adapt(_adaptive, totals, at);
         return metrics;
     }
@@ -254,15 +264,15 @@ public sealed class Trainer(
     /// <exception cref="InvalidInputException">They will not.</exception>
     bool IsIdle(double norm, long step, StepObjectives objectives, LossTotals totals, bool mayChange)
     {
-        if (_progress.LeftOut < step)
+        if (_progress.HasLearned)
         {
-            return false; // something was learned before
+            return false;
         }
 
         var peer = Peers?.Idle;
         if ((norm > 0 && peer is null) || mayChange || ZeroGradient.MayPass(objectives, totals))
         {
-            return _wasIdle = norm == 0;
+            return norm == 0;
         }
 
         throw norm == 0

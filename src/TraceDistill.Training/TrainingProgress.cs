@@ -15,11 +15,14 @@ public record struct TrainingProgress
     /// <summary>Losses in the average.</summary>
     public long Losses { get; set; }
 
-    /// <summary>
-    /// Batches that taught nothing, one after another, up to now: those that were left out, and before anything was learned those whose
-    /// gradient is 0.
-    /// </summary>
+    /// <summary>Batches that were left out, one after another, up to now.</summary>
     public long LeftOut { get; set; }
+
+    /// <summary>Batches whose gradient was 0 before anything was learned.</summary>
+    public long Idle { get; set; }
+
+    /// <summary>True once a step had a gradient and was made.</summary>
+    public bool HasLearned { get; set; }
 
     /// <summary>The step after which the last evaluation was made.</summary>
     public long EvaluatedStep { get; set; }
@@ -46,6 +49,8 @@ public record struct TrainingProgress
             MeanLoss = reader.ReadDouble(),
             Losses = reader.ReadInt64(),
             LeftOut = reader.ReadInt64(),
+            Idle = reader.ReadInt64(),
+            HasLearned = reader.ReadBoolean(),
             EvaluatedStep = reader.ReadInt64(),
             Best = reader.ReadDouble(),
             BestStep = reader.ReadInt64(),
@@ -60,6 +65,8 @@ public record struct TrainingProgress
         writer.Write(MeanLoss);
         writer.Write(Losses);
         writer.Write(LeftOut);
+        writer.Write(Idle);
+        writer.Write(HasLearned);
         writer.Write(EvaluatedStep);
         writer.Write(Best);
         writer.Write(BestStep);

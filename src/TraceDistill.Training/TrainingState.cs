@@ -34,14 +34,14 @@ public sealed class TrainingState(string directory, string fingerprint, IReadOnl
 
     readonly string _path = Path.Combine(directory, FileName);
 
-    static ReadOnlySpan<byte> Magic => "TDSTATE5"u8;
+    static ReadOnlySpan<byte> Magic => "TDSTATE6"u8;
 
     /// <summary>
     /// Returns whether a state is of an earlier version: of the engine whose gradients were written out by hand,
     /// or of this one in a layout that knew nothing of interrupted evaluations, or of losses that cannot be compared.
     /// </summary>
     static bool IsOfEarlierVersion(ReadOnlySpan<byte> magic) =>
-        magic.SequenceEqual("TDSTATE2"u8) || magic.SequenceEqual("TDSTATE3"u8) || magic.SequenceEqual("TDSTATE4"u8);
+        magic.SequenceEqual("TDSTATE2"u8) || magic.SequenceEqual("TDSTATE3"u8) || magic.SequenceEqual("TDSTATE4"u8) || magic.SequenceEqual("TDSTATE5"u8);
 
     /// <summary>
     /// Takes the folder for this run, before anything is written into it. What a run that ended before its first checkpoint left is free;

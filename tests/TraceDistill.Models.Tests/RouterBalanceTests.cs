@@ -84,6 +84,7 @@ public class RouterBalanceTests
         double[] ofFirst = [.. Enumerable.Repeat(new[] { 0.75, 0.25 }, 4).SelectMany(f => f).Select(f => 3 * 2 * f / 4)];
         double[] expected = [.. ofFirst.Concat([0, 1 * 2 * 1.0]).Select(slope => 0.01 / 2 * slope)];
         Assert.Equal(expected, probabilities.grad!.cpu().data<double>().ToArray(), (a, b) => Math.Abs(a - b) < 1e-12);
+        Assert.Equal(expected.Sum(slope => slope * slope), balance.SquaredGradient, 1e-12);
 
         // The last layer has the wanted tokens alone: f = (2/3, 1/3), P = (1.9, 1.1) / 3 for three tokens.
         var last = RouterBalance.Of(configuration, new TokenBatch(new int[5], [4, 1], Outputs: [1, 2, 3, 4]))!;

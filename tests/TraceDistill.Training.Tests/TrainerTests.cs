@@ -178,6 +178,30 @@ public class TrainerTests
         Assert.StartsWith("training diverged: all 3 batches were left out and nothing was learned; lower learning_rate", error.Message);
     }
 
+    /// <summary>Steps whose weights are still 0 are no batches that were left out.</summary>
+    [Fact]
+    public void Run_BatchWithoutALossAfterManyWithoutAGradient_IsLeftOut()
+    {
+        var steps = new Steps();
+        var growing = new Schedule
+        {
+            Kind = ScheduleKind.Step,
+            From = 0,
+            To = 1,
+            At = 25.0 / 30,
+        };
+        var plan = new ObjectivePlan
+        {
+            Objectives = [new CrossEntropy { Weight = growing }, new SpikedZ(step => step == 24 ? double.PositiveInfinity : 0)],
+        };
+
+        Train(Options with { OnDivergence = DivergencePolicy.Skip }, observer: steps, plan: plan);
+
+        var line = Assert.Single(steps.Lines, text => text.StartsWith("step", StringComparison.Ordinal));
+        Assert.StartsWith("step 24: loss Infinity", line);
+        Assert.EndsWith("; its batch is left out", line);
+    }
+
     [Fact]
     public void Run_BatchWithoutALoss_StopsUnlessToldOtherwise()
     {
@@ -615,6 +639,7 @@ public class TrainerTests
     [InlineData("TDSTATE2")]
     [InlineData("TDSTATE3")]
     [InlineData("TDSTATE4")]
+    [InlineData("TDSTATE5")]
     public void Run_UnfinishedTrainingOfAnEarlierVersion_IsRefusedByName(string magic)
     {
         using var folder = new TemporaryDirectory();

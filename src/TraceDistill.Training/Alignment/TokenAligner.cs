@@ -109,7 +109,8 @@ public sealed class TokenAligner
             EnsureSameText(trace, logprobs);
         }
 
-        return _crossVocabulary?.Align(trace, logprobs, counts) ?? _sameVocabulary!.Align(trace, logprobs, addsEnd, counts);
+        var aligned = _crossVocabulary?.Align(trace, logprobs, counts) ?? _sameVocabulary!.Align(trace, logprobs, addsEnd, counts);
+        return aligned with { AreDraws = _dataset.SampledLogprobs is not null };
     }
 
     /// <summary>The soft targets of a trace for a sequence of the same text that is there already: those of a further teacher.</summary>

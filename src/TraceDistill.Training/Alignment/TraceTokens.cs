@@ -19,6 +19,9 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
     /// <summary>Tokens that a teacher reads, the completion included.</summary>
     public int TeacherLength => (TeacherPrompt?.Length ?? FirstTrained) + Trained;
 
+    /// <summary>True where the entries of <see cref="Soft"/> are tokens drawn from the teacher's distributions (sampled_logprobs).</summary>
+    public bool AreDraws { get; init; }
+
     /// <summary>True where the trace's answer was found incorrect, and that decides how much each of several teachers counts.</summary>
     public bool IsIncorrect { get; init; }
 
@@ -27,6 +30,9 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
 
     /// <summary>The picture in the places of <see cref="Models.PicturePrompt.Token"/>; null where there are none.</summary>
     public SequencePicture? Picture { get; init; }
+
+    /// <summary>True where no stored teacher says anything of the text.</summary>
+    public bool IsUntold => Soft is null && Further.All(soft => soft is null);
 
     /// <summary>Returns whether any trained token has soft targets.</summary>
     public bool HasSoftTargets =>

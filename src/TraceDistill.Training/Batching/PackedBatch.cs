@@ -60,6 +60,11 @@ public sealed record PackedBatch
     /// <summary>[M] true for tokens of a trace whose answer was found incorrect, where that counts; empty where it does not.</summary>
     public bool[] IsIncorrect { get; init; } = [];
 
+    /// <summary>
+    /// [M] true where <see cref="SoftIds"/> are tokens drawn from what the teacher says; empty where none are.
+    /// </summary>
+    public bool[] AreDraws { get; init; } = [];
+
     /// <summary>Pictures of the sequences, in their order; none where they are text.</summary>
     public IReadOnlyList<Picture> Pictures { get; init; } = [];
 
@@ -120,6 +125,7 @@ public sealed record PackedBatch
             ],
             Pictures = read.Pictures,
             IsIncorrect = sequences.Any(sequence => sequence.IsIncorrect) ? new bool[trained] : [],
+            AreDraws = sequences.Any(sequence => sequence.AreDraws) ? new bool[trained] : [],
         };
         var m = 0;
         foreach (var (sequence, soft) in sequences.Zip(targetsOf))
@@ -136,6 +142,11 @@ public sealed record PackedBatch
                 if (sequence.IsIncorrect)
                 {
                     batch.IsIncorrect[m] = true;
+                }
+
+                if (sequence.AreDraws)
+                {
+                    batch.AreDraws[m] = true;
                 }
             }
         }

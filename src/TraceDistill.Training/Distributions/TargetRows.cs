@@ -18,11 +18,12 @@ public sealed record TargetRows
         var k = Math.Max(1, Enumerable.Range(first, rows).Max(m => batch.SoftStarts[m + 1] - batch.SoftStarts[m]));
         var (ids, isPresent) = (empty(rows, k, dtype: ScalarType.Int64), empty(rows, k, dtype: ScalarType.Bool));
         var (logprobs, drawn) = (empty(rows, k + 1, dtype: ScalarType.Float64), empty(rows, 1, dtype: ScalarType.Int64));
-        var hasSoft = empty(rows, dtype: ScalarType.Float64);
+        var (hasSoft, isStated) = (empty(rows, dtype: ScalarType.Float64), empty(rows, dtype: ScalarType.Float64));
         Span<long> allIds = Elements<long>(ids),
             allDrawn = Elements<long>(drawn);
         Span<double> allLogprobs = Elements<double>(logprobs),
-            allSoft = Elements<double>(hasSoft);
+            allSoft = Elements<double>(hasSoft),
+            allStated = Elements<double>(isStated);
         var allPresent = Elements<bool>(isPresent);
         for (var row = 0; row < rows; row++)
         {
@@ -41,12 +42,14 @@ public sealed record TargetRows
                 (rowIds[i], rowLogprobs[i], rowPresent[i]) = (batch.SoftIds[start + i], batch.SoftLogprobs[start + i], true);
             }
 
-            (allDrawn[row], allSoft[row]) = (batch.Targets[m], count > 0 ? 1 : 0);
+            var states = count > 0 && (batch.AreDraws.Length == 0 || !batch.AreDraws[m]);
+            (allDrawn[row], allSoft[row], allStated[row]) = (batch.Targets[m], count > 0 ? 1 : 0, states ? 1 : 0);
             SoftTokens += count > 0 ? 1 : 0;
+            StatedTokens += states ? 1 : 0;
         }
 
         (Ids, IsPresent, LogProbabilities) = (ids.to(device), isPresent.to(device), logprobs.to(device));
-        (Drawn, HasSoft) = (drawn.to(device), hasSoft.to(device));
+        (Drawn, HasSoft, IsStated) = (drawn.to(device), hasSoft.to(device), isStated.to(device));
         Unmatched = ReadUnmatched(batch, first, rows, device);
     }
 
@@ -55,6 +58,9 @@ public sealed record TargetRows
 
     /// <summary>Tokens among them that have soft targets.</summary>
     public int SoftTokens { get; private init; }
+
+    /// <summary>Tokens among them of which it is known how probable the teacher finds them: all but stored draws.</summary>
+    internal int StatedTokens { get; private init; }
 
     /// <summary>The teacher's report, before a policy made targets of it.</summary>
     internal TargetRows Stated => Origin ?? this;
@@ -101,6 +107,9 @@ public sealed record TargetRows
     /// <summary>[R] of float64: 1 where the teacher reported anything, else 0.</summary>
     public Tensor HasSoft { get; private init; }
 
+    /// <summary>[R] of float64: 1 for <see cref="StatedTokens"/>, else 0.</summary>
+    internal Tensor IsStated { get; private init; }
+
     /// <summary>
     /// [R, U] of float64: probabilities of alternatives that the student has no token for, the
     /// largest first, 0 for filling; null for none at all.
@@ -118,7 +127,9 @@ public sealed record TargetRows
     public TargetRows With(Tensor logits, long vocabulary, TargetPolicy policy, ReadOnlySpan<ulong> keys)
     {
         using var noGrad = no_grad();
-        return (this with { HasSoft = ones_like(HasSoft), SoftTokens = Rows }).WithAll(logits, vocabulary, policy, keys);
+        var all = ones_like(HasSoft);
+        var soft = this with { HasSoft = all, SoftTokens = Rows, IsStated = all, StatedTokens = Rows };
+        return soft.WithAll(logits, vocabulary, policy, keys);
     }
 
     /// <summary>The same with one distribution of what several teachers say, or what a policy takes of it.</summary>
@@ -130,7 +141,13 @@ public sealed record TargetRows
     public TargetRows With(PanelRows rows, TeacherMixture mixture, long vocabulary, TargetPolicy policy, ReadOnlySpan<ulong> keys)
     {
         using var noGrad = no_grad();
-        var soft = this with { HasSoft = rows.HasSoft, SoftTokens = rows.SoftTokens };
+        var soft = this with
+        {
+            HasSoft = rows.HasSoft,
+            SoftTokens = rows.SoftTokens,
+            IsStated = rows.HasSoft,
+            StatedTokens = rows.SoftTokens,
+        };
         if (rows.Ids is not { } ids)
         {
             return soft.WithAll(mixture.LogProbabilities, vocabulary, policy, keys);

@@ -18,7 +18,7 @@ public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, lon
     public LossTotals Plus(LossTotals other) =>
         new(
             Loss + other.Loss,
-            [.. Terms.Zip(other.Terms, (a, b) => a with { Sum = a.Sum + b.Sum, Tokens = a.Tokens + b.Tokens })],
+            [.. Terms.Zip(other.Terms, (a, b) => a.Plus(b))],
             Tokens + other.Tokens,
             SoftTokens + other.SoftTokens
         )
@@ -50,4 +50,22 @@ public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, lon
 /// <param name="Name">As in <see cref="ObjectiveTerm"/>.</param>
 /// <param name="Sum">Nats, or what it is measured in.</param>
 /// <param name="Tokens">The tokens that it was computed at.</param>
-public readonly record struct TermTotal(string Name, double Sum, long Tokens);
+public readonly record struct TermTotal(string Name, double Sum, long Tokens)
+{
+    /// <summary>
+    /// Sum over tokens of the squared norm of its gradient, by what it is a function of: a token's logits, the student's states that are
+    /// compared, a router's probabilities, or (ewc) the weights. Null where that was not asked for.
+    /// </summary>
+    public double? SquaredGradient { get; init; }
+
+    /// <summary>Both together.</summary>
+    /// <param name="other">Of the same objective.</param>
+    public TermTotal Plus(TermTotal other) =>
+        this with
+        {
+            Sum = Sum + other.Sum,
+            Tokens = Tokens + other.Tokens,
+            SquaredGradient =
+                SquaredGradient is null && other.SquaredGradient is null ? null : (SquaredGradient ?? 0) + (other.SquaredGradient ?? 0),
+        };
+}

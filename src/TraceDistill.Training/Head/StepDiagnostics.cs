@@ -21,22 +21,13 @@ public sealed record StepDiagnostics(double[] Products, double[] TaughtProducts,
         terms.Index().Sum(a => terms.Index().Sum(b => first(a.Item) * second(b.Item) * TaughtProducts[(a.Index * terms.Count) + b.Index]));
 
     /// <summary>
-    /// For metrics.jsonl: <c>grad_norm_</c> and an objective's name, the root mean square over its tokens of the norm of its gradient by a
-    /// token's logits; <c>grad_cosine</c> between the weighted soft and hard gradients and means over tokens with soft targets; and
+    /// For metrics.jsonl: <c>grad_cosine</c> between the weighted soft and hard gradients, means over tokens with soft targets, and
     /// <c>untaught</c>, the number of those without.
     /// </summary>
     /// <param name="terms">The objectives.</param>
     /// <param name="totals">Of the same step.</param>
     public IEnumerable<KeyValuePair<string, double>> ToValues(IReadOnlyList<ObjectiveTerm> terms, LossTotals totals)
     {
-        foreach (var (index, term) in terms.Index())
-        {
-            if (totals.Terms[index].Tokens > 0)
-            {
-                yield return new($"grad_norm_{term.Name}", Math.Sqrt(Products[index * (terms.Count + 1)] / totals.Terms[index].Tokens));
-            }
-        }
-
         var (soft, hard) = (Weight(true), Weight(false));
         var norms = Math.Sqrt(Product(terms, soft, soft) * Product(terms, hard, hard));
         if (norms > 0)
@@ -46,9 +37,13 @@ public sealed record StepDiagnostics(double[] Products, double[] TaughtProducts,
 
         if (Taught.Tokens > 0)
         {
-            yield return new("teacher_entropy", Taught.TeacherEntropy / Taught.Tokens);
             yield return new("student_entropy", Taught.StudentEntropy / Taught.Tokens);
-            yield return new("covered_mass", Taught.Mass / Taught.Tokens);
+        }
+
+        if (Taught.Stated > 0)
+        {
+            yield return new("teacher_entropy", Taught.TeacherEntropy / Taught.Stated);
+            yield return new("covered_mass", Taught.Mass / Taught.Stated);
             yield return new("drawn_outside", Taught.DrawnOutside);
         }
 
@@ -98,13 +93,17 @@ public sealed record StepDiagnostics(double[] Products, double[] TaughtProducts,
     static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];
 }
 
-/// <summary>Sums over tokens with soft targets. The teacher's are of what it reported, before policies and draws.</summary>
+/// <summary>
+/// Sums over tokens with soft targets. The teacher's are of what it reported, before policies and draws; where that is stored draws alone,
+/// nothing is known of them.
+/// </summary>
 /// <param name="TeacherEntropy">In nats, of the tokens it reported and all others as one.</param>
 /// <param name="StudentEntropy">In nats, of q over the outcomes that are compared.</param>
 /// <param name="Agreed">Tokens whose most probable next token is the same for both.</param>
 /// <param name="Compared">Tokens of which that is known: of drawn targets none.</param>
 /// <param name="Mass">Probability of the reported tokens.</param>
 /// <param name="DrawnOutside">Tokens that were drawn outside of what the teacher reported.</param>
+/// <param name="Stated">Tokens whose distribution the teacher reported: all but stored draws.</param>
 /// <param name="Tokens">Their number.</param>
 public readonly record struct TaughtSums(
     double TeacherEntropy,
@@ -113,6 +112,7 @@ public readonly record struct TaughtSums(
     double Compared,
     double Mass,
     double DrawnOutside,
+    double Stated,
     double Tokens
 )
 {
@@ -125,6 +125,7 @@ public readonly record struct TaughtSums(
             Compared + other.Compared,
             Mass + other.Mass,
             DrawnOutside + other.DrawnOutside,
+            Stated + other.Stated,
             Tokens + other.Tokens
         );
 
@@ -134,18 +135,19 @@ public readonly record struct TaughtSums(
         var (outcomes, stated) = (Outcomes.Of(student, targets, Temperature.One), targets.Stated);
         var agreed =
             targets.AreDrawn ? 0
-            : targets.Dense is { } dense ? Sum(student.AllLogits.argmax(1).eq(dense.argmax(1)))
-            : Sum(student.IsBest(stated.Reported.argmax(1, keepdim: true)));
+            : targets.Dense is { } dense ? Sum(student.AllLogits.argmax(1).eq(dense.argmax(1)), targets.IsStated)
+            : Sum(student.IsBest(stated.Reported.argmax(1, keepdim: true)), targets.IsStated);
         return new TaughtSums(
-            Sum(stated.Entropy()),
-            -Sum((outcomes.Student * outcomes.LogStudent).sum(1)),
+            Sum(stated.Entropy(), targets.IsStated),
+            -Sum((outcomes.Student * outcomes.LogStudent).sum(1), targets.HasSoft),
             agreed,
-            targets.AreDrawn ? 0 : targets.SoftTokens,
-            stated.Dense is null ? Sum(stated.Reported.exp().sum(1)) : targets.SoftTokens,
-            stated.Dense is null ? Sum(stated.ReportsDrawn.logical_not()) : 0,
+            targets.AreDrawn ? 0 : targets.StatedTokens,
+            stated.Dense is null ? Sum(stated.Reported.exp().sum(1), targets.IsStated) : targets.StatedTokens,
+            stated.Dense is null ? Sum(stated.ReportsDrawn.logical_not(), targets.IsStated) : 0,
+            targets.StatedTokens,
             targets.SoftTokens
         );
 
-        double Sum(Tensor each) => each.to(ScalarType.Float64).dot(targets.HasSoft).item<double>();
+        static double Sum(Tensor each, Tensor counts) => each.to(ScalarType.Float64).dot(counts).item<double>();
     }
 }

@@ -79,7 +79,11 @@ sealed class WeightedObjectives(StepObjectives objectives)
             totals[0],
             [
                 .. terms.Select(
-                    (term, i) => new TermTotal(term.Name, totals[1 + i], term.Objective.NeedsSoftTargets ? _softTokens : _tokens)
+                    (term, i) =>
+                        new TermTotal(term.Name, totals[1 + i], term.Objective.NeedsSoftTargets ? _softTokens : _tokens)
+                        {
+                            SquaredGradient = _measured?.Products[i * (terms.Count + 1)],
+                        }
                 ),
             ],
             _tokens,

@@ -1,5 +1,6 @@
 using TraceDistill.Models;
 using TraceDistill.Models.Tensors;
+using TraceDistill.Training.Head;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
@@ -36,10 +37,10 @@ public sealed class ElasticPenalty : IDisposable
     /// <summary>Adds the gradient of so many times the penalty.</summary>
     /// <param name="gradient">Of the trained weights.</param>
     /// <param name="tokens">By which it is divided later.</param>
-    /// <returns>The penalty of a token, in nats.</returns>
-    public double AddTo(FloatBuffer gradient, long tokens)
+    /// <returns>The penalty of all tokens, in nats, and its gradient's norm by the weights.</returns>
+    public TermTotal AddTo(FloatBuffer gradient, long tokens)
     {
-        var sums = new double[_stretches.Count];
+        var sums = new (double Penalty, double Squares)[_stretches.Count];
         if (_trained.TakesKernels)
         {
             Parallel.For(0, sums.Length, index => sums[index] = Kernel(_stretches[index], gradient, _weight * tokens));
@@ -52,7 +53,10 @@ public sealed class ElasticPenalty : IDisposable
             }
         }
 
-        return _weight / 2 * sums.Sum();
+        return new TermTotal("ewc", _weight / 2 * sums.Sum(sum => sum.Penalty) * tokens, tokens)
+        {
+            SquaredGradient = _weight * _weight * sums.Sum(sum => sum.Squares) * tokens,
+        };
     }
 
     public void Dispose()
@@ -61,31 +65,32 @@ public sealed class ElasticPenalty : IDisposable
         Fisher.Dispose();
     }
 
-    double Kernel(Stretch stretch, FloatBuffer gradient, double factor)
+    (double Penalty, double Squares) Kernel(Stretch stretch, FloatBuffer gradient, double factor)
     {
         var weights = stretch.ValuesOf(_trained);
         ReadOnlySpan<float> start = stretch.SlopesOf(_start),
             fisher = stretch.SlopesOf(Fisher);
         var slopes = gradient.Slice(stretch.Gradient, weights.Length);
-        var sum = 0.0;
+        var (penalty, squares) = (0.0, 0.0);
         for (var i = 0; i < weights.Length; i++)
         {
             var way = weights[i] - start[i];
             var pull = (double)fisher[i] * way;
             slopes[i] += (float)(factor * pull);
-            sum += pull * way;
+            penalty += pull * way;
+            squares += pull * pull;
         }
 
-        return sum;
+        return (penalty, squares);
     }
 
-    double Plain(Stretch stretch, FloatBuffer gradient, double factor)
+    (double Penalty, double Squares) Plain(Stretch stretch, FloatBuffer gradient, double factor)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var way = stretch.WeightsOf(_trained).to(ScalarType.Float32) - stretch.GradientOf(_start);
         var pull = way * stretch.GradientOf(Fisher);
         stretch.GradientOf(gradient).Add(pull.Times(factor));
-        return (pull * way).sum(ScalarType.Float64).item<double>();
+        return ((pull * way).sum(ScalarType.Float64).item<double>(), pull.Squared().sum(ScalarType.Float64).item<double>());
     }
 }

@@ -156,6 +156,10 @@ public sealed class GradientWorkers : IDisposable
 
     static int MostLanesOf(long trained) => (int)Math.Clamp(LaneWeights / Math.Max(1, trained), 2, MostLanes);
 
+    /// <summary>The loss that keeps experts equally busy, as an objective's.</summary>
+    internal static TermTotal Router(RouterBalance balance, int tokens) =>
+        new("router", balance.Loss, tokens) { SquaredGradient = balance.SquaredGradient };
+
     ILane NewLane() =>
         _weights.Model is TaskParameters tasks
             ? new LabelLane(tasks, _rounded, _gradientCheckpointing, _activations)
@@ -224,13 +228,14 @@ public sealed class GradientWorkers : IDisposable
                 var hidden = _decoder.Forward(tokens, passNoise, states?.OfStudent, balance);
                 var panel = Panel(ofTeacher, objectives);
                 var (gradient, totals) = Head(hidden, batch, objectives, taught, Draws(objectives, piece, batch), panel);
-                totals = balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Rows.Length));
+                totals = balance is null ? totals : totals.With(Router(balance, batch.Rows.Length));
                 var roots = new List<(Tensor Value, Tensor Gradient)> { (hidden, gradient) };
                 foreach (var layer in objectives.Exits?.Layers ?? [])
                 {
                     var exit = _decoder.Normalized(states!.Exit(layer, tokens));
                     var last = new TeacherStates(_decoder, hidden.detach());
-                    var (ofExit, exitTotals) = Head(exit, batch, objectives.Exits!.Objectives, last, draws: null, panel: null);
+                    var ofExits = objectives.Exits!.Objectives with { Measures = objectives.Measures };
+                    var (ofExit, exitTotals) = Head(exit, batch, ofExits, last, draws: null, panel: null);
                     roots.Add((exit, ofExit));
                     totals = totals.With(exitTotals, $"exit{layer}_");
                 }

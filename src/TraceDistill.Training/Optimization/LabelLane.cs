@@ -90,7 +90,7 @@ sealed class LabelLane : ILane
             batch.Items,
             batch.TaughtCount
         );
-        return balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Items));
+        return balance is null ? totals : totals.With(GradientWorkers.Router(balance, batch.Items));
 
         IEnumerable<TermTotal> Terms(string name, bool isHere) =>
             [

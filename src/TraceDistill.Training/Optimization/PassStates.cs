@@ -69,7 +69,8 @@ sealed class PassStates : IDisposable
         foreach (var (objective, weight) in _objectives.States)
         {
             var own = _auxiliary.Leaves(objective.Name);
-            var pair = new StatePair(student, teacher, batch, teacherBatch, device, own);
+            StatePair Pair(LayerStates states) => new(states, teacher, batch, teacherBatch, device, own);
+            var pair = Pair(student);
             if (pair.Sequences < objective.LeastSequences)
             {
                 totals.Add(new TermTotal(objective.ShortName, 0, 0));
@@ -79,10 +80,30 @@ sealed class PassStates : IDisposable
             _leaves.Add((objective.Name, own));
             var sum = objective.Loss(pair, _objectives.At).to(ScalarType.Float64);
             loss = loss.Plus(sum.Times(weight));
-            totals.Add(new TermTotal(objective.ShortName, sum.item<double>(), batch.Outputs.Length));
+            totals.Add(
+                new TermTotal(objective.ShortName, sum.item<double>(), batch.Outputs.Length)
+                {
+                    SquaredGradient = _objectives.Measures ? SquaredGradient(objective, student.Leaves(), Pair) : null,
+                }
+            );
         }
 
         return (loss, totals);
+    }
+
+    /// <summary>Sum of the squares of an objective's gradient by the student's states that it compares.</summary>
+    /// <param name="objective">Compares them.</param>
+    /// <param name="leaves">Those states, apart from the student's graph: no way back goes through its layers.</param>
+    /// <param name="pair">Brings them together with the teacher's.</param>
+    double SquaredGradient(StateObjective objective, LayerStates leaves, Func<LayerStates, StatePair> pair)
+    {
+        var layers = objective.Pairs(_student, _teacher!).Select(layer => layer.Student).Distinct();
+        Tensor[] compared = [.. layers.SelectMany(layer => leaves.Of(objective.Kind, layer))];
+        var slopes = autograd.grad([objective.Loss(pair(leaves), _objectives.At)], compared, allow_unused: true);
+        using var noGrad = no_grad();
+        return slopes
+            .Where(slope => slope is not null && !slope.IsInvalid)
+            .Sum(slope => slope.Squared().sum(ScalarType.Float64).item<double>());
     }
 
     /// <summary>Adds the gradients of the objectives' own weights, after the way back.</summary>

@@ -107,6 +107,33 @@ public class StepDiagnosticsTests
         }
     }
 
+    /// <summary>How often a token was drawn is not how probable the teacher finds it, nor the token drawn most often its best.</summary>
+    [Fact]
+    public void Measured_StoredDraws_TellNothingOfTheTeacher()
+    {
+        using var scope = NewDisposeScope();
+        var plan = ObjectivePlan.Classic(0.6, 1).At(TrainingPoint.First) with { Measures = true };
+        // The first two tokens' alternatives are drawn; the last token has none.
+        var targets = TargetRows.Of(Batch(3) with { AreDraws = [true, true, false, false, false] }, 0, Tokens, TestDevice.Current);
+        var student = StudentRows.Of(
+            tensor(_z.SelectMany(row => row.Select(value => (float)value)).ToArray(), device: TestDevice.Current).reshape(Tokens, V),
+            targets
+        );
+        var weighted = new WeightedObjectives(plan);
+
+        weighted.Evaluate(student, targets).backward();
+        var values = new StepMetrics(weighted.Totals(), 1, 1, 1, plan) { Untold = 1 }.ToValues();
+
+        int[] stated = [2, 3],
+            taught = [0, 1, 2, 3];
+        Assert.Equal(stated.Average(row => Entropy(Outcomes(_p[row], row, 3))), values["teacher_entropy"], Tolerance);
+        Assert.Equal(stated.Average(row => Ids(row, 3).Sum(id => _p[row][id])), values["covered_mass"], Tolerance);
+        Assert.Equal(stated.Count(row => !Ids(row, 3).Contains(Drawn(row))), values["drawn_outside"]);
+        Assert.Equal(stated.Average(row => Best(_p[row]) == Best(Q(row)) ? 1 : 0), values["top1"], 1e-12);
+        Assert.Equal(taught.Average(row => Entropy(Outcomes(Q(row), row, 3))), values["student_entropy"], Tolerance);
+        Assert.Equal((1, 1), (values["untaught"], values["untaught_texts"]));
+    }
+
     [Fact]
     public void Evaluate_Measured_HasTheBitsOfAStepThatIsNot()
     {

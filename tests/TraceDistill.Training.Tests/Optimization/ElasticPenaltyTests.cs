@@ -59,7 +59,11 @@ public class ElasticPenaltyTests
 
         double Penalty(int i, double at) => Lambda / 2 * fisher[i] * Math.Pow(at - start[i], 2);
         var expected = Enumerable.Range(0, after.Length).Sum(i => Penalty(i, after[i]));
-        Assert.Equal(expected, value, expected * Rounding.Of(4)); // a float32 difference, its product with F, and the sum in float64
+        // a float32 difference, its product with F, and the sum in float64
+        Assert.Equal(expected, value.Sum / Tokens, expected * Rounding.Of(4));
+        var squares = Enumerable.Range(0, after.Length).Sum(i => Math.Pow(Lambda * fisher[i] * ((double)after[i] - start[i]), 2));
+        Assert.Equal(squares, value.SquaredGradient!.Value / Tokens, squares * Rounding.Of(8));
+        Assert.Equal(Tokens, value.Tokens);
         for (var i = 0; i < after.Length; i++)
         {
             const double Step = 1e-3;

@@ -17,19 +17,6 @@ public enum MapDistance
     Mse,
 }
 
-/// <summary>How much each head counts.</summary>
-public enum HeadWeights
-{
-    /// <summary>All alike.</summary>
-    Uniform,
-
-    /// <summary>By a learned uncertainty s of each head: Σ exp(−s) · loss + s (Kendall et al., arXiv 1705.07115, equation 10).</summary>
-    Learned,
-
-    /// <summary>So that the gradients of all heads are of one size (as GradNorm balances tasks, Chen et al., arXiv 1711.02257).</summary>
-    Gradient,
-}
-
 /// <summary>
 /// Distance of attention maps (Zagoruyko and Komodakis, arXiv 1612.03928; of transformers TinyBERT, arXiv 1909.10351, equation 7, and
 /// MiniLM, Wang et al., arXiv 2002.10957, equation 4): at each trained token the mean over heads and over pairs of layers.
@@ -39,8 +26,6 @@ public enum HeadWeights
 /// </remarks>
 public sealed record AttentionMaps : StateObjective
 {
-    const string Heads = "uncertainty";
-
     /// <value>even.</value>
     [Description("Layers compared: even, last, last:K, or pairs of student:teacher layers from 0 such as 0:1, 2:5; even unless given")]
     public override LayerMap Layers { get; init; } = LayerMap.Even;
@@ -64,9 +49,7 @@ public sealed record AttentionMaps : StateObjective
             : null;
 
     public override IReadOnlyList<AuxiliaryWeight> Weights(ModelConfiguration student, ModelConfiguration teacher) =>
-        HeadWeights == HeadWeights.Learned
-            ? [new AuxiliaryWeight(Heads, [Pairs(student, teacher).Count, student.NumAttentionHeads], 0)]
-            : [];
+        HeadBalance.Weights(HeadWeights, Pairs(student, teacher).Count, student.NumAttentionHeads);
 
     public override Tensor Loss(StatePair states, TrainingPoint at)
     {
@@ -81,12 +64,7 @@ public sealed record AttentionMaps : StateObjective
         // [H] summed over trained tokens
         var each = maps.Zip(states.TeacherMaps(teacher), (own, taught) => ByHead(own, Grouped(taught, heads)))
             .Aggregate((a, b) => a.Plus(b));
-        return HeadWeights switch
-        {
-            HeadWeights.Uniform => each.mean(),
-            HeadWeights.Learned => Uncertain(each, states.Own(Heads)[index], states.Tokens).mean(),
-            _ => (each * Balance(each, maps)).mean(),
-        };
+        return HeadBalance.Mean(HeadWeights, each, maps, states, index);
     }
 
     Tensor ByHead(Tensor own, Tensor taught)
@@ -95,21 +73,6 @@ public sealed record AttentionMaps : StateObjective
         return Distance == MapDistance.Mse
             ? (own - taught).Squared().sum([1L, 2L])
             : (taught * (taught.AtLeast(Least).log() - own.AtLeast(Least).log())).sum([1L, 2L]);
-    }
-
-    static Tensor Uncertain(Tensor each, Tensor uncertainty, int tokens) =>
-        (each * uncertainty.neg().exp()).Plus(uncertainty.Times(tokens));
-
-    /// <summary>Weights of a mean of 1, in inverse proportion to the norms of the heads' gradients by their maps.</summary>
-    /// <returns>[H].</returns>
-    static Tensor Balance(Tensor each, Tensor[] maps)
-    {
-        const double Least = 1e-12;
-        var slopes = autograd.grad([each.sum()], maps, retain_graph: true);
-        using var noGrad = no_grad();
-        var squares = slopes.Select(slope => slope.Squared().sum([1L, 2L])).Aggregate((a, b) => a.Plus(b));
-        var inverse = squares.sqrt().Plus(Least).reciprocal();
-        return inverse / inverse.mean();
     }
 
     /// <returns>[H, R, T].</returns>

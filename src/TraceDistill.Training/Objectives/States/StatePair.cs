@@ -23,6 +23,26 @@ public sealed record LayerStates(
     /// <summary>What was kept of a pass.</summary>
     public static LayerStates Of(ModelConfiguration shape, Captured captured) =>
         new(shape, captured.HiddenStates, captured.AttentionMaps, captured.Values);
+
+    /// <summary>The same values as leaves of a graph of their own.</summary>
+    internal LayerStates Leaves() =>
+        this with
+        {
+            Hidden = Hidden.ToDictionary(layer => layer.Key, layer => Leaf(layer.Value)),
+            Maps = Maps.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<Tensor>)[.. layer.Value.Select(Leaf)]),
+            Values = Values.ToDictionary(layer => layer.Key, layer => Leaf(layer.Value)),
+        };
+
+    /// <summary>What was kept of a layer.</summary>
+    internal IReadOnlyList<Tensor> Of(StateKind kind, int layer) =>
+        kind switch
+        {
+            StateKind.Hidden => [Hidden[layer]],
+            StateKind.AttentionMaps => Maps[layer],
+            _ => [Values[layer]],
+        };
+
+    static Tensor Leaf(Tensor states) => states.detach().requires_grad_();
 }
 
 /// <summary>States of student and teacher over the same sequences, in float32 (or float64), on the student's device.</summary>

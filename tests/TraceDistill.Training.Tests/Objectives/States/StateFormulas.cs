@@ -74,23 +74,58 @@ static class StateFormulas
         return [.. inverse.Select(value => value / inverse.Average())];
     }
 
-    public static Formula Values((int Student, int Teacher)[] pairs, int heads) =>
+    public static Formula Values((int Student, int Teacher)[] pairs, int heads, Func<int, int, double>? weight = null) =>
         (student, teacher, own) =>
-            pairs.Average(pair =>
-                student
-                    .Zip(teacher)
-                    .Sum(both =>
-                        both.First.Rows.Sum(row =>
-                            Enumerable
-                                .Range(0, heads)
-                                .Average(head =>
-                                {
-                                    double[] q = Related(both.First.Values[pair.Student], row, head, heads),
-                                        p = Related(both.Second.Values[pair.Teacher], row, head, heads);
-                                    return p.Zip(q, (a, b) => a * Math.Log(a / b)).Sum();
-                                })
-                        )
+            pairs
+                .Index()
+                .Average(pair =>
+                    Enumerable
+                        .Range(0, heads)
+                        .Average(head =>
+                        {
+                            var sum = Relations(student, teacher, pair.Item, head, heads)
+                                .Sum(row => row.Teacher.Zip(row.Student, (a, b) => a * Math.Log(a / b)).Sum());
+                            if (own.TryGetValue("uncertainty", out var uncertainty))
+                            {
+                                var s = uncertainty[pair.Index][head];
+                                return (Math.Exp(-s) * sum) + (s * student.Sum(sequence => sequence.Rows.Length));
+                            }
+
+                            return (weight?.Invoke(pair.Index, head) ?? 1) * sum;
+                        })
+                );
+
+    /// <summary>Weights of a mean of 1 by which the norms of the heads' gradients, q − p by what the softmax is of, are equal.</summary>
+    public static double[] BalanceOfValues(SampleStates[] student, SampleStates[] teacher, (int, int) pair, int heads)
+    {
+        double[] inverse =
+        [
+            .. Enumerable
+                .Range(0, heads)
+                .Select(head =>
+                    1
+                    / Math.Sqrt(
+                        Relations(student, teacher, pair, head, heads)
+                            .Sum(row => row.Student.Zip(row.Teacher, (q, p) => Math.Pow(q - p, 2)).Sum())
                     )
+                ),
+        ];
+        return [.. inverse.Select(value => value / inverse.Average())];
+    }
+
+    static IEnumerable<(double[] Student, double[] Teacher)> Relations(
+        SampleStates[] student,
+        SampleStates[] teacher,
+        (int Student, int Teacher) pair,
+        int head,
+        int heads
+    ) =>
+        student
+            .Zip(teacher)
+            .SelectMany(both =>
+                both.First.Rows.Select(row =>
+                    (Related(both.First.Values[pair.Student], row, head, heads), Related(both.Second.Values[pair.Teacher], row, head, heads))
+                )
             );
 
     public static Formula Relations((int Student, int Teacher)[] pairs, double distanceWeight, double angleWeight) =>

@@ -48,6 +48,10 @@ public class StateObjectiveTests
         ["maps, learned"] = (new AttentionMaps { HeadWeights = HeadWeights.Learned }, StateFormulas.Maps(Even, isKl: true)),
         ["values"] = (new ValueRelations(), StateFormulas.Values(Last, heads: 1)),
         ["values, two heads"] = (new ValueRelations { RelationHeads = 2, Layers = LayerMap.Even }, StateFormulas.Values(Even, heads: 2)),
+        ["values, learned"] = (
+            new ValueRelations { RelationHeads = 2, HeadWeights = HeadWeights.Learned, Layers = LayerMap.Even },
+            StateFormulas.Values(Even, heads: 2)
+        ),
         ["rkd"] = (new Relations(), StateFormulas.Relations(Last, 1, 2)),
         ["rkd, distances"] = (new Relations { AngleWeight = 0, Layers = LayerMap.Even }, StateFormulas.Relations(Even, 1, 0)),
         ["fsp"] = (new FlowOfSolution(), StateFormulas.Flow(Even)),
@@ -84,6 +88,71 @@ public class StateObjectiveTests
             double[][] weights = [.. Even.Select(pair => StateFormulas.Balance(student, teacher, pair, isKl))];
             return StateFormulas.Maps(Even, isKl, (pair, head) => weights[pair][head]);
         });
+    }
+
+    [Fact]
+    public void Accumulate_RelationHeadsWeighedByGradient_HasLossAndSlopesOfItsFormula() =>
+        Check(
+            new ValueRelations { RelationHeads = 2, HeadWeights = HeadWeights.Gradient, Layers = LayerMap.Even },
+            isOfOneSize: false,
+            (student, teacher) =>
+            {
+                double[][] weights = [.. Even.Select(pair => StateFormulas.BalanceOfValues(student, teacher, pair, heads: 2))];
+                return StateFormulas.Values(Even, heads: 2, (pair, head) => weights[pair][head]);
+            }
+        );
+
+    /// <summary>The norm of an objective's gradient by the student's states, each of which is moved by itself.</summary>
+    [Theory]
+    [InlineData("mse")]
+    [InlineData("cosine")]
+    [InlineData("values")]
+    [InlineData("rkd")]
+    [InlineData("fsp")]
+    [InlineData("crd")]
+    [InlineData("adversarial")]
+    public void Accumulate_Measured_TellsTheNormOfTheGradientByTheStates(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var (objective, formula) = Cases[name];
+        using var student = SampleSequences.Parameters();
+        using var teacher = new ModelParameters(TeacherShape);
+        teacher.Initialize(9);
+        var batch = SampleSequences.Create(4);
+        using var auxiliary = AuxiliaryWeights.Of([objective], student.Configuration, teacher.Configuration, 5);
+        var own = Fill(objective, auxiliary);
+
+        var plain = Accumulate(student, teacher, auxiliary, objective, batch);
+        var measured = Accumulate(student, teacher, auxiliary, objective, batch, measures: true);
+
+        Assert.Equal(plain.Gradient, measured.Gradient);
+        Assert.Equal(plain.Own, measured.Own);
+        Assert.Null(plain.Totals.Terms.Single().SquaredGradient);
+        var (reference, taught) = (new ReferenceLlama(student), new ReferenceLlama(teacher));
+        SampleStates[] states = [.. batch.Select(sequence => StatesOf(reference, sequence))],
+            teacherStates = [.. batch.Select(sequence => StatesOf(taught, sequence))];
+        var compared = objective.Pairs(student.Configuration, teacher.Configuration).Select(pair => pair.Student);
+        var rows = states
+            .SelectMany(sequence => compared.SelectMany(layer => (objective.Kind == StateKind.Values ? sequence.Values : sequence.Hidden)[layer]))
+            .ToList();
+        var squares = rows.Sum(row => Enumerable.Range(0, row.Length).Sum(i => Math.Pow(Slope(row, i), 2)));
+        var tolerance = Rounding.OfBackward(TeacherShape, 30);
+        Assert.Equal(squares, measured.Totals.Terms.Single().SquaredGradient!.Value, 2 * tolerance * squares);
+
+        double Slope(double[] row, int i)
+        {
+            const double Step = 1e-5;
+            var (value, here) = (row[i], new double[2]);
+            foreach (var side in (int[])[0, 1])
+            {
+                row[i] = value + (side == 0 ? Step : -Step);
+                here[side] = formula(states, teacherStates, own);
+            }
+
+            row[i] = value;
+            return (here[0] - here[1]) / (2 * Step);
+        }
     }
 
     /// <param name="formula">From the states before the first change.</param>
@@ -170,7 +239,8 @@ public class StateObjectiveTests
         ModelParameters teacher,
         AuxiliaryWeights auxiliary,
         StateObjective objective,
-        IReadOnlyList<TraceTokens> batch
+        IReadOnlyList<TraceTokens> batch,
+        bool measures = false
     )
     {
         var weights = TrainedWeights.All(student);
@@ -181,7 +251,7 @@ public class StateObjectiveTests
             auxiliary.MoveTo(weights.Model.Device);
             using var all = new GradientWorkers(weights, 2, 1_000, teacher: model, auxiliary: auxiliary);
             var plan = new ObjectivePlan { Objectives = [objective] };
-            var totals = all.Accumulate(batch, plan.At(TrainingPoint.First));
+            var totals = all.Accumulate(batch, plan.At(TrainingPoint.First) with { Measures = measures });
             var (slopes, own) = (new float[weights.Count], new float[auxiliary.Count]);
             all.Gradient.Read(0, slopes);
             all.AuxiliaryGradient!.Read(0, own);
