@@ -22,7 +22,7 @@ public sealed record PeerChoice
         : Student is { } directory && File.Exists(Path.Combine(directory, ModelConfiguration.FileName)) ? ModelConfiguration.Load(directory)
         : first;
 
-    /// <value>The run's seed and the peer's number, from 1.</value>
-    [Description("Seed of a peer's initial weights; the run's plus its number, from 1, unless given")]
+    /// <value>One drawn from the run's seed and the peer's number.</value>
+    [Description("Seed of a peer's initial weights; drawn from the run's and its number unless given")]
     public long? Seed { get; init; }
 }

@@ -1,6 +1,12 @@
 using TraceDistill.Benchmarks;
 using TraceDistill.Benchmarks.Collection;
 
+if (args.Any(argument => argument is "--help" or "-h"))
+{
+    Usage();
+    return 0;
+}
+
 return args switch
 {
     ["engine", .. var options] => await EngineBenchmark.RunAsync(new Arguments(options)),

@@ -1,3 +1,4 @@
+using TraceDistill.Data.Determinism;
 using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Weights;
@@ -44,7 +45,7 @@ sealed class TrainingPeers : IDisposable
                             Student = peer.Student ?? (peer.Architecture is null ? options.Student : null),
                             Architecture = peer.Architecture ?? (peer.Student is null ? options.Architecture : null),
                             InitFrom = peer.Architecture is null && peer.Student is null ? options.InitFrom : null,
-                            Seed = peer.Seed ?? options.Seed + index + 1,
+                            Seed = peer.Seed ?? SeedOf(options.Seed, index + 1),
                         }
                     )
                 );
@@ -65,6 +66,11 @@ sealed class TrainingPeers : IDisposable
 
         return new TrainingPeers(trained);
     }
+
+    /// <summary>The seed of a peer that is given none: far from those of other runs, whose seeds are often one beside the other.</summary>
+    /// <param name="seed">The run's.</param>
+    /// <param name="number">The peer's, from 1.</param>
+    internal static long SeedOf(long seed, int number) => (long)(new SplitMix64(new SplitMix64((ulong)seed).Next() + (ulong)number).Next() >> 1);
 
     /// <summary>Bytes that their weights, gradients, moments and activations come to take.</summary>
     public long BytesOf(TrainOptions options, Device device, int longest) =>

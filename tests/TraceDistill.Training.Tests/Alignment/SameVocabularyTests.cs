@@ -54,6 +54,7 @@ public sealed class SameVocabularyTests : IDisposable
     [InlineData(Qwen3, Llama, Think, Think + "<|eot_id|>", 0, 0)]
     [InlineData(Llama, R1, "2", "</think>\n\n2<｜end▁of▁sentence｜>", 0, 3)]
     [InlineData(Llama, Qwen3, "2", "2<|im_end|>", 0, 0)]
+    [Trait("Mistake", "training on <think> prefills")]
     public void Align_AnotherTemplate_IsTheStudentsPromptAndEndAroundTheTeachersIds(
         string teacher,
         string student,
