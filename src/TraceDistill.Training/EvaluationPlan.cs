@@ -42,16 +42,31 @@ public readonly record struct EvaluationScores(HeldOutScores? Traces, AnswerScor
     public double Of(HeldOutMetric metric) =>
         metric switch
         {
-            // Over tasks, so that one of many items does not stand for all.
-            HeldOutMetric.Loss when Tasks is not null => Tasks.Values.Average(scores => scores.Loss),
-            HeldOutMetric.Kl when Tasks is not null => Tasks.Values.Average(scores => scores.Kl ?? double.NaN),
-            HeldOutMetric.Accuracy when Tasks is not null => -Tasks.Values.Average(scores => scores.Accuracy),
+            _ when Tasks is not null => OfTasks(metric),
             HeldOutMetric.Kl => Traces!.Value.Kl,
             HeldOutMetric.Ce => Traces!.Value.Ce,
             HeldOutMetric.Top1 => -Traces!.Value.Top1,
             HeldOutMetric.Accuracy => -Answers!.Value.Accuracy,
             _ => Traces!.Value.Loss,
         };
+
+    /// <summary>The mean over tasks, so that one of many items does not stand for all.</summary>
+    double OfTasks(HeldOutMetric metric)
+    {
+        var known = metric == HeldOutMetric.Accuracy ? Tasks!.Values.Where(scores => scores.Count > 0) : Tasks!.Values;
+        return known
+            .Select(scores =>
+                metric switch
+                {
+                    HeldOutMetric.Accuracy => -scores.Accuracy,
+                    HeldOutMetric.Kl => scores.Kl ?? double.NaN,
+                    // Where a teacher alone labels, what is lost against it, which is a loss in nats as well.
+                    _ => scores.Count > 0 ? scores.Loss : scores.Kl ?? double.NaN,
+                }
+            )
+            .DefaultIfEmpty(double.NaN)
+            .Average();
+    }
 
     /// <summary>For metrics.jsonl.</summary>
     public Dictionary<string, double> ToValues()
@@ -106,11 +121,14 @@ public readonly record struct EvaluationScores(HeldOutScores? Traces, AnswerScor
 
         foreach (var (task, scores) in Tasks ?? new Dictionary<string, LabelScores>())
         {
-            var kl = scores.Kl is { } divergence ? FormattableString.Invariant($", KL {divergence:F4}") : "";
-            parts.Add(
-                FormattableString.Invariant($"{task}: loss {scores.Loss:F4}, accuracy {scores.Accuracy:P1}, macro F1 {scores.MacroF1:F3}")
-                    + kl
-            );
+            string?[] figures =
+            [
+                scores.Count > 0
+                    ? FormattableString.Invariant($"loss {scores.Loss:F4}, accuracy {scores.Accuracy:P1}, macro F1 {scores.MacroF1:F3}")
+                    : null,
+                scores.Kl is { } divergence ? FormattableString.Invariant($"KL {divergence:F4}") : null,
+            ];
+            parts.Add($"{task}: {string.Join(", ", figures.OfType<string>())}");
         }
 
         return string.Join("; ", parts);

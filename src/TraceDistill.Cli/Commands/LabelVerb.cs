@@ -17,7 +17,8 @@ namespace TraceDistill.Cli.Commands;
 /// <summary>Labels texts with classifiers, and measures these where labels are known.</summary>
 sealed class LabelVerb : Verb<LabelOptions>
 {
-    const int PrintedComparisons = 10;
+    const int PrintedComparisons = 10,
+        PrintedLabels = 20;
 
     public override string Name => "label";
 
@@ -36,6 +37,30 @@ sealed class LabelVerb : Verb<LabelOptions>
 
     public override IReadOnlyCollection<string> OutputNames(LabelOptions options) =>
         [LabelResult.FileName, .. options.All.Select(model => FileOf(model.Key))];
+
+    public override IAsyncEnumerable<Foreseen> ForeseeAsync(LabelOptions options, Foresight ahead, CancellationToken cancellationToken)
+    {
+        // Of those that are there by now.
+        LabelKind? first = null;
+        foreach (var (_, directory) in options.All.Where(model => ahead.IsThere(Path.Combine(model.Value, ModelConfiguration.FileName))))
+        {
+            if (ModelConfiguration.Load(directory).Head is not { } head)
+            {
+                return Certain(Labeller.NoClassifier(directory));
+            }
+
+            if ((first ??= head.Kind) != head.Kind)
+            {
+                return Certain(OfTwoKinds(directory));
+            }
+        }
+
+        return AsyncEnumerable.Empty<Foreseen>();
+
+        static IAsyncEnumerable<Foreseen> Certain(string problem) => new[] { new Foreseen(IsCertain: true, problem) }.ToAsyncEnumerable();
+    }
+
+    static string OfTwoKinds(string directory) => $"{directory}: of the classifiers some label texts and some tokens; measure them apart";
 
     public override async Task<object> RunAsync(LabelOptions options, StageContext context, CancellationToken cancellationToken)
     {
@@ -60,7 +85,7 @@ sealed class LabelVerb : Verb<LabelOptions>
             }
             else if (kind != labeller.Head.Kind)
             {
-                throw new InvalidInputException($"{directory}: of the classifiers some label texts and some tokens; measure them apart");
+                throw new InvalidInputException(OfTwoKinds(directory));
             }
 
             var labelled = await Task.Run(
@@ -164,6 +189,20 @@ sealed class LabelVerb : Verb<LabelOptions>
                 $"{name}: {Show.Percent(scores.Accuracy)} of {result.Labelled} texts (95% interval "
                     + $"{Show.Percent(scores.AccuracyCi)}){tokens}, macro F1 {scores.Items.MacroF1:0.000}, ECE {scores.Items.Ece:0.000}"
             );
+            if (scores.Unknown.Count > 0)
+            {
+                observer.Message(
+                    $"{name}: does not know {Counted.Of(scores.Unknown.Count, "label")} of the file, which count as wrong: "
+                        + string.Join(", ", scores.Unknown.Take(PrintedLabels))
+                        + (scores.Unknown.Count > PrintedLabels ? $" and {scores.Unknown.Count - PrintedLabels} more" : "")
+                );
+            }
+
+            if (scores.Cut > 0)
+            {
+                var unread = scores.Unread > 0 ? $"; {Counted.Of(scores.Unread, "labelled span")} behind that count as missed" : "";
+                observer.Message($"{name}: {Counted.Of(scores.Cut, "text")} cut to max_length{unread}");
+            }
         }
 
         foreach (var pair in result.Comparisons.Count <= PrintedComparisons ? result.Comparisons : [])

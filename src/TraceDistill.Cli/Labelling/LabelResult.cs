@@ -48,7 +48,17 @@ sealed record ClassifierScores(
     Interval AccuracyCi,
     LabelScores Items,
     double? SpanF1
-);
+)
+{
+    /// <summary>True labels of the file that the classifier does not have: texts and tokens that have them count as wrong.</summary>
+    public IReadOnlyList<string> Unknown { get; init; } = [];
+
+    /// <summary>Texts that were cut to max_length.</summary>
+    public int Cut { get; init; }
+
+    /// <summary>Labelled spans behind the cut, which are missed.</summary>
+    public int Unread { get; init; }
+}
 
 /// <summary>Two classifiers on the same texts.</summary>
 /// <param name="OnlyFirst">Texts that the first alone labels right.</param>

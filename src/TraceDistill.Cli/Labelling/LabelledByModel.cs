@@ -1,7 +1,6 @@
 using TraceDistill.Data.Labels;
 using TraceDistill.Data.Statistics;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Text.Errors;
 using TraceDistill.Training.Classification;
 
 namespace TraceDistill.Cli.Labelling;
@@ -11,19 +10,36 @@ namespace TraceDistill.Cli.Labelling;
 /// <param name="Encoded">In the classifier's tokens.</param>
 /// <param name="Predicted">[M · L] log-probabilities.</param>
 /// <param name="Head">The classifier's labels.</param>
-sealed record LabelledByModel(LabelledText Source, EncodedText Encoded, float[] Predicted, ClassificationHead Head)
+/// <param name="Others">Labels of the file that the classifier does not have: it is wrong about them whatever it says.</param>
+sealed record LabelledByModel(
+    LabelledText Source,
+    EncodedText Encoded,
+    float[] Predicted,
+    ClassificationHead Head,
+    IReadOnlyList<string> Others
+)
 {
-    readonly float[] _given = GivenOf(Source, Encoded, Head);
+    readonly float[] _given = GivenOf(Source, Encoded, Head, Others);
 
     /// <summary>True where its labels are known.</summary>
     public bool IsKnown => _given.Length > 0;
 
-    /// <summary>True where every item has the true label.</summary>
-    public bool IsRight => Items().All(item => LabelScores.Best(item.Given.Span) == LabelScores.Best(item.Predicted.Span));
+    /// <summary>True where every item has the true label, and no labelled span lies behind what was read.</summary>
+    public bool IsRight =>
+        Unread == 0 && Items().All(item => LabelScores.Best(item.Given.Span) == LabelScores.Best(item.Predicted.Span));
 
-    /// <summary>Its items.</summary>
+    /// <summary>Labelled spans behind what was read.</summary>
+    public int Unread => Source.Spans is { } spans ? Encoded.Unread(spans) : 0;
+
+    /// <summary>Its items; the true labels are those of the classifier and then the others.</summary>
     public IEnumerable<ScoredItem> Items() =>
-        Enumerable.Range(0, Encoded.Rows.Length).Select(item => new ScoredItem(Row(_given, item), Row(Predicted, item), default));
+        Enumerable
+            .Range(0, Encoded.Rows.Length)
+            .Select(item => new ScoredItem(
+                Row(_given, item, Head.Labels.Count + Others.Count),
+                Row(Predicted, item, Head.Labels.Count),
+                default
+            ));
 
     /// <summary>Probabilities of the labels, the most probable first.</summary>
     /// <param name="item">Number of the item.</param>
@@ -44,10 +60,9 @@ sealed record LabelledByModel(LabelledText Source, EncodedText Encoded, float[] 
 
             if (labels[first] != LabelEncoder.Outside)
             {
-                var id = IdOf(labels[first], Head)!.Value;
                 yield return (
                     Trimmed(Encoded.Offsets[first].Start, Encoded.Offsets[end - 1].End, labels[first]),
-                    Enumerable.Range(first, end - first).Average(item => Math.Exp(Predicted[(item * Head.Labels.Count) + id]))
+                    Enumerable.Range(first, end - first).Average(item => Math.Exp(Best(item)))
                 );
             }
         }
@@ -62,45 +77,33 @@ sealed record LabelledByModel(LabelledText Source, EncodedText Encoded, float[] 
         return before == runes.Count ? new LabelledSpan(start, end, label) : new LabelledSpan(start + before, end - after, label);
     }
 
-    ReadOnlyMemory<float> Row(float[] values, int item) =>
-        values.Length == 0 ? default : values.AsMemory(item * Head.Labels.Count, Head.Labels.Count);
+    float Best(int item)
+    {
+        var row = Row(Predicted, item, Head.Labels.Count).Span;
+        return row[LabelScores.Best(row)];
+    }
 
-    static float[] GivenOf(LabelledText source, EncodedText encoded, ClassificationHead head)
+    static ReadOnlyMemory<float> Row(float[] values, int item, int labels) =>
+        values.Length == 0 ? default : values.AsMemory(item * labels, labels);
+
+    static float[] GivenOf(LabelledText source, EncodedText encoded, ClassificationHead head, IReadOnlyList<string> others)
     {
         if (source.Label is null && source.Spans is null)
         {
             return [];
         }
 
-        var given = new float[encoded.Rows.Length * head.Labels.Count];
+        var (ids, labels) = (new LabelIds(head.Labels), head.Labels.Count + others.Count);
+        var given = new float[encoded.Rows.Length * labels];
         var items = source.Spans is { } spans
             ? LabelEncoder.LabelsOf(encoded.Offsets, spans).Select((label, item) => (item, label, 1.0))
             : source.Label!.Select(label => (0, label.Key, label.Value));
         foreach (var (item, label, probability) in items)
         {
-            if (IdOf(label, head) is not { } id)
-            {
-                throw new InvalidInputException(
-                    $"{source.Where}: unknown label '{label}'; the classifier knows {string.Join(", ", head.Labels.Take(20))}"
-                );
-            }
-
-            given[(item * head.Labels.Count) + id] = (float)probability;
+            var id = ids.Of(label) ?? head.Labels.Count + others.Index().First(other => other.Item == label).Index;
+            given[(item * labels) + id] = (float)probability;
         }
 
         return given;
-    }
-
-    static int? IdOf(string label, ClassificationHead head)
-    {
-        for (var id = 0; id < head.Labels.Count; id++)
-        {
-            if (head.Labels[id] == label)
-            {
-                return id;
-            }
-        }
-
-        return null;
     }
 }

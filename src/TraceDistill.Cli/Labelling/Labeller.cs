@@ -22,7 +22,7 @@ sealed class Labeller : IDisposable
     public Labeller(string directory, int? maxLength)
     {
         Head = ModelConfiguration.Load(directory).Head
-            ?? throw new InvalidInputException($"{directory}: is a model that writes text, and no classifier; classify makes one of it");
+            ?? throw new InvalidInputException(NoClassifier(directory));
         _model = ModelDirectory.LoadAny(directory);
         _encoder = new LabelEncoder(
             ModelDirectory.LoadTokenizer(directory),
@@ -31,6 +31,10 @@ sealed class Labeller : IDisposable
             maxLength
         );
     }
+
+    /// <summary>Says that a model directory holds none.</summary>
+    public static string NoClassifier(string directory) =>
+        $"{directory}: is a model that writes text, and no classifier; classify makes one of it";
 
     public ClassificationHead Head { get; }
 
@@ -51,7 +55,18 @@ sealed class Labeller : IDisposable
         var encoded = texts.Select(_encoder.Encode).ToList();
         _model.MoveTo(device);
         var predicted = LabelPredictions.Of(_model, [.. encoded.Select(text => text.Unlabelled())], tokens, workers, cancellationToken);
-        return [.. texts.Zip(encoded, predicted).Select(text => new LabelledByModel(text.First, text.Second, text.Third, Head))];
+        string[] others = [.. UnknownOf(texts, encoded)];
+        return [.. texts.Zip(encoded, predicted).Select(text => new LabelledByModel(text.First, text.Second, text.Third, Head, others))];
+    }
+
+    /// <summary>True labels that the classifier does not have.</summary>
+    IEnumerable<string> UnknownOf(IReadOnlyList<LabelledText> texts, IReadOnlyList<EncodedText> encoded)
+    {
+        var ids = new LabelIds(Head.Labels);
+        return texts.Zip(encoded).SelectMany(text => LabelsOf(text.First, text.Second)).Distinct().Where(label => ids.Of(label) is null);
+
+        static IEnumerable<string> LabelsOf(LabelledText text, EncodedText encoded) =>
+            text.Label?.Keys ?? (text.Spans is { } spans ? LabelEncoder.LabelsOf(encoded.Offsets, spans) : []);
     }
 
     /// <summary>Compares with the labels that are known.</summary>
@@ -65,9 +80,14 @@ sealed class Labeller : IDisposable
             correct,
             (double)correct / known.Count,
             WilsonInterval.Of(correct, known.Count),
-            LabelScores.Of(Head.Labels, known.SelectMany(text => text.Items())),
+            LabelScores.Of([.. Head.Labels, .. known[0].Others], known.SelectMany(text => text.Items())),
             Head.Kind == LabelKind.Token ? SpanF1(known) : null
-        );
+        )
+        {
+            Unknown = known[0].Others,
+            Cut = texts.Count(text => text.Encoded.IsCut),
+            Unread = known.Sum(text => text.Unread),
+        };
     }
 
     public void Dispose() => _model.Dispose();

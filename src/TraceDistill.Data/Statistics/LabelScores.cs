@@ -15,7 +15,10 @@ public sealed record LabelScores
     /// <summary>Mean over labels of 2·TP / (2·TP + FP + FN), those left out that occur neither in truth nor in predictions.</summary>
     public required double MacroF1 { get; init; }
 
-    /// <summary>Mean −Σ p log q of the true distribution p and the predicted one q, nats.</summary>
+    /// <summary>
+    /// Mean −Σ p log q of the true distribution p and the predicted one q over items whose true labels are all predicted, nats; NaN where
+    /// there are none.
+    /// </summary>
     public required double Loss { get; init; }
 
     /// <summary>Expected calibration error of the most probable label, by 15 bins of equal width (<see cref="Calibration"/>).</summary>
@@ -28,13 +31,14 @@ public sealed record LabelScores
     public required IReadOnlyList<LabelCounts> Labels { get; init; }
 
     /// <summary>Measures predictions.</summary>
-    /// <param name="labels">Names by id.</param>
+    /// <param name="labels">Names by id; behind those that are predicted there may be others, which occur in truth alone.</param>
     /// <param name="items">Of each item the true probabilities, where known, log-probabilities, and a teacher's or none.</param>
     public static LabelScores Of(IReadOnlyList<string> labels, IEnumerable<ScoredItem> items)
     {
         var (truths, hits, told) = (new int[labels.Count], new int[labels.Count], new int[labels.Count]);
         var calibration = new Calibration();
-        var (loss, kl, taught) = (0.0, 0.0, 0);
+        var (loss, compared) = (0.0, 0);
+        var (kl, taught) = (0.0, 0);
         foreach (var item in items)
         {
             var best = Best(item.Predicted.Span);
@@ -52,7 +56,11 @@ public sealed record LabelScores
             truths[truth]++;
             told[best]++;
             hits[truth] += truth == best ? 1 : 0;
-            loss += CrossEntropy(item.Given.Span, item.Predicted.Span);
+            if (!item.Given.Span[item.Predicted.Length..].ContainsAnyExcept(0f))
+            {
+                (loss, compared) = (loss + CrossEntropy(item.Given.Span[..item.Predicted.Length], item.Predicted.Span), compared + 1);
+            }
+
             if (Math.Exp(item.Predicted.Span[best]) is >= 0 and var confidence) // not of weights that are no numbers
             {
                 calibration.Add(Math.Min(1, confidence), truth == best);
@@ -67,7 +75,7 @@ public sealed record LabelScores
             Count = count,
             Correct = hits.Sum(),
             MacroF1 = seen.Count == 0 ? double.NaN : seen.Average(label => label.F1),
-            Loss = count == 0 ? double.NaN : loss / count,
+            Loss = compared == 0 ? double.NaN : loss / compared,
             Ece = calibration.Curve()?.Ece ?? double.NaN,
             Kl = taught == 0 ? null : kl / taught,
             Labels = counts,
@@ -109,9 +117,9 @@ public sealed record LabelScores
     }
 }
 
-/// <summary>One item: L numbers each.</summary>
-/// <param name="Given">True probabilities; empty where not known.</param>
-/// <param name="Predicted">Log-probabilities.</param>
+/// <summary>One item.</summary>
+/// <param name="Given">[L or more] true probabilities; empty where not known.</param>
+/// <param name="Predicted">[L] log-probabilities.</param>
 /// <param name="Taught">Log-probabilities of a teacher; empty where there is none.</param>
 public readonly record struct ScoredItem(ReadOnlyMemory<float> Given, ReadOnlyMemory<float> Predicted, ReadOnlyMemory<float> Taught);
 

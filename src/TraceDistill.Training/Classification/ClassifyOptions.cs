@@ -47,7 +47,7 @@ public sealed partial record ClassifyOptions : OptimizationOptions, IDeviceOptio
     /// <value>0.01.</value>
     [Range(1e-12, 10.0, ErrorMessage = "must be above 0 and at most 10")]
     [Description("Peak learning rate of the tasks' log-variances, with task_weights: uncertainty; it takes the course of learning_rate")]
-    public double UncertaintyLearningRate { get; init; } = 0.01;
+    public double UncertaintyLearningRate { get; init; } = DefaultUncertaintyLearningRate;
 
     /// <summary>
     /// 1 draws texts of all tasks as often as there are of each; the larger, the more alike tasks of different sizes (Raffel et al.,
@@ -104,6 +104,8 @@ public sealed partial record ClassifyOptions : OptimizationOptions, IDeviceOptio
     [Description("Least improvement of metric_for_best_model that counts for early_stopping_patience")]
     public double EarlyStoppingThreshold { get; init; }
 
+    const double DefaultUncertaintyLearningRate = 0.01;
+
     /// <summary>True where texts are held out.</summary>
     bool IsEvaluated => EvalFraction > 0 || Tasks.Values.Any(task => task.EvalFile is not null);
 
@@ -132,7 +134,7 @@ public sealed partial record ClassifyOptions : OptimizationOptions, IDeviceOptio
             );
         }
 
-        foreach (var problem in ValidateTasks().Concat(ValidateLoss()).Concat(ValidateWhatIsNotHere()))
+        foreach (var problem in ValidateTasks().Concat(ValidateLoss()).Concat(ValidateEffects()).Concat(ValidateWhatIsNotHere()))
         {
             yield return problem;
         }
@@ -231,6 +233,30 @@ public sealed partial record ClassifyOptions : OptimizationOptions, IDeviceOptio
                 "is required where the best weights or an early stop depend on it: a fraction to evaluate on, or a task's eval_file",
                 [nameof(EvalFraction)]
             );
+        }
+    }
+
+    /// <summary>Settings that would change nothing.</summary>
+    IEnumerable<ValidationResult> ValidateEffects()
+    {
+        if (TaskWeights == TaskWeights.Fixed && UncertaintyLearningRate != DefaultUncertaintyLearningRate)
+        {
+            yield return new ValidationResult("goes with task_weights: uncertainty", [nameof(UncertaintyLearningRate)]);
+        }
+
+        if (SharedLayers is not null && Tasks.Count == 1)
+        {
+            yield return new ValidationResult("is of several tasks, and there is one; leave it out", [nameof(SharedLayers)]);
+        }
+
+        if (SamplingTemperature != 1 && Tasks.Values.Any(task => task.Share is not null))
+        {
+            yield return new ValidationResult("makes shares of sizes, and the tasks are given theirs (share); leave one out", [nameof(SamplingTemperature)]);
+        }
+
+        if (EvalFraction > 0 && Tasks.Count > 0 && Tasks.Values.All(task => task.EvalFile is not null))
+        {
+            yield return new ValidationResult("is of files without eval_file, and every task has one; leave it out", [nameof(EvalFraction)]);
         }
     }
 

@@ -50,6 +50,7 @@ public static class ClassifyStage
 
         using var teachers = new TeacherSet(options);
         var tasks = await ReadAsync(options, tokenizer, first.Configuration, teachers, cancellationToken);
+        var evaluation = EvaluationOf(options, tasks);
         using var models = Build(options, tasks, first, tokenizer);
         first.Dispose(); // its weights are copied
         var trained = TrainedWeights.All(models);
@@ -102,7 +103,7 @@ public static class ClassifyStage
         {
             models.HoldAs(options.MasterDtype.ToScalarType());
             trained.MoveTo(device);
-            using var trainer = new Trainer(options, trained, observer, EvaluationOf(options, tasks), WriteModels)
+            using var trainer = new Trainer(options, trained, observer, evaluation, WriteModels)
             {
                 Tasks = new TaskBalance(
                     [.. tasks.Select(task => (task.Name, task.Task.Weight))],
@@ -211,29 +212,45 @@ public static class ClassifyStage
         return set with { Weight = task.Task.Share ?? Math.Pow(set.Tokens, 1 / options.SamplingTemperature) };
     }
 
-    static EvaluationPlan? EvaluationOf(ClassifyOptions options, IReadOnlyList<TaskData> tasks) =>
-        tasks.All(task => task.HeldOut.Count == 0)
-            ? null
-            : new EvaluationPlan(
-                Traces: null,
-                Answers: null,
-                options.EvalSteps,
-                options.MetricForBestModel,
-                options.LoadBestModelAtEnd,
-                options.EarlyStoppingPatience,
-                options.EarlyStoppingThreshold
-            )
-            {
-                Tasks = new HeldOutTasks(
-                    [
-                        .. tasks.Select(task =>
-                            (task.Name, (IReadOnlyList<Alignment.TraceTokens>)[.. task.HeldOut.Select(line => line.Sequence)])
-                        ),
-                    ],
-                    options.MicroBatchTokens,
-                    options.ResolveWorkers()
-                ),
-            };
+    /// <exception cref="InvalidInputException">The metric is accuracy, and no held-out text has a label.</exception>
+    static EvaluationPlan? EvaluationOf(ClassifyOptions options, IReadOnlyList<TaskData> tasks)
+    {
+        if (tasks.All(task => task.HeldOut.Count == 0))
+        {
+            return null;
+        }
+
+        if (
+            options.MetricForBestModel == HeldOutMetric.Accuracy
+            && !tasks.SelectMany(task => task.HeldOut).Any(line => line.Sequence.Labels!.Given.Length > 0)
+        )
+        {
+            throw new InvalidInputException(
+                "metric_for_best_model: accuracy is of labels, and no held-out text has one; take loss, which then is KL to the teacher"
+            );
+        }
+
+        return new EvaluationPlan(
+            Traces: null,
+            Answers: null,
+            options.EvalSteps,
+            options.MetricForBestModel,
+            options.LoadBestModelAtEnd,
+            options.EarlyStoppingPatience,
+            options.EarlyStoppingThreshold
+        )
+        {
+            Tasks = new HeldOutTasks(
+                [
+                    .. tasks.Select(task =>
+                        (task.Name, (IReadOnlyList<Alignment.TraceTokens>)[.. task.HeldOut.Select(line => line.Sequence)])
+                    ),
+                ],
+                options.MicroBatchTokens,
+                options.ResolveWorkers()
+            ),
+        };
+    }
 
     /// <summary>Of the written models: what was trained and is finished is measured alike.</summary>
     static ClassifySummary Summarize(
@@ -264,7 +281,7 @@ public static class ClassifyStage
                 task.Labels.Count,
                 task.Train.Count,
                 task.Train.Count(line => line.Sequence.Labels!.Given.Length == 0),
-                task.HeldOut.Count == 0 ? null : Score(task, model)
+                task.HeldOut.Any(line => line.Sequence.Labels!.Given.Length > 0) ? Score(task, model) : null
             );
         }
 

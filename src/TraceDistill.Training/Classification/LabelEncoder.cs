@@ -47,7 +47,10 @@ public sealed class LabelEncoder(Tokenizer tokenizer, LabelKind kind, int positi
                 rows,
                 encoded is null ? [] : [.. rows.Select(row => encoded.Offsets[kept[row]])],
                 encoded is null ? [] : [.. rows.Select(row => encoded.ByteSpans[kept[row]])]
-            );
+            )
+            {
+                IsCut = kept.Length < ids.Length,
+            };
     }
 
     /// <summary>
@@ -56,10 +59,22 @@ public sealed class LabelEncoder(Tokenizer tokenizer, LabelKind kind, int positi
     /// </summary>
     int[] Cut(string text, int[] ids)
     {
+        var behind = Math.Min(_limit, Behind(text, ids));
+        return [.. Enumerable.Range(0, _limit - behind), .. Enumerable.Range(ids.Length - behind, behind)];
+    }
+
+    /// <returns>The number of tokens that stand for nothing of the text, behind it.</returns>
+    int Behind(string text, int[] ids)
+    {
+        if (tokenizer.FindSpans(text, addSpecialTokens: true) is { } found)
+        {
+            return found.ByteSpans.Reverse().TakeWhile(bytes => bytes.Start == bytes.End).Count();
+        }
+
+        // A tokenizer that changes texts first, as BERT's does, does not tell places: there the text's own tokens are looked for.
         var own = tokenizer.Encode(text, addSpecialTokens: false);
-        var before = Enumerable.Range(0, Math.Max(0, ids.Length - own.Length) + 1).FirstOrDefault(at => ids.AsSpan(at).StartsWith(own), -1);
-        var after = before < 0 ? 0 : Math.Min(_limit, ids.Length - own.Length - before);
-        return [.. Enumerable.Range(0, _limit - after), .. Enumerable.Range(ids.Length - after, after)];
+        var before = ids.AsSpan().IndexOf(own);
+        return before < 0 ? 0 : ids.Length - own.Length - before;
     }
 
     /// <summary>
@@ -81,6 +96,12 @@ public sealed class LabelEncoder(Tokenizer tokenizer, LabelKind kind, int positi
 /// <param name="Bytes">[M] their bytes of the text as UTF-8; empty where whole texts are labelled.</param>
 public sealed record EncodedText(int[] Ids, int[] Rows, TextSpan[] Offsets, TextSpan[] Bytes)
 {
+    /// <summary>True where the text has more tokens.</summary>
+    public bool IsCut { get; init; }
+
+    /// <summary>Returns the number of spans that begin behind the last token that is read.</summary>
+    public int Unread(IReadOnlyList<LabelledSpan> spans) => IsCut ? spans.Count(span => span.Start >= Offsets[^1].End) : 0;
+
     /// <summary>As a sequence whose labels are not known.</summary>
     public TraceTokens Unlabelled() => new(Ids, Ids.Length, null) { Labels = new LabelTargets(0, Rows, [], []) };
 }

@@ -36,6 +36,9 @@ sealed class TaskData
     /// <summary>Spans without a token of their own, because another one has most of it.</summary>
     public int LostSpans { get; private init; }
 
+    /// <summary>Spans behind what is read of texts that are cut.</summary>
+    public int UnreadSpans { get; private init; }
+
     /// <summary>Tokens of the longest text.</summary>
     public int Longest => Train.Concat(HeldOut).Max(line => line.Sequence.Ids.Length);
 
@@ -83,8 +86,12 @@ sealed class TaskData
 
         // Of texts that the split holds out a rare label may be all that there is of it.
         var labels = LabelsOf(name, task, task.EvalFile is null ? [.. train, .. heldOut] : train, own, taught);
-        var ids = labels.Index().ToDictionary(label => label.Item, label => label.Index);
-        return new TaskData(name, task, labels, Labelled(train), Labelled(heldOut)) { LostSpans = train.Concat(heldOut).Sum(Lost) };
+        var ids = new LabelIds(labels);
+        return new TaskData(name, task, labels, Labelled(train), Labelled(heldOut))
+        {
+            LostSpans = train.Concat(heldOut).Sum(Lost),
+            UnreadSpans = train.Concat(heldOut).Sum(line => line.Source.Spans is { } spans ? line.Encoded.Unread(spans) : 0),
+        };
 
         async Task<List<(LabelledText Source, EncodedText Encoded)>> EncodeAsync(string path) =>
             await LabelReader
@@ -128,12 +135,11 @@ sealed class TaskData
         }
 
         int IdOf(string label, LabelledText source) =>
-            ids.TryGetValue(label, out var id)
-                ? id
-                : throw new InvalidInputException(
-                    $"{source.Where}: unknown label '{label}'; known in task {name}: {string.Join(", ", labels.Take(20))}"
-                        + (labels.Length > 20 ? $" and {labels.Length - 20} more" : "")
-                );
+            ids.Of(label)
+            ?? throw new InvalidInputException(
+                $"{source.Where}: unknown label '{label}'; known in task {name}: {string.Join(", ", labels.Take(20))}"
+                    + (labels.Length > 20 ? $" and {labels.Length - 20} more" : "")
+            );
     }
 
     /// <summary>Digest of texts and labels.</summary>
@@ -158,8 +164,10 @@ sealed class TaskData
         var unlabelled = Train.Count(line => line.Sequence.Labels!.Given.Length == 0);
         var without = unlabelled == 0 ? "" : FormattableString.Invariant($" ({unlabelled:N0} without labels)");
         var lost = LostSpans == 0 ? "" : $"; {Counted.Of(LostSpans, "span")} share a token with another, which has its label";
+        var cut = Train.Concat(HeldOut).Count(line => line.Encoded.IsCut);
+        var unread = UnreadSpans == 0 ? "" : $", with {Counted.Of(UnreadSpans, "span")} behind that";
         return $"{Name}: {Counted.Of(Train.Count, "text")}{without}, {Counted.Of(HeldOut.Count, "text")} held out, "
-            + $"{Labels.Count} labels{lost}";
+            + $"{Labels.Count} labels{lost}{(cut == 0 ? "" : $"; {Counted.Of(cut, "text")} cut to max_length{unread}")}";
     }
 
     static int Lost((LabelledText Source, EncodedText Encoded) line)
@@ -171,9 +179,12 @@ sealed class TaskData
 
         var tokens = line.Encoded.Offsets.Zip(LabelEncoder.LabelsOf(line.Encoded.Offsets, spans)).ToList();
         return spans.Count(span =>
-            !tokens.Any(token => token.First.Start < span.End && token.First.End > span.Start && token.Second == span.Label)
+            line.Encoded.Unread([span]) == 0
+            && !tokens.Any(token => token.First.Start < span.End && token.First.End > span.Start && token.Second == span.Label)
         );
     }
+
+    static bool Knows(IReadOnlyList<string> labels, string label) => new LabelIds(labels).Of(label) is not null;
 
     static bool IsHeldOut(string text, double fraction) =>
         XxHash64.HashToUInt64(MemoryMarshal.AsBytes(text.AsSpan())) / (double)ulong.MaxValue < fraction;
@@ -198,7 +209,7 @@ sealed class TaskData
             seen.Add(LabelEncoder.Outside);
         }
 
-        if (taught is not null && (task.Labels.Count > 0 ? !seen.SetEquals(taught) : !seen.IsSubsetOf(taught)))
+        if (taught is not null && (task.Labels.Count > 0 ? !seen.SetEquals(taught) : !seen.All(label => Knows(taught, label))))
         {
             throw new InvalidInputException(
                 $"{name}: teacher {task.Teacher} has other labels: it knows {string.Join(", ", taught.Take(20))}, and the task has "
@@ -217,7 +228,7 @@ sealed class TaskData
 
         var keeps =
             own is not null
-            && (taught is null ? seen.IsSubsetOf(own) : own.ToHashSet().SetEquals(taught))
+            && (taught is null ? seen.IsSubsetOf(own) : own.ToHashSet().SetEquals(taught)) // numbers may be those of another task
             && (task.Labels.Count == 0 || task.Labels.SequenceEqual(own));
         return keeps ? [.. own!]
             : task.Labels.Count > 0 ? [.. task.Kind == LabelKind.Token ? task.Labels.Prepend(LabelEncoder.Outside).Distinct() : task.Labels]

@@ -92,6 +92,69 @@ public sealed class LabelVerbTests : IDisposable
         );
     }
 
+    /// <summary>Accuracy, macro F1, calibration and the comparison, worked out from the labels that were written.</summary>
+    [Fact]
+    public async Task Label_TwoClassifiersAndKnownLabels_TellsTheFiguresOfWhatTheyWrote()
+    {
+        Assert.True(await _cli.RunRecipeAsync(Recipe) == 0, _cli.Error);
+        string[] lines = [.. Enumerable.Range(0, 40).Select(i => $"tom has {i} pens and {i * 7 % 11} cups, ann {i * i} more.")];
+        // A label that no classifier has, and the number of one that it has.
+        string[] truth = [.. Enumerable.Range(0, 40).Select(i => i % 10 == 9 ? "story9" : i % 10 == 8 ? "1" : i % 3 == 0 ? "story2" : "story4")];
+        var texts = _cli.Write(
+            "known.jsonl",
+            string.Join('\n', lines.Zip(truth, (text, label) => $$"""{"text": "{{text}}", "label": "{{label}}"}"""))
+        );
+        string Model(int seed) => Path.Combine(_cli.RunDirectory, $"student.{seed}", "family");
+
+        Assert.Equal(
+            0,
+            await _cli.RunAsync("label", "--models", $"a={Model(1)}", "--models", $"b={Model(2)}", "--file", texts, "--out", _cli.File("out"))
+        );
+
+        Assert.Contains("does not know 1 label of the file, which count as wrong: story9", _cli.Out + _cli.Error, StringComparison.Ordinal);
+        truth = [.. truth.Select(label => label == "1" ? "story4" : label)];
+        var result = JsonNode.Parse(await File.ReadAllTextAsync(_cli.File("out/labels.json"), TestContext.Current.CancellationToken))!;
+        var (a, b) = (Told("a"), Told("b"));
+        foreach (var (name, told) in new[] { ("a", a), ("b", b) })
+        {
+            var figures = result["models"]![name]!;
+            var right = told.Zip(truth, (one, label) => one.Label == label).ToList();
+            Assert.Equal(right.Average(isRight => isRight ? 1.0 : 0), (double)figures["accuracy"]!, 1e-12);
+            var f1 = truth
+                .Concat(told.Select(one => one.Label))
+                .Distinct()
+                .Average(label =>
+                    2.0
+                    * told.Zip(truth).Count(pair => pair.First.Label == label && pair.Second == label)
+                    / (told.Count(one => one.Label == label) + truth.Count(known => known == label))
+                );
+            Assert.Equal(f1, (double)figures["items"]!["macro_f1"]!, 1e-12);
+            // Confidences lie in some of fifteen bins; they are written with six digits.
+            var ece = told.Zip(right)
+                .GroupBy(pair => Math.Ceiling(pair.First.Confidence * 15))
+                .Sum(bin => Math.Abs(bin.Sum(pair => pair.First.Confidence - (pair.Second ? 1 : 0)))) / told.Count;
+            Assert.Equal(ece, (double)figures["items"]!["ece"]!, 1e-5);
+        }
+
+        var comparison = result["comparisons"]![0]!;
+        var onlyA = Enumerable.Range(0, 40).Count(i => a[i].Label == truth[i] && b[i].Label != truth[i]);
+        var onlyB = Enumerable.Range(0, 40).Count(i => b[i].Label == truth[i] && a[i].Label != truth[i]);
+        Assert.Equal((onlyA, onlyB), ((int)comparison["only_first"]!, (int)comparison["only_second"]!));
+        // Of as many coins at least as uneven a split, both ways (McNemar's exact test).
+        var (coins, least) = (onlyA + onlyB, Math.Min(onlyA, onlyB));
+        var tail = Enumerable.Range(0, least + 1).Sum(heads => Choose(coins, heads)) / Math.Pow(2, coins);
+        Assert.Equal(Math.Min(1, 2 * tail), (double)comparison["p_value"]!, 1e-9);
+
+        List<(string Label, double Confidence)> Told(string name) =>
+            [
+                .. File.ReadLines(_cli.File($"out/{name}.jsonl"))
+                    .Select(line => JsonNode.Parse(line)!)
+                    .Select(line => ((string)line["label"]!, (double)line["probabilities"]!.AsObject().First().Value!)),
+            ];
+
+        static double Choose(int n, int k) => Enumerable.Range(1, k).Aggregate(1.0, (product, i) => product * (n - k + i) / i);
+    }
+
     [Fact]
     public async Task Label_AModelThatWrites_IsRefusedInALine()
     {
@@ -101,6 +164,18 @@ public sealed class LabelVerbTests : IDisposable
         Assert.Equal(2, await _cli.RunAsync("label", "--model", teacher, "--file", texts));
 
         Assert.Contains("is a model that writes text, and no classifier; classify makes one of it", _cli.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Plan_LabellingByAModelThatWrites_IsForeseen()
+    {
+        var texts = _cli.Write("new.jsonl", "{\"text\": \"a\"}\n");
+        var teacher = Path.Combine(TestPaths.RepositoryRoot, "data", "teacher");
+        var recipe = $"name: labels\nstages:\n  labels: {{do: label, model: {teacher}, file: {texts}}}\n";
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
+
+        Assert.Contains("is a model that writes text, and no classifier", _cli.Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -28,7 +28,8 @@ public sealed class LabellerTests
             source,
             new EncodedText([1, 2, 3, 4, 5], [0, 1, 2, 3, 4], tokens, tokens),
             Predicted(1, 0, 2, 2, 0),
-            Head
+            Head,
+            Others: []
         );
 
         // "Bern, Tom" is one span of the model's: its two tokens have one label.
@@ -41,7 +42,7 @@ public sealed class LabellerTests
     {
         var source = new LabelledText("a.jsonl:1", "Ann at Bern") { Spans = [new(0, 3, "name"), new(7, 11, "place")] };
         TextSpan[] tokens = [new(0, 3), new(3, 6), new(6, 11)]; // the last with the space before it
-        var text = new LabelledByModel(source, new EncodedText([1, 2, 3], [0, 1, 2], tokens, tokens), Predicted(1, 0, 2), Head);
+        var text = new LabelledByModel(source, new EncodedText([1, 2, 3], [0, 1, 2], tokens, tokens), Predicted(1, 0, 2), Head, Others: []);
 
         Assert.Equal(1, Labeller.SpanF1([text]));
     }

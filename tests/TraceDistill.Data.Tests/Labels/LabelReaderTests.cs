@@ -88,6 +88,38 @@ public sealed class LabelReaderTests : IDisposable
         Assert.Equal(("how many?", 1.0), (texts.Single().Text, texts[0].Label!["sums"]));
     }
 
+    [Fact]
+    public async Task ReadAsync_SpansInParquet_AreThoseThatWereWritten()
+    {
+        var path = _directory.File("problems.parquet");
+        Problem[] problems =
+        [
+            new()
+            {
+                Id = "1",
+                Text = "😀 has 12 \"pens\"",
+                Answer = "12",
+                Family = "story",
+                Spans = [new(0, 1, "who"), new(6, 8, "a \"number\"")],
+            },
+            new()
+            {
+                Id = "2",
+                Text = "nothing",
+                Answer = "0",
+                Family = "story",
+            },
+        ];
+        await ProblemWriter.WriteAsync(path, problems, TestContext.Current.CancellationToken);
+
+        var texts = await LabelReader
+            .ReadAsync(path, new LabelFields { Spans = "spans", MayBeUnlabelled = true }, TestContext.Current.CancellationToken)
+            .ToListAsync(TestContext.Current.CancellationToken);
+
+        Assert.Equal(problems[0].Spans, texts[0].Spans!);
+        Assert.Null(texts[1].Spans);
+    }
+
     [Theory]
     [InlineData("""{"text": "a"}""", "has no field 'label', which names its label; it has text")]
     [InlineData("""{"body_text": "a", "label": "x"}""", "no field that usually holds a text; it has body_text, label")]

@@ -43,6 +43,25 @@ public sealed class LabelScoresTests
         Assert.Equal(0.5 * (0.5 * Math.Log(2) - 0.25 * Math.Log(2)), scores.Kl!.Value, 1e-6);
     }
 
+    /// <summary>A label that is never predicted: truth a, d and b, told a, a and b.</summary>
+    [Fact]
+    public void Of_TruthThatIsNotPredicted_IsWrongAndNoCrossEntropy()
+    {
+        ScoredItem Widened(ScoredItem item, bool isOther) =>
+            item with
+            {
+                Given = (float[])[.. isOther ? new float[3] : item.Given.ToArray(), isOther ? 1 : 0],
+            };
+
+        var scores = LabelScores.Of([.. Labels, "d"], [Widened(Item(0, 0.8), false), Widened(Item(0, 0.6), true), Widened(Item(1, 0.9), false)]);
+
+        Assert.Equal((3, 2), (scores.Count, scores.Correct));
+        Assert.Equal((2.0 / 3 + 1 + 0) / 3, scores.MacroF1, 1e-12);
+        Assert.Equal(-(Math.Log(0.8) + Math.Log(0.9)) / 2, scores.Loss, 1e-6);
+        Assert.Equal((0.2 + 0.6 + 0.1) / 3, scores.Ece, 1e-6);
+        Assert.Equal(new LabelCounts("d", 1, 0, 0), scores.Labels[3]);
+    }
+
     static ScoredItem Item(int truth, double confidence, int? told = null)
     {
         var (given, predicted) = (new float[3], new float[3]);

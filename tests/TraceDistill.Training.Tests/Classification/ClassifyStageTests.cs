@@ -203,6 +203,48 @@ public sealed class ClassifyStageTests : IDisposable
         Assert.True(summary.Tasks["words"].HeldOut!.Accuracy > 0.8, $"{summary.Tasks["words"].HeldOut}");
     }
 
+    /// <summary>A task that only a teacher labels counts by what is lost against it, and takes no figure from the other's.</summary>
+    [Fact]
+    public async Task RunAsync_HeldOutTextsThatOnlyATeacherLabels_AreJudgedByIt()
+    {
+        var kinds = Options.Tasks["kinds"];
+        await RunAsync(Single with { MaxSteps = 40 }, "teacher");
+        var bare = Write("bare", [.. File.ReadLines(In("kinds")).Select(line => line[..line.IndexOf(", \"label\"", StringComparison.Ordinal)] + "}")]);
+        var observer = new RecordingObserver();
+        var options = Options with
+        {
+            Tasks = new Dictionary<string, LabelTask>
+            {
+                ["kinds"] = kinds,
+                ["taught"] = new() { File = bare, Teacher = _folder.Out("teacher") },
+            },
+            LoadBestModelAtEnd = true,
+            MaxSteps = 10,
+        };
+
+        var summary = await ClassifyStage.RunAsync(options, _folder.Out("student"), observer, TestContext.Current.CancellationToken);
+
+        Assert.NotNull(summary.Tasks["kinds"].HeldOut);
+        Assert.Null(summary.Tasks["taught"].HeldOut);
+        var figures = observer.Values.Last(values => values.ContainsKey("eval_kinds_loss"));
+        Assert.True(figures["eval_taught_kl"] > 0);
+        Assert.False(figures.ContainsKey("eval_taught_accuracy"));
+        Assert.Contains(observer.Messages, line => line.Contains("; best at step", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, line => line.Contains("; taught: KL 0.", StringComparison.Ordinal));
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(
+                options with
+                {
+                    Tasks = options.Tasks.Where(task => task.Key == "taught").ToDictionary(),
+                    MetricForBestModel = HeldOutMetric.Accuracy,
+                },
+                "refused"
+            )
+        );
+        Assert.StartsWith("metric_for_best_model: accuracy is of labels, and no held-out text has one", error.Message);
+    }
+
     public static TheoryData<string, string> Wrong =>
         new()
         {

@@ -54,6 +54,35 @@ public sealed class LabelEncoderTests : IDisposable
         Assert.Equal(all.Offsets.Take(5), cut.Offsets);
     }
 
+    /// <summary>A special token that the text itself writes is a part of it.</summary>
+    [Fact]
+    public void Encode_TextThatEndsWithASpecialTokenOfItsOwn_KeepsTheOneBehindItAlone()
+    {
+        var tokenizer = Ending();
+        var text = Text + "<|end|>";
+        var all = tokenizer.Encode(text, addSpecialTokens: true);
+        Assert.Equal(all[^2], all[^1]);
+
+        var cut = new LabelEncoder(tokenizer, LabelKind.Sequence, positions: 64, maxLength: 6).Encode(new LabelledText("a.jsonl:1", text));
+
+        Assert.Equal([.. all[..5], all[^1]], cut.Ids);
+        Assert.True(cut.IsCut);
+    }
+
+    [Fact]
+    public void Unread_SpansOfATextThatIsCut_AreThoseBehindIt()
+    {
+        var tokenizer = Ending();
+
+        var cut = new LabelEncoder(tokenizer, LabelKind.Token, positions: 64, maxLength: 6).Encode(new LabelledText("a.jsonl:1", Text));
+        var whole = new LabelEncoder(tokenizer, LabelKind.Token, positions: 64, maxLength: null).Encode(new LabelledText("a.jsonl:1", Text));
+
+        var end = cut.Offsets[^1].End;
+        Assert.InRange(end, 5, Text.Length - 5);
+        Assert.Equal(1, cut.Unread([new(0, 3, "a"), new(end - 1, end + 1, "b"), new(end, end + 2, "c")]));
+        Assert.Equal(0, whole.Unread([new(Text.Length - 1, Text.Length, "d")]));
+    }
+
     /// <summary>The embedded teacher's tokenizer, which puts a token behind each text.</summary>
     Tokenizer Ending()
     {

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Parquet;
 using Parquet.Schema;
+using TraceDistill.Data.Files;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Shards.Parquet;
 using TraceDistill.Text.Errors;
@@ -22,7 +23,17 @@ static class ParquetProblems
     static readonly DataField Answer = new("answer", typeof(string), isNullable: false);
     static readonly DataField Solution = new("solution", typeof(string), isNullable: true);
     static readonly DataField Family = new("family", typeof(string), isNullable: false);
-    static readonly DataField Picture = new(ProblemForms.PictureField, typeof(string), isNullable: true);
+
+    /// <summary>Columns that are there where a problem of the first rows has such a value: what they are of, its name, and the value.</summary>
+    static readonly (DataField Field, string Name, Func<Problem, string?> Value)[] Optional =
+    [
+        (new(ProblemForms.PictureField, typeof(string), isNullable: true), "a picture", problem => problem.Picture),
+        (
+            new(ProblemForms.SpansField, typeof(string), isNullable: true),
+            ProblemForms.SpansField,
+            problem => problem.Spans.Count == 0 ? null : JsonSerializer.Serialize(problem.Spans, JsonFile.Line)
+        ),
+    ];
 
     /// <summary>Writes one row's value of a column as JSON; nothing where it has none.</summary>
     delegate void CellWriter(Utf8JsonWriter json, int row);
@@ -79,13 +90,13 @@ static class ParquetProblems
     }
 
     /// <summary>
-    /// Writes problems; where the first of them are conversations of several turns, all stand as such, and where they have pictures
-    /// there is a column of their paths.
+    /// Writes problems; where the first of them are conversations of several turns, all stand as such, and where they have pictures or
+    /// spans there is a column of the pictures' paths, or of the spans as JSON.
     /// </summary>
     public static async Task WriteAsync(Stream stream, IAsyncEnumerable<Problem> problems, CancellationToken cancellationToken)
     {
         var options = new ParquetOptions { CompressionMethod = CompressionMethod.Zstd };
-        var (writer, conversations, hasPictures) = (default(ParquetWriter), default(MessagesBuffer), false);
+        var (writer, conversations, optional) = (default(ParquetWriter), default(MessagesBuffer), new HashSet<DataField>());
         try
         {
             await foreach (var chunk in problems.Chunk(RowsPerGroup).WithCancellation(cancellationToken))
@@ -93,7 +104,7 @@ static class ParquetProblems
                 if (writer is null)
                 {
                     conversations = chunk.Any(problem => problem.Earlier.Count > 0) ? new MessagesBuffer(ShardColumns.Messages) : null;
-                    hasPictures = chunk.Any(problem => problem.Picture is not null);
+                    optional.UnionWith(Optional.Where(column => chunk.Any(problem => column.Value(problem) is not null)).Select(column => column.Field));
                     writer = await ParquetWriter.CreateAsync(
                         new ParquetSchema([
                             Id,
@@ -101,7 +112,7 @@ static class ParquetProblems
                             Answer,
                             Solution,
                             Family,
-                            .. hasPictures ? [Picture] : Array.Empty<Field>(),
+                            .. Optional.Select(column => column.Field).Where(optional.Contains),
                         ]),
                         stream,
                         options,
@@ -109,7 +120,7 @@ static class ParquetProblems
                     );
                 }
 
-                await WriteGroupAsync(writer, conversations, hasPictures, chunk, cancellationToken);
+                await WriteGroupAsync(writer, conversations, optional, chunk, cancellationToken);
             }
 
             writer ??= await ParquetWriter.CreateAsync(
@@ -128,7 +139,7 @@ static class ParquetProblems
     static async Task WriteGroupAsync(
         ParquetWriter writer,
         MessagesBuffer? conversations,
-        bool hasPictures,
+        HashSet<DataField> optional,
         Problem[] chunk,
         CancellationToken cancellationToken
     )
@@ -159,15 +170,18 @@ static class ParquetProblems
         await group.WriteAsync(Answer, [.. chunk.Select(problem => problem.Answer)]);
         await group.WriteAsync(Solution, [.. chunk.Select(problem => problem.Solution!)]);
         await group.WriteAsync(Family, [.. chunk.Select(problem => problem.Family)]);
-        if (hasPictures)
+        foreach (var (field, name, value) in Optional)
         {
-            await group.WriteAsync(Picture, [.. chunk.Select(problem => problem.Picture!)]);
-        }
-        else if (Array.Find(chunk, problem => problem.Picture is not null) is { } drawn)
-        {
-            throw new InvalidInputException(
-                $"problem {drawn.Id} has a picture, and none of the first {RowsPerGroup:N0} has; write them as .jsonl"
-            );
+            if (optional.Contains(field))
+            {
+                await group.WriteAsync(field, [.. chunk.Select(problem => value(problem)!)]);
+            }
+            else if (Array.Find(chunk, problem => value(problem) is not null) is { } later)
+            {
+                throw new InvalidInputException(
+                    $"problem {later.Id} has {name}, and none of the first {RowsPerGroup:N0} has; write them as .jsonl"
+                );
+            }
         }
 
         group.CompleteValidate();

@@ -22,6 +22,9 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
     /// <summary>Field that holds the path of a picture.</summary>
     public const string PictureField = "picture";
 
+    /// <summary>Field that holds labelled spans.</summary>
+    public const string SpansField = "spans";
+
     /// <summary>Fields that hold a final answer, likeliest first.</summary>
     static readonly string[] AnswerFields =
     [

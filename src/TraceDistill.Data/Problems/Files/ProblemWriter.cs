@@ -7,8 +7,8 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Data.Problems.Files;
 
 /// <summary>
-/// Writes problem files with the fields or columns <c>id</c>, <c>problem</c>, <c>answer</c>, <c>solution</c> (null
-/// where there is none), <c>family</c> and, where there is one, <c>picture</c>, as JSON Lines or Parquet by the extension of the path. A
+/// Writes problem files with the fields or columns <c>id</c>, <c>problem</c>, <c>answer</c>, <c>solution</c> (null where there is none),
+/// <c>family</c> and, where there are such, <c>picture</c> and <c>spans</c>, as JSON Lines or Parquet by the extension of the path. A
 /// conversation of several turns stands as <c>messages</c> in place of <c>problem</c>. A file appears whole or not at all.
 /// </summary>
 public static class ProblemWriter
@@ -85,7 +85,7 @@ public static class ProblemWriter
 
     static void WriteSpans(Utf8JsonWriter json, IReadOnlyList<LabelledSpan> spans)
     {
-        json.WriteStartArray("spans");
+        json.WriteStartArray(ProblemForms.SpansField);
         foreach (var span in spans)
         {
             json.WriteStartObject();

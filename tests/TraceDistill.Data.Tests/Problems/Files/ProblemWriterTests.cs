@@ -74,7 +74,8 @@ public sealed class ProblemWriterTests
             folder.File("set.parquet"),
             cancellationToken: TestContext.Current.CancellationToken
         );
-        Assert.Equal(["id", "problem", "answer", "solution", "family"], parquet.Schema.Fields.Select(field => field.Name));
+        // Stories among them have spans.
+        Assert.Equal(["id", "problem", "answer", "solution", "family", "spans"], parquet.Schema.Fields.Select(field => field.Name));
     }
 
     [Fact]
