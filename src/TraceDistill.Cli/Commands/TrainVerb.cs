@@ -93,6 +93,15 @@ sealed class TrainVerb : Verb<TrainOptions>
     /// <summary>Traces are looked through for their lengths up to here.</summary>
     const int MostTraces = 50_000;
 
+    /// <summary>A stage that makes the problems which a student is to look at, without pictures; null where there is none.</summary>
+    static StageAhead? WithoutPictures(TrainOptions options, Foresight ahead) =>
+        options.Architecture?.PictureEncoder is null
+            ? null
+            : options
+                .Pictures.Append(options.Problems)
+                .Select(ahead.MakerOf)
+                .FirstOrDefault(maker => maker?.Options is ProblemsOptions { Pictures: null });
+
     public override async IAsyncEnumerable<Foreseen> ForeseeAsync(
         TrainOptions options,
         Foresight ahead,
@@ -102,6 +111,15 @@ sealed class TrainVerb : Verb<TrainOptions>
         if (options.Architecture is { } architecture && WhyImpossible(architecture) is { } impossible)
         {
             yield return new Foreseen(IsCertain: true, impossible);
+            yield break;
+        }
+
+        if (WithoutPictures(options, ahead) is { } plain)
+        {
+            yield return new Foreseen(
+                IsCertain: true,
+                $"a student with a picture_encoder looks at pictures, and {plain.Name} draws none: add pictures: true to {plain.Name}"
+            );
             yield break;
         }
 

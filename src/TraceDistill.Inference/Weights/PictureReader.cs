@@ -1,6 +1,7 @@
 using TraceDistill.Data.Pictures;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
@@ -59,9 +60,18 @@ sealed class PictureReader : IDisposable
             );
         }
 
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        return _encoder.Forward([picture], CPU).data<float>().ToArray();
+        // On one core: with several, libtorch would cut products by their number, and round them otherwise.
+        float[] vectors = [];
+        new Cores(1).Each(
+            1,
+            _ =>
+            {
+                using var noGrad = no_grad();
+                using var scope = NewDisposeScope();
+                vectors = _encoder.Forward([picture], CPU).data<float>().ToArray();
+            }
+        );
+        return vectors;
     }
 
     public void Dispose()

@@ -34,7 +34,10 @@ public sealed class ProblemPictures
     /// <summary>Returns whether there is a picture of a problem.</summary>
     public bool Has(string problem) => _byId.ContainsKey(problem);
 
-    /// <summary>The trace as if its problem had been put by the picture.</summary>
+    /// <summary>
+    /// The trace as if its problem had been put by the picture: in place of the text where the prompt has it last, since an example before
+    /// it may have the same.
+    /// </summary>
     /// <exception cref="InvalidInputException">The problem has no picture, or its text is not in the prompt.</exception>
     public Trace Ask(Trace trace)
     {
@@ -49,7 +52,8 @@ public sealed class ProblemPictures
             );
         }
 
-        messages[last] = messages[last] with { Content = messages[last].Content.Replace(text, $"{Picture.Place}") };
+        var (content, start) = (messages[last].Content, messages[last].Content.LastIndexOf(text, StringComparison.Ordinal));
+        messages[last] = messages[last] with { Content = $"{content[..start]}{Picture.Place}{content[(start + text.Length)..]}" };
         return trace with { Messages = messages, PromptTokenIds = [] };
     }
 

@@ -55,7 +55,9 @@ sealed class TaskTeacher : IDisposable
     /// <param name="options">Tokens of a pass, device and threads.</param>
     /// <param name="maxLength">Tokens that the teacher's texts are cut to as well; null where one that is too long is an error.</param>
     /// <param name="cancellationToken">Stops.</param>
-    /// <exception cref="InvalidInputException">A text is longer than the teacher's positions.</exception>
+    /// <exception cref="InvalidInputException">
+    /// A text is longer than the teacher's positions, or the teacher's probabilities are no numbers.
+    /// </exception>
     public void Teach(TaskData data, Tokenizer student, OptimizationOptions options, int? maxLength, CancellationToken cancellationToken)
     {
         var encoder = new LabelEncoder(
@@ -78,6 +80,14 @@ sealed class TaskTeacher : IDisposable
         var isSame = _tokenizer.Hash == student.Hash;
         foreach (var ((line, text), values) in lines.Zip(encoded).Zip(predicted))
         {
+            if (Array.Exists(values, float.IsNaN))
+            {
+                throw new InvalidInputException(
+                    $"{line.Source.Where}: teacher {_directory} gives labels of this text probabilities that are no numbers; its weights "
+                        + "are damaged, or overflow (take another checkpoint)"
+                );
+            }
+
             var taught = line.Sequence.Labels!.Taught;
             if (data.Task.Kind == LabelKind.Sequence || (isSame && text.Rows.Length >= line.Encoded.Rows.Length))
             {

@@ -22,6 +22,34 @@ public sealed class ForesightTests : IDisposable
 
     public void Dispose() => _cli.Dispose();
 
+    [Theory]
+    [InlineData("problems: problems/train.jsonl")]
+    [InlineData("traces: traces, pictures: [problems/train.jsonl]")]
+    public async Task Run_StudentThatLooksAndProblemsThatAreNotDrawn_FailsBeforeTheFirstRequest(string data)
+    {
+        var recipe = $$$"""
+            name: looking
+            stages:
+              problems: {do: problems, family: all, count: 20, held_out: 5}
+              traces: {do: generate, problems: problems/train.jsonl, endpoint: "http://127.0.0.1:1/v1", model: m}
+              student:
+                do: train
+                {{{data.Replace(", ", "\n    ", StringComparison.Ordinal)}}}
+                tokenizer: {{{Teacher}}}
+                architecture: {hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, max_position_embeddings: 128, picture_encoder: {height: 30, width: 126, patch_height: 10, patch_width: 7}}
+                max_steps: 2
+            """;
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe));
+
+        Assert.Contains(
+            "error: recipe.yaml: student: a student with a picture_encoder looks at pictures, and problems draws none: "
+                + "add pictures: true to problems",
+            _cli.Error,
+            StringComparison.Ordinal
+        );
+    }
+
     /// <summary>Nothing listens at the endpoint: asking it would be another exit code.</summary>
     [Fact]
     public async Task Run_StudentFromScratchAndNoTokenizerToBeStored_FailsBeforeTheFirstRequest()

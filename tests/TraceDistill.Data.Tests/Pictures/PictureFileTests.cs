@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.IO.Compression;
+using System.IO.Hashing;
 using SkiaSharp;
 using TraceDistill.Data.Pictures;
 using TraceDistill.Data.Problems;
@@ -69,6 +72,97 @@ public sealed class PictureFileTests : IDisposable
         using var jpeg = bitmap.Encode(SKEncodedImageFormat.Jpeg, 95);
 
         Assert.All(PictureFile.Decode(jpeg.ToArray(), "picture", 1, 16, 16).Pixels, pixel => Assert.InRange(pixel, 117, 123));
+    }
+
+    /// <summary>2 × 2 pixels of four colours in formats that are written out byte by byte here.</summary>
+    [Theory]
+    [InlineData("bmp")]
+    [InlineData("gif")]
+    [InlineData("palette")]
+    [InlineData("16 bits")]
+    [InlineData("gray of 16 bits")]
+    [InlineData("webp")]
+    public void Decode_FurtherFormats_GivesTheirPixels(string format)
+    {
+        // Red, green; blue, white.
+        byte[] red = [255, 0, 0, 255],
+            green = [0, 255, 0, 255],
+            blue = [0, 0, 255, 255];
+        byte[] palette = [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255];
+        var file = format switch
+        {
+            // Rows from the bottom up, blue first, padded to four bytes.
+            "bmp" => [.. Bmp(), 255, 0, 0, 255, 255, 255, 0, 0, 0, 0, 255, 0, 255, 0, 0, 0],
+            "gif" => Gif(palette),
+            "palette" => Png(8, colorType: 3, [0, 0, 1, 0, 2, 3], ("PLTE", palette)),
+            "16 bits" => Png(16, colorType: 2, [0, .. Wide(255, 0, 0, 0, 255, 0), 0, .. Wide(0, 0, 255, 255, 255, 255)]),
+            "gray of 16 bits" => Png(16, colorType: 0, [0, .. Wide(76, 150), 0, .. Wide(29, 255)]),
+            _ => WebP(red, green, blue),
+        };
+
+        var read = PictureFile.Decode(file, "picture", format.StartsWith("gray") ? 1 : 3, 2, 2);
+
+        Assert.Equal(format.StartsWith("gray") ? [76, 150, 29, 255] : [.. red, .. green, .. blue], read.Pixels);
+
+        static byte[] Wide(params int[] values) => [.. values.SelectMany(value => new[] { (byte)value, (byte)value })];
+
+        static byte[] Bmp()
+        {
+            var header = new byte[54];
+            (header[0], header[1], header[2], header[10], header[14]) = ((byte)'B', (byte)'M', 70, 54, 40);
+            (header[18], header[22], header[26], header[28], header[34]) = (2, 2, 1, 24, 16);
+            return header;
+        }
+
+        // Codes of three bits: clear, 0, 1, clear, 2, 3, end.
+        static byte[] Gif(byte[] palette) =>
+            [
+                .. "GIF89a"u8,
+                .. new byte[] { 2, 0, 2, 0, 0x81, 0, 0 },
+                .. palette,
+                .. new byte[] { (byte)',', 0, 0, 0, 0, 2, 0, 2, 0, 0, 2, 3, 4 | (0 << 3) | ((1 & 3) << 6), (1 >> 2) | (4 << 1) | (2 << 4) | ((3 & 1) << 7), (3 >> 1) | (5 << 2), 0, (byte)';' },
+            ];
+
+        static byte[] Png(byte depth, byte colorType, byte[] rows, params (string Type, byte[] Data)[] further)
+        {
+            using var packed = new MemoryStream();
+            using (var zlib = new ZLibStream(packed, CompressionLevel.Optimal, leaveOpen: true))
+            {
+                zlib.Write(rows);
+            }
+
+            (string, byte[])[] chunks =
+            [
+                ("IHDR", [0, 0, 0, 2, 0, 0, 0, 2, depth, colorType, 0, 0, 0]),
+                .. further,
+                ("IDAT", packed.ToArray()),
+                ("IEND", []),
+            ];
+            return [137, .. "PNG\r\n"u8, 26, 10, .. chunks.SelectMany(chunk => Chunk(chunk.Item1, chunk.Item2))];
+        }
+
+        static byte[] Chunk(string type, byte[] data)
+        {
+            byte[] named = [.. System.Text.Encoding.ASCII.GetBytes(type), .. data],
+                length = new byte[4],
+                check = new byte[4];
+            BinaryPrimitives.WriteInt32BigEndian(length, data.Length);
+            BinaryPrimitives.WriteUInt32BigEndian(check, Crc32.HashToUInt32(named));
+            return [.. length, .. named, .. check];
+        }
+
+        static byte[] WebP(byte[] red, byte[] green, byte[] blue)
+        {
+            using var bitmap = new SKBitmap(new SKImageInfo(2, 2, SKColorType.Rgba8888, SKAlphaType.Opaque));
+            for (var i = 0; i < 4; i++)
+            {
+                bitmap.SetPixel(i % 2, i / 2, new SKColor(red[i], green[i], blue[i]));
+            }
+
+            using var pixels = bitmap.PeekPixels();
+            using var data = pixels!.Encode(new SKWebpEncoderOptions(SKWebpEncoderCompression.Lossless, 100));
+            return data!.ToArray();
+        }
     }
 
     [Fact]
