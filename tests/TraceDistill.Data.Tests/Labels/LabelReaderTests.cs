@@ -126,6 +126,7 @@ public sealed class LabelReaderTests : IDisposable
     [InlineData("""{"text": " ", "label": "x"}""", "field 'text' is empty")]
     [InlineData("""{"text": "a", "label": ["x"]}""", "field 'label' is array or empty where a label is expected")]
     [InlineData("""{"text": "a", "label": {"x": 0.5, "y": 0.2}}""", "probabilities of field 'label' sum to 0.7 and not to 1")]
+    [InlineData("""{"text": "a", "label": {"x\ud800": 1}}""", "the name of a field has half of a surrogate pair, which is not text")]
     [InlineData("""{"text": "a", "label": {"x": -0.5, "y": 1.5}}""", "field 'label' gives 'x' -0.5 where a probability is expected")]
     public async Task ReadAsync_AWrongLabel_NamesTheLine(string line, string told) =>
         Assert.StartsWith(

@@ -301,6 +301,16 @@ public sealed class ClassifyStageTests : IDisposable
             StringComparison.Ordinal
         );
         Assert.EndsWith("unknown label 'mugs'; known in task kinds: cups, pens", await ErrorOf(unknown), StringComparison.Ordinal);
+        using (var broken = ModelDirectory.LoadAny(teacher))
+        {
+            broken.Values("model.norm.weight").Fill(float.NaN);
+            ModelDirectory.Save(teacher, broken);
+        }
+
+        Assert.Matches(
+            @"^.*kinds\.jsonl, line \d+: teacher .* gives labels of this text probabilities that are no numbers",
+            await ErrorOf(Options.Tasks["kinds"] with { Teacher = teacher })
+        );
 
         async Task<string> ErrorOf(LabelTask task) =>
             (

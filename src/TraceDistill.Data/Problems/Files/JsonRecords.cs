@@ -71,6 +71,11 @@ static class JsonRecords
         var document = Document(where, json);
         if (document.RootElement.ValueKind == JsonValueKind.Object)
         {
+            if (json.AsSpan().IndexOf("\\u"u8) >= 0 && !AreText(document.RootElement))
+            {
+                throw new InvalidInputException($"{where}: the name of a field has half of a surrogate pair, which is not text");
+            }
+
             return document;
         }
 
@@ -79,6 +84,24 @@ static class JsonRecords
             throw new InvalidInputException(
                 $"{where}: a JSON {ProblemRecord.Kind(document.RootElement)} where an object is expected; each record is one {{...}}"
             );
+        }
+    }
+
+    /// <returns>Whether all names of fields are text.</returns>
+    static bool AreText(JsonElement json)
+    {
+        try
+        {
+            return json.ValueKind switch
+            {
+                JsonValueKind.Object => json.EnumerateObject().All(field => field.Name.Length >= 0 && AreText(field.Value)),
+                JsonValueKind.Array => json.EnumerateArray().All(AreText),
+                _ => true,
+            };
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
         }
     }
 

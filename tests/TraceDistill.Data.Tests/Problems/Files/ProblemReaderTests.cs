@@ -124,6 +124,7 @@ public sealed class ProblemReaderTests : IDisposable
     [InlineData("{\"problem\": 5, \"answer\": \"1\"}", "line 1: field 'problem' is a JSON number where text is expected")]
     [InlineData("{\"problem\": \"a\", \"answer\": \"1\", \"solution\": [\"x\"]}", "line 1: field 'solution' is a JSON array")]
     [InlineData("{\"problem\": \"\\ud800\", \"answer\": \"1\"}", "line 1: field 'problem' has half of a surrogate pair")]
+    [InlineData("{\"problem\": \"a\", \"answer\": \"1\", \"\\ud800\": 1}", "line 1: the name of a field has half of a surrogate pair")]
     [InlineData("{\"question\": \"a\", \"answer\": \"so 1\"}", "line 1: field 'answer' has no final answer after '####'")]
     [InlineData("{\"question\": \"a\", \"answer\": \"so 1 ####\"}", "line 1: field 'answer' has no final answer after '####'")]
     [InlineData(
