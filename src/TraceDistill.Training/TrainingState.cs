@@ -41,7 +41,10 @@ public sealed class TrainingState(string directory, string fingerprint, IReadOnl
     /// or of this one in a layout that knew nothing of interrupted evaluations, or of losses that cannot be compared.
     /// </summary>
     static bool IsOfEarlierVersion(ReadOnlySpan<byte> magic) =>
-        magic.SequenceEqual("TDSTATE2"u8) || magic.SequenceEqual("TDSTATE3"u8) || magic.SequenceEqual("TDSTATE4"u8) || magic.SequenceEqual("TDSTATE5"u8);
+        magic.SequenceEqual("TDSTATE2"u8)
+        || magic.SequenceEqual("TDSTATE3"u8)
+        || magic.SequenceEqual("TDSTATE4"u8)
+        || magic.SequenceEqual("TDSTATE5"u8);
 
     /// <summary>
     /// Takes the folder for this run, before anything is written into it. What a run that ended before its first checkpoint left is free;

@@ -25,8 +25,7 @@ sealed record LabelledByModel(
     public bool IsKnown => _given.Length > 0;
 
     /// <summary>True where every item has the true label, and no labelled span lies behind what was read.</summary>
-    public bool IsRight =>
-        Unread == 0 && Items().All(item => LabelScores.Best(item.Given.Span) == LabelScores.Best(item.Predicted.Span));
+    public bool IsRight => Unread == 0 && Items().All(item => LabelScores.Best(item.Given.Span) == LabelScores.Best(item.Predicted.Span));
 
     /// <summary>Labelled spans behind what was read.</summary>
     public int Unread => Source.Spans is { } spans ? Encoded.Unread(spans) : 0;

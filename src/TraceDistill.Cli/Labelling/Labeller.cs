@@ -21,8 +21,7 @@ sealed class Labeller : IDisposable
     /// <exception cref="InvalidInputException">It is no classifier.</exception>
     public Labeller(string directory, int? maxLength)
     {
-        Head = ModelConfiguration.Load(directory).Head
-            ?? throw new InvalidInputException(NoClassifier(directory));
+        Head = ModelConfiguration.Load(directory).Head ?? throw new InvalidInputException(NoClassifier(directory));
         _model = ModelDirectory.LoadAny(directory);
         _encoder = new LabelEncoder(
             ModelDirectory.LoadTokenizer(directory),

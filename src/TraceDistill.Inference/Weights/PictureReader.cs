@@ -62,15 +62,12 @@ sealed class PictureReader : IDisposable
 
         // On one core: with several, libtorch would cut products by their number, and round them otherwise.
         float[] vectors = [];
-        new Cores(1).Each(
-            1,
-            _ =>
-            {
-                using var noGrad = no_grad();
-                using var scope = NewDisposeScope();
-                vectors = _encoder.Forward([picture], CPU).data<float>().ToArray();
-            }
-        );
+        new Cores(1).Each(1, _ =>
+        {
+            using var noGrad = no_grad();
+            using var scope = NewDisposeScope();
+            vectors = _encoder.Forward([picture], CPU).data<float>().ToArray();
+        });
         return vectors;
     }
 

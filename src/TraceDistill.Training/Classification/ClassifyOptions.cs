@@ -251,12 +251,18 @@ public sealed partial record ClassifyOptions : OptimizationOptions, IDeviceOptio
 
         if (SamplingTemperature != 1 && Tasks.Values.Any(task => task.Share is not null))
         {
-            yield return new ValidationResult("makes shares of sizes, and the tasks are given theirs (share); leave one out", [nameof(SamplingTemperature)]);
+            yield return new ValidationResult(
+                "makes shares of sizes, and the tasks are given theirs (share); leave one out",
+                [nameof(SamplingTemperature)]
+            );
         }
 
         if (EvalFraction > 0 && Tasks.Count > 0 && Tasks.Values.All(task => task.EvalFile is not null))
         {
-            yield return new ValidationResult("is of files without eval_file, and every task has one; leave it out", [nameof(EvalFraction)]);
+            yield return new ValidationResult(
+                "is of files without eval_file, and every task has one; leave it out",
+                [nameof(EvalFraction)]
+            );
         }
     }
 

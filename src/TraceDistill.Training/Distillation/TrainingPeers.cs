@@ -70,7 +70,8 @@ sealed class TrainingPeers : IDisposable
     /// <summary>The seed of a peer that is given none: far from those of other runs, whose seeds are often one beside the other.</summary>
     /// <param name="seed">The run's.</param>
     /// <param name="number">The peer's, from 1.</param>
-    internal static long SeedOf(long seed, int number) => (long)(new SplitMix64(new SplitMix64((ulong)seed).Next() + (ulong)number).Next() >> 1);
+    internal static long SeedOf(long seed, int number) =>
+        (long)(new SplitMix64(new SplitMix64((ulong)seed).Next() + (ulong)number).Next() >> 1);
 
     /// <summary>Bytes that their weights, gradients, moments and activations come to take.</summary>
     public long BytesOf(TrainOptions options, Device device, int longest) =>

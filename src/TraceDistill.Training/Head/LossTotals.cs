@@ -16,12 +16,7 @@ public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, lon
     /// <summary>Both together.</summary>
     /// <param name="other">Of the same objectives.</param>
     public LossTotals Plus(LossTotals other) =>
-        new(
-            Loss + other.Loss,
-            [.. Terms.Zip(other.Terms, (a, b) => a.Plus(b))],
-            Tokens + other.Tokens,
-            SoftTokens + other.SoftTokens
-        )
+        new(Loss + other.Loss, [.. Terms.Zip(other.Terms, (a, b) => a.Plus(b))], Tokens + other.Tokens, SoftTokens + other.SoftTokens)
         {
             Measured = Measured is { } mine && other.Measured is { } theirs ? mine.Plus(theirs) : null,
             Panel = Panel is { } panel && other.Panel is { } others ? panel.Plus(others) : Panel ?? other.Panel,

@@ -99,7 +99,17 @@ public sealed class LabelVerbTests : IDisposable
         Assert.True(await _cli.RunRecipeAsync(Recipe) == 0, _cli.Error);
         string[] lines = [.. Enumerable.Range(0, 40).Select(i => $"tom has {i} pens and {i * 7 % 11} cups, ann {i * i} more.")];
         // A label that no classifier has, and the number of one that it has.
-        string[] truth = [.. Enumerable.Range(0, 40).Select(i => i % 10 == 9 ? "story9" : i % 10 == 8 ? "1" : i % 3 == 0 ? "story2" : "story4")];
+        string[] truth =
+        [
+            .. Enumerable
+                .Range(0, 40)
+                .Select(i =>
+                    i % 10 == 9 ? "story9"
+                    : i % 10 == 8 ? "1"
+                    : i % 3 == 0 ? "story2"
+                    : "story4"
+                ),
+        ];
         var texts = _cli.Write(
             "known.jsonl",
             string.Join('\n', lines.Zip(truth, (text, label) => $$"""{"text": "{{text}}", "label": "{{label}}"}"""))
@@ -108,7 +118,17 @@ public sealed class LabelVerbTests : IDisposable
 
         Assert.Equal(
             0,
-            await _cli.RunAsync("label", "--models", $"a={Model(1)}", "--models", $"b={Model(2)}", "--file", texts, "--out", _cli.File("out"))
+            await _cli.RunAsync(
+                "label",
+                "--models",
+                $"a={Model(1)}",
+                "--models",
+                $"b={Model(2)}",
+                "--file",
+                texts,
+                "--out",
+                _cli.File("out")
+            )
         );
 
         Assert.Contains("does not know 1 label of the file, which count as wrong: story9", _cli.Out + _cli.Error, StringComparison.Ordinal);
@@ -130,9 +150,10 @@ public sealed class LabelVerbTests : IDisposable
                 );
             Assert.Equal(f1, (double)figures["items"]!["macro_f1"]!, 1e-12);
             // Confidences lie in some of fifteen bins; they are written with six digits.
-            var ece = told.Zip(right)
-                .GroupBy(pair => Math.Ceiling(pair.First.Confidence * 15))
-                .Sum(bin => Math.Abs(bin.Sum(pair => pair.First.Confidence - (pair.Second ? 1 : 0)))) / told.Count;
+            var ece =
+                told.Zip(right)
+                    .GroupBy(pair => Math.Ceiling(pair.First.Confidence * 15))
+                    .Sum(bin => Math.Abs(bin.Sum(pair => pair.First.Confidence - (pair.Second ? 1 : 0)))) / told.Count;
             Assert.Equal(ece, (double)figures["items"]!["ece"]!, 1e-5);
         }
 

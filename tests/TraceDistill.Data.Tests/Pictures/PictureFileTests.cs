@@ -120,7 +120,26 @@ public sealed class PictureFileTests : IDisposable
                 .. "GIF89a"u8,
                 .. new byte[] { 2, 0, 2, 0, 0x81, 0, 0 },
                 .. palette,
-                .. new byte[] { (byte)',', 0, 0, 0, 0, 2, 0, 2, 0, 0, 2, 3, 4 | (0 << 3) | ((1 & 3) << 6), (1 >> 2) | (4 << 1) | (2 << 4) | ((3 & 1) << 7), (3 >> 1) | (5 << 2), 0, (byte)';' },
+                .. new byte[]
+                {
+                    (byte)',',
+                    0,
+                    0,
+                    0,
+                    0,
+                    2,
+                    0,
+                    2,
+                    0,
+                    0,
+                    2,
+                    3,
+                    4 | (0 << 3) | ((1 & 3) << 6),
+                    (1 >> 2) | (4 << 1) | (2 << 4) | ((3 & 1) << 7),
+                    (3 >> 1) | (5 << 2),
+                    0,
+                    (byte)';',
+                },
             ];
 
         static byte[] Png(byte depth, byte colorType, byte[] rows, params (string Type, byte[] Data)[] further)

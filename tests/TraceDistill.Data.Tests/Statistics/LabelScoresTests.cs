@@ -53,7 +53,10 @@ public sealed class LabelScoresTests
                 Given = (float[])[.. isOther ? new float[3] : item.Given.ToArray(), isOther ? 1 : 0],
             };
 
-        var scores = LabelScores.Of([.. Labels, "d"], [Widened(Item(0, 0.8), false), Widened(Item(0, 0.6), true), Widened(Item(1, 0.9), false)]);
+        var scores = LabelScores.Of(
+            [.. Labels, "d"],
+            [Widened(Item(0, 0.8), false), Widened(Item(0, 0.6), true), Widened(Item(1, 0.9), false)]
+        );
 
         Assert.Equal((3, 2), (scores.Count, scores.Correct));
         Assert.Equal((2.0 / 3 + 1 + 0) / 3, scores.MacroF1, 1e-12);

@@ -63,12 +63,6 @@ public class ProblemPicturesTests
     static Trace TraceOf(string prompt)
     {
         using var folder = new TraceFolder();
-        return folder.Create(1) with
-        {
-            Id = "a-0",
-            ProblemId = "a",
-            Messages = [new ChatMessage("user", prompt)],
-            PromptTokenIds = [1, 2],
-        };
+        return folder.Create(1) with { Id = "a-0", ProblemId = "a", Messages = [new ChatMessage("user", prompt)], PromptTokenIds = [1, 2] };
     }
 }

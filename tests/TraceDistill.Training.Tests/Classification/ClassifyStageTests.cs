@@ -209,7 +209,10 @@ public sealed class ClassifyStageTests : IDisposable
     {
         var kinds = Options.Tasks["kinds"];
         await RunAsync(Single with { MaxSteps = 40 }, "teacher");
-        var bare = Write("bare", [.. File.ReadLines(In("kinds")).Select(line => line[..line.IndexOf(", \"label\"", StringComparison.Ordinal)] + "}")]);
+        var bare = Write(
+            "bare",
+            [.. File.ReadLines(In("kinds")).Select(line => line[..line.IndexOf(", \"label\"", StringComparison.Ordinal)] + "}")]
+        );
         var observer = new RecordingObserver();
         var options = Options with
         {

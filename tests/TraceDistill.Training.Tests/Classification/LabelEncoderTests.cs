@@ -75,7 +75,9 @@ public sealed class LabelEncoderTests : IDisposable
         var tokenizer = Ending();
 
         var cut = new LabelEncoder(tokenizer, LabelKind.Token, positions: 64, maxLength: 6).Encode(new LabelledText("a.jsonl:1", Text));
-        var whole = new LabelEncoder(tokenizer, LabelKind.Token, positions: 64, maxLength: null).Encode(new LabelledText("a.jsonl:1", Text));
+        var whole = new LabelEncoder(tokenizer, LabelKind.Token, positions: 64, maxLength: null).Encode(
+            new LabelledText("a.jsonl:1", Text)
+        );
 
         var end = cut.Offsets[^1].End;
         Assert.InRange(end, 5, Text.Length - 5);

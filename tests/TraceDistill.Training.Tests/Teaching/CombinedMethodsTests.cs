@@ -34,7 +34,10 @@ public sealed class CombinedMethodsTests : TrainStageCase
         );
         Assert.Equal(whole, await TrainAsync(options, "resumed"));
         Assert.Equal(whole, await TrainAsync(options with { Workers = 1 }, "one worker"));
-        var (first, rounded) = (await RunAsync(exact with { MaxSteps = 1 }, "first"), await RunAsync(options with { MaxSteps = 1 }, "rounded"));
+        var (first, rounded) = (
+            await RunAsync(exact with { MaxSteps = 1 }, "first"),
+            await RunAsync(options with { MaxSteps = 1 }, "rounded")
+        );
         Assert.Equal(first.Loss, rounded.Loss, 0.05 * Math.Abs(first.Loss));
         Assert.NotEqual(first.Loss, rounded.Loss);
     }
@@ -68,7 +71,10 @@ public sealed class CombinedMethodsTests : TrainStageCase
                     new() { Adversarial = new Adversarial() },
                 ],
             },
-            "exits" => Options with { EarlyExits = new EarlyExits { Layers = [0], Alpha = 0.7 } },
+            "exits" => Options with
+            {
+                EarlyExits = new EarlyExits { Layers = [0], Alpha = 0.7 },
+            },
             "dense" => taught,
             "panel" => Options with { Teachers = [new TeacherChoice { Traces = true }, Folder.Out("teacher")] },
             "draws" => taught with { KdSampling = SoftTargetSampling.RandomSampling, KdDraws = 12 },

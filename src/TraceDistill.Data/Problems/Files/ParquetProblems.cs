@@ -28,10 +28,8 @@ static class ParquetProblems
     static readonly (DataField Field, string Name, Func<Problem, string?> Value)[] Optional =
     [
         (new(ProblemForms.PictureField, typeof(string), isNullable: true), "a picture", problem => problem.Picture),
-        (
-            new(ProblemForms.SpansField, typeof(string), isNullable: true),
-            ProblemForms.SpansField,
-            problem => problem.Spans.Count == 0 ? null : JsonSerializer.Serialize(problem.Spans, JsonFile.Line)
+        (new(ProblemForms.SpansField, typeof(string), isNullable: true), ProblemForms.SpansField, problem =>
+            problem.Spans.Count == 0 ? null : JsonSerializer.Serialize(problem.Spans, JsonFile.Line)
         ),
     ];
 
@@ -104,7 +102,9 @@ static class ParquetProblems
                 if (writer is null)
                 {
                     conversations = chunk.Any(problem => problem.Earlier.Count > 0) ? new MessagesBuffer(ShardColumns.Messages) : null;
-                    optional.UnionWith(Optional.Where(column => chunk.Any(problem => column.Value(problem) is not null)).Select(column => column.Field));
+                    optional.UnionWith(
+                        Optional.Where(column => chunk.Any(problem => column.Value(problem) is not null)).Select(column => column.Field)
+                    );
                     writer = await ParquetWriter.CreateAsync(
                         new ParquetSchema([
                             Id,

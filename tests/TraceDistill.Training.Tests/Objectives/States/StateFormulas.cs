@@ -124,7 +124,10 @@ static class StateFormulas
             .Zip(teacher)
             .SelectMany(both =>
                 both.First.Rows.Select(row =>
-                    (Related(both.First.Values[pair.Student], row, head, heads), Related(both.Second.Values[pair.Teacher], row, head, heads))
+                    (
+                        Related(both.First.Values[pair.Student], row, head, heads),
+                        Related(both.Second.Values[pair.Teacher], row, head, heads)
+                    )
                 )
             );
 

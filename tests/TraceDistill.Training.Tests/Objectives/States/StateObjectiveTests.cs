@@ -49,7 +49,12 @@ public class StateObjectiveTests
         ["values"] = (new ValueRelations(), StateFormulas.Values(Last, heads: 1)),
         ["values, two heads"] = (new ValueRelations { RelationHeads = 2, Layers = LayerMap.Even }, StateFormulas.Values(Even, heads: 2)),
         ["values, learned"] = (
-            new ValueRelations { RelationHeads = 2, HeadWeights = HeadWeights.Learned, Layers = LayerMap.Even },
+            new ValueRelations
+            {
+                RelationHeads = 2,
+                HeadWeights = HeadWeights.Learned,
+                Layers = LayerMap.Even,
+            },
             StateFormulas.Values(Even, heads: 2)
         ),
         ["rkd"] = (new Relations(), StateFormulas.Relations(Last, 1, 2)),
@@ -93,7 +98,12 @@ public class StateObjectiveTests
     [Fact]
     public void Accumulate_RelationHeadsWeighedByGradient_HasLossAndSlopesOfItsFormula() =>
         Check(
-            new ValueRelations { RelationHeads = 2, HeadWeights = HeadWeights.Gradient, Layers = LayerMap.Even },
+            new ValueRelations
+            {
+                RelationHeads = 2,
+                HeadWeights = HeadWeights.Gradient,
+                Layers = LayerMap.Even,
+            },
             isOfOneSize: false,
             (student, teacher) =>
             {
@@ -130,7 +140,9 @@ public class StateObjectiveTests
             teacherStates = [.. batch.Select(sequence => StatesOf(taught, sequence))];
         var compared = objective.Pairs(student.Configuration, teacher.Configuration).Select(pair => pair.Student);
         var rows = states
-            .SelectMany(sequence => compared.SelectMany(layer => (objective.Kind == StateKind.Values ? sequence.Values : sequence.Hidden)[layer]))
+            .SelectMany(sequence =>
+                compared.SelectMany(layer => (objective.Kind == StateKind.Values ? sequence.Values : sequence.Hidden)[layer])
+            )
             .ToList();
         var squares = rows.Sum(row => Enumerable.Range(0, row.Length).Sum(i => Math.Pow(Slope(row, i), 2)));
         var tolerance = Rounding.OfBackward(TeacherShape, 30);

@@ -52,9 +52,8 @@ public sealed partial class StateTrainingTests : TrainStageCase
         await TrainStage.RunAsync(options, Folder.Out("student"), observer, TestContext.Current.CancellationToken);
 
         var last = observer.Values.Last(values => values.ContainsKey("loss"));
-        Assert.All(
-            All.Skip(1).Select(choice => choice.Chosen.Name),
-            name => Assert.True(double.IsFinite(last[$"loss_{name}"]) && last[$"grad_norm_{name}"] > 0, name)
+        Assert.All(All.Skip(1).Select(choice => choice.Chosen.Name), name =>
+            Assert.True(double.IsFinite(last[$"loss_{name}"]) && last[$"grad_norm_{name}"] > 0, name)
         );
         using var student = ModelDirectory.Load(Folder.Out("student"));
         using var teacher = ModelDirectory.Load(Folder.Out("teacher"));
