@@ -158,8 +158,9 @@ public sealed class Trainer(
         {
             throw new InvalidInputException(
                 _progress.Idle > 0
-                    ? $"nothing was learned: none of the {_progress.Idle} batches{AndLeftOut()} had a gradient (objectives whose weights are "
-                        + "0 at all steps, traces without the soft targets that they need, or micro-batches with no two sequences to compare)"
+                    ? $"nothing was learned: none of the {_progress.Idle} batches{AndLeftOut()} had a gradient (objectives whose weights "
+                        + "are 0 at all steps, traces without the soft targets that they need, or micro-batches with no two sequences to "
+                        + "compare)"
                     : $"training diverged: all {_progress.Step} batches were left out and nothing was learned; lower learning_rate, "
                         + "or look for what is wrong with the traces or the weights to start from"
             );

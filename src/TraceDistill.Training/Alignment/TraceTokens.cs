@@ -19,7 +19,7 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
     /// <summary>Tokens that a teacher reads, the completion included.</summary>
     public int TeacherLength => (TeacherPrompt?.Length ?? FirstTrained) + Trained;
 
-    /// <summary>True where the entries of <see cref="Soft"/> are tokens drawn from the teacher's distributions (sampled_logprobs).</summary>
+    /// <summary>True where the entries of <see cref="Soft"/> are drawn from the teacher's distributions (sampled_logprobs).</summary>
     public bool AreDraws { get; init; }
 
     /// <summary>True where the trace's answer was found incorrect, and that decides how much each of several teachers counts.</summary>

@@ -24,7 +24,7 @@ static class ParquetProblems
     static readonly DataField Solution = new("solution", typeof(string), isNullable: true);
     static readonly DataField Family = new("family", typeof(string), isNullable: false);
 
-    /// <summary>Columns that are there where a problem of the first rows has such a value: what they are of, its name, and the value.</summary>
+    /// <summary>Columns that are there where a problem of the first rows has such a value.</summary>
     static readonly (DataField Field, string Name, Func<Problem, string?> Value)[] Optional =
     [
         (new(ProblemForms.PictureField, typeof(string), isNullable: true), "a picture", problem => problem.Picture),
