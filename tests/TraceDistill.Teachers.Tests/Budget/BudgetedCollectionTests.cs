@@ -72,7 +72,7 @@ public sealed class BudgetedCollectionTests
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         using var run = new CollectionRun(problems: 3);
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+        var error = await Assert.ThrowsAnyAsync<InvalidInputException>(() =>
             run.RunAsync(server, options => options with { MaxTokensTotal = 1_000_000, MaxCost = 0.5, PricePerMillion = Price })
         );
 
@@ -85,7 +85,7 @@ public sealed class BudgetedCollectionTests
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         using var run = new CollectionRun(problems: 3);
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+        var error = await Assert.ThrowsAnyAsync<InvalidInputException>(() =>
             run.RunAsync(server, options => options with { MaxTokensTotal = 50 })
         );
 
