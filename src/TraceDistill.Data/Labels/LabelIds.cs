@@ -9,7 +9,11 @@ namespace TraceDistill.Data.Labels;
 /// <param name="labels">Names by id.</param>
 public sealed class LabelIds(IReadOnlyList<string> labels)
 {
-    readonly Dictionary<string, int> _ids = labels.Index().ToDictionary(label => label.Item, label => label.Index);
+    // Of two labels of one name, which configurations of others may have, the first.
+    readonly Dictionary<string, int> _ids = labels
+        .Index()
+        .DistinctBy(label => label.Item)
+        .ToDictionary(label => label.Item, label => label.Index);
     readonly bool _mayBeNumbers = !labels.Any(label => Number(label) is not null);
 
     /// <returns>Null for a label that is none of them.</returns>
