@@ -86,7 +86,7 @@ sealed class TaskData
 
         // Of texts that the split holds out a rare label may be all that there is of it.
         var labels = LabelsOf(name, task, task.EvalFile is null ? [.. train, .. heldOut] : train, own, taught);
-        var ids = new LabelIds(labels);
+        var ids = labels.Index().ToDictionary(label => label.Item, label => label.Index);
         return new TaskData(name, task, labels, Labelled(train), Labelled(heldOut))
         {
             LostSpans = train.Concat(heldOut).Sum(Lost),
@@ -135,11 +135,12 @@ sealed class TaskData
         }
 
         int IdOf(string label, LabelledText source) =>
-            ids.Of(label)
-            ?? throw new InvalidInputException(
-                $"{source.Where}: unknown label '{label}'; known in task {name}: {string.Join(", ", labels.Take(20))}"
-                    + (labels.Length > 20 ? $" and {labels.Length - 20} more" : "")
-            );
+            ids.TryGetValue(label, out var id)
+                ? id
+                : throw new InvalidInputException(
+                    $"{source.Where}: unknown label '{label}'; known in task {name}: {string.Join(", ", labels.Take(20))}"
+                        + (labels.Length > 20 ? $" and {labels.Length - 20} more" : "")
+                );
     }
 
     /// <summary>Digest of texts and labels.</summary>
@@ -184,8 +185,6 @@ sealed class TaskData
         );
     }
 
-    static bool Knows(IReadOnlyList<string> labels, string label) => new LabelIds(labels).Of(label) is not null;
-
     static bool IsHeldOut(string text, double fraction) =>
         XxHash64.HashToUInt64(MemoryMarshal.AsBytes(text.AsSpan())) / (double)ulong.MaxValue < fraction;
 
@@ -209,7 +208,7 @@ sealed class TaskData
             seen.Add(LabelEncoder.Outside);
         }
 
-        if (taught is not null && (task.Labels.Count > 0 ? !seen.SetEquals(taught) : !seen.All(label => Knows(taught, label))))
+        if (taught is not null && (task.Labels.Count > 0 ? !seen.SetEquals(taught) : !seen.IsSubsetOf(taught)))
         {
             throw new InvalidInputException(
                 $"{name}: teacher {task.Teacher} has other labels: it knows {string.Join(", ", taught.Take(20))}, and the task has "
@@ -228,7 +227,7 @@ sealed class TaskData
 
         var keeps =
             own is not null
-            && (taught is null ? seen.IsSubsetOf(own) : own.ToHashSet().SetEquals(taught)) // numbers may be those of another task
+            && (taught is null ? seen.IsSubsetOf(own) : own.ToHashSet().SetEquals(taught))
             && (task.Labels.Count == 0 || task.Labels.SequenceEqual(own));
         return keeps ? [.. own!]
             : task.Labels.Count > 0 ? [.. task.Kind == LabelKind.Token ? task.Labels.Prepend(LabelEncoder.Outside).Distinct() : task.Labels]
