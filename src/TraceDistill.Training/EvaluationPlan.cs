@@ -93,6 +93,7 @@ public readonly record struct EvaluationScores(HeldOutScores? Traces, AnswerScor
             ($"eval_{task}_f1", scores.MacroF1),
             ($"eval_{task}_ece", scores.Ece),
             ($"eval_{task}_kl", scores.Kl ?? double.NaN),
+            ($"eval_{task}_agreement", scores.Agreement ?? double.NaN),
         }.Where(figure => !double.IsNaN(figure.Item2));
 
     public override string ToString()
@@ -126,7 +127,9 @@ public readonly record struct EvaluationScores(HeldOutScores? Traces, AnswerScor
                 scores.Count > 0
                     ? FormattableString.Invariant($"loss {scores.Loss:F4}, accuracy {scores.Accuracy:P1}, macro F1 {scores.MacroF1:F3}")
                     : null,
-                scores.Kl is { } divergence ? FormattableString.Invariant($"KL {divergence:F4}") : null,
+                scores.Kl is { } divergence
+                    ? FormattableString.Invariant($"KL {divergence:F4}, agreement with the teacher {scores.Agreement:P1}")
+                    : null,
             ];
             parts.Add($"{task}: {string.Join(", ", figures.OfType<string>())}");
         }

@@ -51,11 +51,18 @@ sealed class ClassifyVerb : Verb<ClassifyOptions>
         var summary = await ClassifyStage.RunAsync(options, context.Output!, context.Observer, cancellationToken);
         foreach (var (name, task) in summary.Tasks)
         {
-            if (task.HeldOut is { } scores)
+            if (task.HeldOut is { Count: > 0 } scores)
             {
                 context.Observer.Message(
                     FormattableString.Invariant($"{name}: {scores.Correct:N0} of {scores.Count:N0} held-out items right ")
                         + FormattableString.Invariant($"({scores.Accuracy:P1}), macro F1 {scores.MacroF1:F3}, ECE {scores.Ece:F3}")
+                );
+            }
+
+            if (task.HeldOut is { Agreement: { } agreement } taught)
+            {
+                context.Observer.Message(
+                    FormattableString.Invariant($"{name}: the teacher's label for {agreement:P1} of held-out items, KL {taught.Kl:F4}")
                 );
             }
         }

@@ -27,6 +27,9 @@ public sealed record LabelScores
     /// <summary>Mean KL(teacher ‖ model) at temperature 1 over all items that a teacher has labelled, nats; null where none has.</summary>
     public double? Kl { get; init; }
 
+    /// <summary>Share of all items that a teacher has labelled whose most probable label is the teacher's; null where none has.</summary>
+    public double? Agreement { get; init; }
+
     /// <summary>By label, in the order of the labels.</summary>
     public required IReadOnlyList<LabelCounts> Labels { get; init; }
 
@@ -38,13 +41,14 @@ public sealed record LabelScores
         var (truths, hits, told) = (new int[labels.Count], new int[labels.Count], new int[labels.Count]);
         var calibration = new Calibration();
         var (loss, compared) = (0.0, 0);
-        var (kl, taught) = (0.0, 0);
+        var (kl, agreed, taught) = (0.0, 0, 0);
         foreach (var item in items)
         {
             var best = Best(item.Predicted.Span);
             if (item.Taught.Length > 0)
             {
                 (kl, taught) = (kl + Divergence(item.Taught.Span, item.Predicted.Span), taught + 1);
+                agreed += Best(item.Taught.Span) == best ? 1 : 0;
             }
 
             if (item.Given.Length == 0)
@@ -78,6 +82,7 @@ public sealed record LabelScores
             Loss = compared == 0 ? double.NaN : loss / compared,
             Ece = calibration.Curve()?.Ece ?? double.NaN,
             Kl = taught == 0 ? null : kl / taught,
+            Agreement = taught == 0 ? null : (double)agreed / taught,
             Labels = counts,
         };
     }

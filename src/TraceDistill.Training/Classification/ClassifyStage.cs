@@ -81,14 +81,7 @@ public static class ClassifyStage
             TrainingMemory.Ensure(options, trained, device, longest, observer);
             foreach (var task in tasks.Where(task => task.Task.Teacher is not null))
             {
-                state.Once(
-                    $"teacher-{task.Name}",
-                    () =>
-                        teachers
-                            .Of(task.Name)!
-                            .Teach(task, tokenizer, options, options.MaxLength is null ? null : int.MaxValue, cancellationToken),
-                    visit => TaskTeacher.Visit(task, visit)
-                );
+                state.Once($"teacher-{task.Name}", () => Teach(task, task.Train, task.HeldOut), visit => TaskTeacher.Visit(task, visit));
             }
 
             teachers.Dispose(); // all is said
@@ -96,8 +89,27 @@ public static class ClassifyStage
             WriteModels(directory);
             state.Finish(end);
         }
+        else
+        {
+            // What teachers say of held-out texts is measured against; of the others nothing is asked any more.
+            foreach (var task in tasks.Where(task => task.Task.Teacher is not null && task.HeldOut.Count > 0))
+            {
+                Teach(task, task.HeldOut);
+            }
+        }
 
         return Summarize(options, tasks, folders, models.Count, end, cancellationToken);
+
+        // A pass each, so that a text is read with the same others by whoever asks for its part alone, to the same bits.
+        void Teach(TaskData task, params IReadOnlyList<TaskData.Line>[] parts)
+        {
+            foreach (var lines in parts)
+            {
+                teachers
+                    .Of(task.Name)!
+                    .Teach(task, lines, tokenizer, options, options.MaxLength is null ? null : int.MaxValue, cancellationToken);
+            }
+        }
 
         FinishedTraining Train()
         {
@@ -281,18 +293,17 @@ public static class ClassifyStage
                 task.Labels.Count,
                 task.Train.Count,
                 task.Train.Count(line => line.Sequence.Labels!.Given.Length == 0),
-                task.HeldOut.Any(line => line.Sequence.Labels!.Given.Length > 0) ? Score(task, model) : null
+                task.HeldOut.Count == 0
+                    ? null
+                    : HeldOutTasks.Score(
+                        model,
+                        [.. task.HeldOut.Select(line => line.Sequence)],
+                        options.MicroBatchTokens,
+                        options.ResolveWorkers(),
+                        cancellationToken
+                    )
             );
         }
-
-        LabelScores Score(TaskData task, ModelParameters model) =>
-            HeldOutTasks.Score(
-                model,
-                [.. task.HeldOut.Select(line => line.Sequence with { Labels = line.Sequence.Labels! with { Taught = [] } })],
-                options.MicroBatchTokens,
-                options.ResolveWorkers(),
-                cancellationToken
-            );
     }
 
     /// <summary>

@@ -23,5 +23,7 @@ public sealed record ClassifySummary
 /// <param name="Labels">Number of labels.</param>
 /// <param name="Texts">Texts learned from.</param>
 /// <param name="Unlabelled">Those of them without labels.</param>
-/// <param name="HeldOut">Figures of the finished model on held-out texts; null where none were held out.</param>
+/// <param name="HeldOut">
+/// Figures of the finished model on held-out texts, by the file's labels and the teacher's; null where none were held out.
+/// </param>
 public sealed record TaskSummary(long Parameters, int Labels, int Texts, int Unlabelled, LabelScores? HeldOut);

@@ -49,8 +49,9 @@ sealed class TaskTeacher : IDisposable
             );
     }
 
-    /// <summary>Labels the texts of a task: their sequences have the places for it.</summary>
+    /// <summary>Labels texts of a task: their sequences have the places for it.</summary>
     /// <param name="data">The task.</param>
+    /// <param name="lines">Those of its texts that are labelled.</param>
     /// <param name="student">The student's tokenizer.</param>
     /// <param name="options">Tokens of a pass, device and threads.</param>
     /// <param name="maxLength">Tokens that the teacher's texts are cut to as well; null where one that is too long is an error.</param>
@@ -58,7 +59,14 @@ sealed class TaskTeacher : IDisposable
     /// <exception cref="InvalidInputException">
     /// A text is longer than the teacher's positions, or the teacher's probabilities are no numbers.
     /// </exception>
-    public void Teach(TaskData data, Tokenizer student, OptimizationOptions options, int? maxLength, CancellationToken cancellationToken)
+    public void Teach(
+        TaskData data,
+        IReadOnlyList<TaskData.Line> lines,
+        Tokenizer student,
+        OptimizationOptions options,
+        int? maxLength,
+        CancellationToken cancellationToken
+    )
     {
         var encoder = new LabelEncoder(
             _tokenizer,
@@ -66,7 +74,6 @@ sealed class TaskTeacher : IDisposable
             _weights.Configuration.MaxPositionEmbeddings,
             maxLength // where the student's texts are cut, the teacher's may be
         );
-        TaskData.Line[] lines = [.. data.Train, .. data.HeldOut];
         var encoded = lines.Select(line => Encode(encoder, line)).ToArray();
         _weights.MoveTo(options.Device.Resolve());
         var predicted = LabelPredictions.Of(

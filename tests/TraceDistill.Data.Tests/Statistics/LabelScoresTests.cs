@@ -41,6 +41,7 @@ public sealed class LabelScoresTests
         Assert.Equal(1, scores.Count);
         Assert.Equal(-(0.5 * Math.Log(0.25) + 0.25 * Math.Log(0.5) + 0.25 * Math.Log(0.25)), scores.Loss, 1e-6);
         Assert.Equal(0.5 * (0.5 * Math.Log(2) - 0.25 * Math.Log(2)), scores.Kl!.Value, 1e-6);
+        Assert.Equal(0.5, scores.Agreement); // of the second alone
     }
 
     /// <summary>A label that is never predicted: truth a, d and b, told a, a and b.</summary>

@@ -1,10 +1,16 @@
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
 using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Labels;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Text.Tokenizers.Spans;
+using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Classification;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Tests.Distillation;
@@ -228,9 +234,16 @@ public sealed class ClassifyStageTests : IDisposable
         var summary = await ClassifyStage.RunAsync(options, _folder.Out("student"), observer, TestContext.Current.CancellationToken);
 
         Assert.NotNull(summary.Tasks["kinds"].HeldOut);
-        Assert.Null(summary.Tasks["taught"].HeldOut);
+        var taught = summary.Tasks["taught"].HeldOut!;
+        Assert.Equal((0, double.NaN), (taught.Count, taught.Accuracy));
+        var (kl, agreement) = ByHand(_folder.Out("teacher"), Path.Combine(_folder.Out("student"), "taught"), bare, taught.Labels.Count);
+        Assert.Equal(kl, taught.Kl!.Value, 1e-5);
+        Assert.Equal(agreement, taught.Agreement!.Value, 1e-12);
+        var again = await RunAsync(options, "student");
+        Assert.Equal((taught.Kl, taught.Agreement), (again.Tasks["taught"].HeldOut!.Kl, again.Tasks["taught"].HeldOut!.Agreement));
         var figures = observer.Values.Last(values => values.ContainsKey("eval_kinds_loss"));
         Assert.True(figures["eval_taught_kl"] > 0);
+        Assert.InRange(figures["eval_taught_agreement"], 0, 1);
         Assert.False(figures.ContainsKey("eval_taught_accuracy"));
         Assert.Contains(observer.Messages, line => line.Contains("; best at step", StringComparison.Ordinal));
         Assert.Contains(observer.Messages, line => line.Contains("; taught: KL 0.", StringComparison.Ordinal));
@@ -246,6 +259,31 @@ public sealed class ClassifyStageTests : IDisposable
             )
         );
         Assert.StartsWith("metric_for_best_model: accuracy is of labels, and no held-out text has one", error.Message);
+    }
+
+    /// <summary>
+    /// Mean KL(teacher ‖ student) in float64 and the share of equal labels, over the texts that the fraction of 0.2 holds out, each read
+    /// alone by both.
+    /// </summary>
+    static (double Kl, double Agreement) ByHand(string teacher, string student, string file, int labels)
+    {
+        using var first = ModelDirectory.LoadAny(teacher);
+        using var second = ModelDirectory.LoadAny(student);
+        var encoder = new LabelEncoder(Tokenizer.Load(teacher), LabelKind.Sequence, positions: 64, maxLength: null);
+        var pairs = File.ReadLines(file)
+            .Select(line => (string)JsonNode.Parse(line)!["text"]!)
+            .Where(text => XxHash64.HashToUInt64(MemoryMarshal.AsBytes(text.AsSpan())) / (double)ulong.MaxValue < 0.2)
+            .Select(text => encoder.Encode(new LabelledText("", text)).Unlabelled())
+            .Select(text => (Of(first, text), Of(second, text)))
+            .ToList();
+        Assert.InRange(pairs.Count, 5, 25);
+        return (
+            pairs.Average(pair => Enumerable.Range(0, labels).Sum(id => pair.Item1[id] * Math.Log(pair.Item1[id] / pair.Item2[id]))),
+            pairs.Average(pair => pair.Item1.IndexOf(pair.Item1.Max()) == pair.Item2.IndexOf(pair.Item2.Max()) ? 1.0 : 0)
+        );
+
+        static List<double> Of(ModelParameters model, TraceTokens text) =>
+            [.. LabelPredictions.Of(model, [text], tokens: 64, workers: 1).Single().Select(value => Math.Exp(value))];
     }
 
     public static TheoryData<string, string> Wrong =>
