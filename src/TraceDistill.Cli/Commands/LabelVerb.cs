@@ -70,27 +70,41 @@ sealed class LabelVerb : Verb<LabelOptions>
             throw new InvalidInputException($"{context.Output}: of several models each has a file of its own; name a folder with --out");
         }
 
-        LabelKind? kind = null;
-        List<LabelledText> texts = [];
-        var (scores, right) = (new OrderedDictionary<string, ClassifierScores>(), new List<(string Name, bool[] IsRight)>());
-        foreach (var (name, directory) in options.All)
+        // All that can be wrong with them is found before the first pass.
+        var heads = options.All.Select(model => (Directory: model.Value, Head: Labeller.HeadOf(model.Value))).ToList();
+        var kind = heads[0].Head.Kind;
+        if (heads.Find(model => model.Head.Kind != kind) is { Directory: { } other })
         {
-            using var labeller = new Labeller(directory, options.MaxLength);
-            if (kind is null)
+            throw new InvalidInputException(OfTwoKinds(other));
+        }
+
+        var texts = await LabelReader.ReadAsync(options.File, FieldsOf(options, kind), cancellationToken).ToListAsync(cancellationToken);
+        if (TrueLabels.WhyNone(options.File, texts, heads) is { } none)
+        {
+            if (options.Label is not null)
             {
-                kind = labeller.Head.Kind;
-                texts = await LabelReader
-                    .ReadAsync(options.File, FieldsOf(options, kind.Value), cancellationToken)
-                    .ToListAsync(cancellationToken);
-            }
-            else if (kind != labeller.Head.Kind)
-            {
-                throw new InvalidInputException(OfTwoKinds(directory));
+                throw new InvalidInputException($"{none}; name the field that holds the texts' true labels with label, or leave that out");
             }
 
+            context.Observer.Message($"{none}; the texts are labelled, and nothing is measured");
+            texts = [.. texts.Select(text => text with { Label = null, Spans = null })];
+        }
+
+        var labels = TrueLabels.Of(options.File, texts, heads);
+        var (scores, right) = (new OrderedDictionary<string, ClassifierScores>(), new List<(string Name, bool[] IsRight)>());
+        foreach (var ((name, directory), own) in options.All.Zip(labels))
+        {
+            using var labeller = new Labeller(directory, options.MaxLength);
             var labelled = await Task.Run(
                 () =>
-                    labeller.Label(texts, options.Device.Resolve(), options.MicroBatchTokens, options.ResolveWorkers(), cancellationToken),
+                    labeller.Label(
+                        texts,
+                        own,
+                        options.Device.Resolve(),
+                        options.MicroBatchTokens,
+                        options.ResolveWorkers(),
+                        cancellationToken
+                    ),
                 cancellationToken
             );
             if (context.Output is { } target)

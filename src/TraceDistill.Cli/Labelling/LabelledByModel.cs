@@ -10,22 +10,17 @@ namespace TraceDistill.Cli.Labelling;
 /// <param name="Encoded">In the classifier's tokens.</param>
 /// <param name="Predicted">[M · L] log-probabilities.</param>
 /// <param name="Head">The classifier's labels.</param>
-/// <param name="Others">Labels of the file that the classifier does not have: it is wrong about them whatever it says.</param>
-sealed record LabelledByModel(
-    LabelledText Source,
-    EncodedText Encoded,
-    float[] Predicted,
-    ClassificationHead Head,
-    IReadOnlyList<string> Others
-)
+/// <param name="Labels">Ids of the file's labels; the classifier is wrong about those that it does not have whatever it says.</param>
+sealed record LabelledByModel(LabelledText Source, EncodedText Encoded, float[] Predicted, ClassificationHead Head, TrueLabels Labels)
 {
-    readonly float[] _given = GivenOf(Source, Encoded, Head, Others);
+    readonly (int Id, float Probability)[][] _truth = TruthOf(Source, Encoded, Labels);
 
     /// <summary>True where its labels are known.</summary>
-    public bool IsKnown => _given.Length > 0;
+    public bool IsKnown => _truth.Length > 0;
 
     /// <summary>True where every item has the true label, and no labelled span lies behind what was read.</summary>
-    public bool IsRight => Unread == 0 && Items().All(item => LabelScores.Best(item.Given.Span) == LabelScores.Best(item.Predicted.Span));
+    public bool IsRight =>
+        Unread == 0 && _truth.Index().All(item => item.Item.MaxBy(label => label.Probability).Id == LabelScores.Best(Row(item.Index).Span));
 
     /// <summary>Labelled spans behind what was read.</summary>
     public int Unread => Source.Spans is { } spans ? Encoded.Unread(spans) : 0;
@@ -34,11 +29,7 @@ sealed record LabelledByModel(
     public IEnumerable<ScoredItem> Items() =>
         Enumerable
             .Range(0, Encoded.Rows.Length)
-            .Select(item => new ScoredItem(
-                Row(_given, item, Head.Labels.Count + Others.Count),
-                Row(Predicted, item, Head.Labels.Count),
-                default
-            ));
+            .Select(item => new ScoredItem(IsKnown ? Given(_truth[item]) : default, Row(item), default));
 
     /// <summary>Probabilities of the labels, the most probable first.</summary>
     /// <param name="item">Number of the item.</param>
@@ -78,31 +69,36 @@ sealed record LabelledByModel(
 
     float Best(int item)
     {
-        var row = Row(Predicted, item, Head.Labels.Count).Span;
+        var row = Row(item).Span;
         return row[LabelScores.Best(row)];
     }
 
-    static ReadOnlyMemory<float> Row(float[] values, int item, int labels) =>
-        values.Length == 0 ? default : values.AsMemory(item * labels, labels);
+    ReadOnlyMemory<float> Row(int item) => Predicted.AsMemory(item * Head.Labels.Count, Head.Labels.Count);
 
-    static float[] GivenOf(LabelledText source, EncodedText encoded, ClassificationHead head, IReadOnlyList<string> others)
+    /// <summary>A row at a time: of many texts and labels all of them would not fit.</summary>
+    float[] Given((int Id, float Probability)[] truth)
     {
-        if (source.Label is null && source.Spans is null)
+        var given = new float[Labels.Count];
+        foreach (var (id, probability) in truth)
         {
-            return [];
-        }
-
-        var (ids, labels) = (new LabelIds(head.Labels), head.Labels.Count + others.Count);
-        var given = new float[encoded.Rows.Length * labels];
-        var items = source.Spans is { } spans
-            ? LabelEncoder.LabelsOf(encoded.Offsets, spans).Select((label, item) => (item, label, 1.0))
-            : source.Label!.Select(label => (0, label.Key, label.Value));
-        foreach (var (item, label, probability) in items)
-        {
-            var id = ids.Of(label) ?? head.Labels.Count + others.Index().First(other => other.Item == label).Index;
-            given[(item * labels) + id] = (float)probability;
+            given[id] = probability;
         }
 
         return given;
     }
+
+    /// <returns>Of each item the ids of its labels and their probabilities, by id; empty where none is known.</returns>
+    static (int Id, float Probability)[][] TruthOf(LabelledText source, EncodedText encoded, TrueLabels labels) =>
+        source.Spans is { } spans ? [.. LabelEncoder.LabelsOf(encoded.Offsets, spans).Select(label => new[] { (labels.IdOf(label), 1f) })]
+        : source.Label is { } given
+            // A label by its name and by its number is one.
+            ?
+            [
+                [
+                    .. given
+                        .GroupBy(label => labels.IdOf(label.Key), (id, same) => (id, (float)same.Sum(label => label.Value)))
+                        .OrderBy(label => label.id),
+                ],
+            ]
+        : [];
 }

@@ -21,7 +21,7 @@ sealed class Labeller : IDisposable
     /// <exception cref="InvalidInputException">It is no classifier.</exception>
     public Labeller(string directory, int? maxLength)
     {
-        Head = ModelConfiguration.Load(directory).Head ?? throw new InvalidInputException(NoClassifier(directory));
+        Head = HeadOf(directory);
         _model = ModelDirectory.LoadAny(directory);
         _encoder = new LabelEncoder(
             ModelDirectory.LoadTokenizer(directory),
@@ -30,6 +30,11 @@ sealed class Labeller : IDisposable
             maxLength
         );
     }
+
+    /// <summary>Labels of a classifier, whose weights are not read.</summary>
+    /// <exception cref="InvalidInputException">It is none.</exception>
+    public static ClassificationHead HeadOf(string directory) =>
+        ModelConfiguration.Load(directory).Head ?? throw new InvalidInputException(NoClassifier(directory));
 
     /// <summary>Says that a model directory holds none.</summary>
     public static string NoClassifier(string directory) =>
@@ -40,11 +45,14 @@ sealed class Labeller : IDisposable
     public long Parameters => _model.Count;
 
     /// <summary>Labels texts.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="labels">Ids of what is known of their labels.</param>
     /// <param name="device">Where the model runs.</param>
     /// <param name="tokens">Most tokens of one forward pass.</param>
     /// <param name="workers">Threads.</param>
     public IReadOnlyList<LabelledByModel> Label(
         IReadOnlyList<LabelledText> texts,
+        TrueLabels labels,
         TorchSharp.torch.Device device,
         int tokens,
         int workers,
@@ -54,18 +62,7 @@ sealed class Labeller : IDisposable
         var encoded = texts.Select(_encoder.Encode).ToList();
         _model.MoveTo(device);
         var predicted = LabelPredictions.Of(_model, [.. encoded.Select(text => text.Unlabelled())], tokens, workers, cancellationToken);
-        string[] others = [.. UnknownOf(texts, encoded)];
-        return [.. texts.Zip(encoded, predicted).Select(text => new LabelledByModel(text.First, text.Second, text.Third, Head, others))];
-    }
-
-    /// <summary>True labels that the classifier does not have.</summary>
-    IEnumerable<string> UnknownOf(IReadOnlyList<LabelledText> texts, IReadOnlyList<EncodedText> encoded)
-    {
-        var ids = new LabelIds(Head.Labels);
-        return texts.Zip(encoded).SelectMany(text => LabelsOf(text.First, text.Second)).Distinct().Where(label => ids.Of(label) is null);
-
-        static IEnumerable<string> LabelsOf(LabelledText text, EncodedText encoded) =>
-            text.Label?.Keys ?? (text.Spans is { } spans ? LabelEncoder.LabelsOf(encoded.Offsets, spans) : []);
+        return [.. texts.Zip(encoded, predicted).Select(text => new LabelledByModel(text.First, text.Second, text.Third, Head, labels))];
     }
 
     /// <summary>Compares with the labels that are known.</summary>
@@ -79,11 +76,11 @@ sealed class Labeller : IDisposable
             correct,
             (double)correct / known.Count,
             WilsonInterval.Of(correct, known.Count),
-            LabelScores.Of([.. Head.Labels, .. known[0].Others], known.SelectMany(text => text.Items())),
+            LabelScores.Of([.. Head.Labels, .. known[0].Labels.Others], known.SelectMany(text => text.Items())),
             Head.Kind == LabelKind.Token ? SpanF1(known) : null
         )
         {
-            Unknown = known[0].Others,
+            Unknown = [.. known[0].Labels.Others.Where(label => label != LabelEncoder.Outside)],
             Cut = texts.Count(text => text.Encoded.IsCut),
             Unread = known.Sum(text => text.Unread),
         };

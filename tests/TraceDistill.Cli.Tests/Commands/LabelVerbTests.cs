@@ -176,6 +176,28 @@ public sealed class LabelVerbTests : IDisposable
         static double Choose(int n, int k) => Enumerable.Range(1, k).Aggregate(1.0, (product, i) => product * (n - k + i) / i);
     }
 
+    /// <summary>A field that is called label may be anything: that it is the truth is said by naming it.</summary>
+    [Fact]
+    public async Task Label_FieldOfOtherLabels_IsMeasuredWithOnlyWhereItIsNamed()
+    {
+        Assert.True(await _cli.RunRecipeAsync(Recipe) == 0, _cli.Error);
+        var texts = _cli.Write("other.jsonl", """{"text": "tom has 4 pens.", "label": "urgent"}""" + "\n");
+        var model = Path.Combine(_cli.RunDirectory, "student.1", "family");
+        string[] command = ["label", "--model", model, "--file", texts, "--out", _cli.File("labelled.jsonl")];
+
+        Assert.Equal(2, await _cli.RunAsync([.. command, "--label", "label"]));
+        Assert.Contains(
+            $"{texts}: its labels are urgent, and {model} knows story2, story4; name the field that holds",
+            _cli.Error,
+            StringComparison.Ordinal
+        );
+        Assert.False(File.Exists(_cli.File("labelled.jsonl")));
+
+        Assert.Equal(0, await _cli.RunAsync(command));
+        Assert.Contains("nothing is measured", _cli.Out + _cli.Error, StringComparison.Ordinal);
+        Assert.Single(File.ReadAllLines(_cli.File("labelled.jsonl")));
+    }
+
     [Fact]
     public async Task Label_AModelThatWrites_IsRefusedInALine()
     {

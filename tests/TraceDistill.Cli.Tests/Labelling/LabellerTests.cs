@@ -29,7 +29,7 @@ public sealed class LabellerTests
             new EncodedText([1, 2, 3, 4, 5], [0, 1, 2, 3, 4], tokens, tokens),
             Predicted(1, 0, 2, 2, 0),
             Head,
-            Others: []
+            new TrueLabels(Head, Head.Labels)
         );
 
         // "Bern, Tom" is one span of the model's: its two tokens have one label.
@@ -42,7 +42,13 @@ public sealed class LabellerTests
     {
         var source = new LabelledText("a.jsonl:1", "Ann at Bern") { Spans = [new(0, 3, "name"), new(7, 11, "place")] };
         TextSpan[] tokens = [new(0, 3), new(3, 6), new(6, 11)]; // the last with the space before it
-        var text = new LabelledByModel(source, new EncodedText([1, 2, 3], [0, 1, 2], tokens, tokens), Predicted(1, 0, 2), Head, Others: []);
+        var text = new LabelledByModel(
+            source,
+            new EncodedText([1, 2, 3], [0, 1, 2], tokens, tokens),
+            Predicted(1, 0, 2),
+            Head,
+            new TrueLabels(Head, Head.Labels)
+        );
 
         Assert.Equal(1, Labeller.SpanF1([text]));
     }
