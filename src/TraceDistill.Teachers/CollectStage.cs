@@ -136,8 +136,8 @@ public static class CollectStage
             if (store.Inventory.Present == 0 && budget.IsSpent)
             {
                 throw new BudgetSpentException(
-                    $"{budget.SpentSetting}: is not enough for one trace, which may be {options.MaxTokens:N0} tokens long; "
-                        + "raise it, or lower max_tokens"
+                    budget.SpentSetting!,
+                    $"is not enough for one trace, which may be {options.MaxTokens:N0} tokens long; raise it, or lower max_tokens"
                 );
             }
         }
@@ -148,6 +148,7 @@ public static class CollectStage
         var summary = Summarize(await store.PublishAsync(missing, cancellationToken), tally?.Collected ?? 0, tally?.Failed ?? 0) with
         {
             StoppedBy = budget is { IsSpent: true } ? "budget" : null,
+            SpentSetting = budget?.SpentSetting,
             Usage = UsageLedger.Summarize(folder.UsageFile),
         };
         if (budget is { IsSpent: true })

@@ -37,6 +37,9 @@ public sealed record CollectSummary(
     /// </summary>
     public string? StoppedBy { get; init; }
 
+    /// <summary>The setting whose limit stopped it; null where <see cref="StoppedBy"/> is.</summary>
+    public string? SpentSetting { get; init; }
+
     /// <summary>Traces that are missing, as <see cref="TeacherOptions.AllowMissing"/> says they may.</summary>
     public long Missing { get; init; }
 

@@ -101,6 +101,13 @@ public sealed record ObjectiveChoice : IParsable<ObjectiveChoice>, IValidatableO
     /// <summary>Keys of all objectives.</summary>
     internal static IReadOnlyList<string> Names { get; } = [.. All.Select(property => NameOf(property.Name))];
 
+    /// <summary>Keys of those that compare states.</summary>
+    internal static IReadOnlyList<string> OfStates { get; } =
+        [
+            .. All.Where(property => property.PropertyType.IsAssignableTo(typeof(StateObjective)))
+                .Select(property => NameOf(property.Name)),
+        ];
+
     /// <summary>An objective at its defaults, with a weight of 1.</summary>
     public static ObjectiveChoice Parse(string s, IFormatProvider? provider) =>
         TryParse(s, provider, out var result)

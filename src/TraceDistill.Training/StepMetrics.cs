@@ -16,6 +16,11 @@ public readonly record struct StepMetrics(
     StepObjectives? Objectives = null
 )
 {
+    /// <summary>
+    /// Names of losses that are not of a token's logits, but of states, of the balance of experts or of weights: each has a unit of its own.
+    /// </summary>
+    public static IReadOnlySet<string> NotOfLogits { get; } = new HashSet<string>([.. ObjectiveChoice.OfStates, "router", "ewc"]);
+
     /// <summary>Trained tokens of texts of which no stored teacher says anything.</summary>
     public long Untold { get; init; }
 

@@ -146,7 +146,13 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
                 : throw new InvalidInputException(
                     $"{_folder.Round(round.Round).Result}: keeps problem {id}, which the round did not try; {SynthesisRoundFolder.Remedy}"
                 );
-            _kept.Add(id, problem);
+            if (!_kept.TryAdd(id, problem))
+            {
+                throw new InvalidInputException(
+                    $"{_folder.Round(round.Round).Result}: keeps problem {id} twice, or one of an earlier round; {SynthesisRoundFolder.Remedy}"
+                );
+            }
+
             _shown.Add(problem);
         }
 

@@ -6,6 +6,7 @@ using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Teachers;
 using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Synthesis;
 
@@ -55,8 +56,12 @@ sealed record SynthesisFolder(string Output)
             File.Copy(file, copy);
         }
 
-        File.Copy(earlier.Settings, Settings, overwrite: true);
-        Directory.Move(half, Path.Combine(Output, Rounds));
+        if (File.Exists(earlier.Settings))
+        {
+            AtomicFile.WriteAllText(Settings, File.ReadAllText(earlier.Settings));
+        }
+
+        DirectorySync.MoveFolder(half, Path.Combine(Output, Rounds));
     }
 
     /// <summary>Deletes all rounds and what was published of them. What they took of their teacher stays counted.</summary>

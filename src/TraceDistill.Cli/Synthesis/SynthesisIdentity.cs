@@ -95,6 +95,7 @@ static class SynthesisIdentity
         return new SortedDictionary<string, string>(answering.ToDictionary(), StringComparer.Ordinal)
         {
             ["serve"] = answering.GetValueOrDefault("serve", "none"),
+            ["tokenizer"] = answering.GetValueOrDefault("tokenizer", "none"),
             ["student"] = NameOf(options.Student),
             ["count"] = Written(options.Count),
             ["rounds"] = Written(options.Rounds),

@@ -1,10 +1,12 @@
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
+using TraceDistill.Data.Shards;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Options;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Synthesis;
 
@@ -19,10 +21,27 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
     /// <summary>Has problems answered, as far as they are not yet.</summary>
     /// <returns>Folder of the answers.</returns>
     /// <exception cref="BudgetSpentException">Some are not; what was answered is kept.</exception>
-    public Task<string> AnswerAsync(int round, IReadOnlyList<Problem> candidates, CancellationToken cancellationToken)
+    /// <exception cref="InvalidInputException">They do not go into one data set with those of the first round.</exception>
+    public async Task<string> AnswerAsync(int round, IReadOnlyList<Problem> candidates, CancellationToken cancellationToken)
     {
         var files = folder.Round(round);
-        return AskAsync(round, files.Candidates, files.Traces, candidates, AnsweringOf(options, files.Candidates), cancellationToken);
+        var first = round == 1 ? null : ShardManifest.Load(folder.Round(1).Traces)!.Dataset;
+        var asking = AnsweringOf(options, files.Candidates);
+        var collection = await AskAsync(
+            round,
+            files.Candidates,
+            files.Traces,
+            candidates,
+            // An endpoint may grant more than it did at first.
+            first is { TopK: > 0 } ? asking with { TopLogprobs = Math.Min(asking.TopLogprobs, first.TopK) } : asking,
+            cancellationToken
+        );
+        return first is not null && DifferencesOf(first, ShardManifest.Load(collection)!.Dataset) is { Length: > 0 } differences
+            ? throw new InvalidInputException(
+                $"{collection}: cannot be one data set with the traces of round 1: {differences}; have the endpoint of then answer, and "
+                    + $"delete {files.Path}"
+            )
+            : collection;
     }
 
     /// <summary>Has problems written, as far as they are not yet.</summary>
@@ -88,26 +107,53 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
     {
         await ProblemWriter.WriteAsync(file, problems, cancellationToken);
         var (tokens, cost) = Spent();
-        var summary = await CollectStage.RunAsync(
-            asking with
-            {
-                // What the other collections have left over; a budget is of at least something.
-                MaxTokensTotal = options.MaxTokensTotal is { } most ? Math.Max(1, most - (tokens - TokensOf(collection))) : null,
-                MaxCost = options.MaxCost is { } dear ? Math.Max(1e-9, dear - (cost - CostOf(collection))) : null,
-            },
-            collection,
-            MathVerifier.Instance,
-            _observer,
-            context.TimeProvider,
-            cancellationToken
-        );
-        return summary.StoppedBy is null
+        _observer.Begin();
+        string? spent;
+        try
+        {
+            var summary = await CollectStage.RunAsync(
+                asking with
+                {
+                    // What the other collections have left over; a budget is of at least something.
+                    MaxTokensTotal = options.MaxTokensTotal is { } most ? Math.Max(1, most - (tokens - TokensOf(collection))) : null,
+                    MaxCost = options.MaxCost is { } dear ? Math.Max(1e-9, dear - (cost - CostOf(collection))) : null,
+                },
+                collection,
+                MathVerifier.Instance,
+                _observer,
+                context.TimeProvider,
+                cancellationToken
+            );
+            spent = summary.SpentSetting;
+        }
+        catch (BudgetSpentException none)
+        {
+            // Its advice is that of a collection by itself.
+            spent = none.Setting;
+        }
+
+        return spent is null
             ? collection
             : throw new BudgetSpentException(
-                $"{(options.MaxTokensTotal is null ? "max_cost" : "max_tokens_total")}: is spent in round {round} of {options.Rounds}; "
-                    + "what was collected is kept: raise it and run the same command again"
+                spent,
+                $"is spent in round {round} of {options.Rounds}; what was collected is kept: raise it and run the same command again"
             );
     }
+
+    /// <summary>In which traces differ that are to be one data set; empty where they do not.</summary>
+    static string DifferencesOf(DatasetDescription first, DatasetDescription now) =>
+        string.Join(
+            ", ",
+            new (string Name, object? Then, object? Now)[]
+            {
+                ("alternatives of a token", first.TopK, now.TopK),
+                ("token_identity", first.TokenIdentity, now.TokenIdentity),
+                ("tokenizer", first.TokenizerHash ?? "none", now.TokenizerHash ?? "none"),
+                ("logprobs", first.Logprobs, now.Logprobs),
+            }
+                .Where(value => !Equals(value.Then, value.Now))
+                .Select(value => $"{value.Name} were {value.Then} and are {value.Now}".ToLowerInvariant())
+        );
 
     (long Tokens, double Cost) Spent() =>
         folder

@@ -2,15 +2,34 @@ using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.Synthesis;
 
-/// <summary>Passes on all but messages that came before: what a probe finds is the same for every collection of a teacher.</summary>
+/// <summary>
+/// Passes on all but what an earlier collection of the same teacher told as well before it asked for anything: what a probe finds, mostly.
+/// </summary>
 /// <param name="inner">Takes the others.</param>
 sealed class ToldOnce(IRunObserver inner) : IRunObserver
 {
     readonly Lock _lock = new();
     readonly HashSet<string> _told = [];
+    bool _isAsking;
 
-    public void Progress(string activity, long done, long? total, string unit, string? note = null) =>
+    /// <summary>A collection begins.</summary>
+    public void Begin()
+    {
+        lock (_lock)
+        {
+            _isAsking = false;
+        }
+    }
+
+    public void Progress(string activity, long done, long? total, string unit, string? note = null)
+    {
+        lock (_lock)
+        {
+            _isAsking = true;
+        }
+
         inner.Progress(activity, done, total, unit, note);
+    }
 
     public void Metrics(long step, IReadOnlyDictionary<string, double> values) => inner.Metrics(step, values);
 
@@ -18,7 +37,7 @@ sealed class ToldOnce(IRunObserver inner) : IRunObserver
     {
         lock (_lock)
         {
-            if (!_told.Add(text))
+            if (!_isAsking && !_told.Add(text))
             {
                 return;
             }

@@ -6,14 +6,10 @@ namespace TraceDistill.Data.Labels;
 /// Ids of labels by what a file calls them: their names, or, where no name is itself a number, the numbers that they have (0, 1, …), as
 /// data sets store classes.
 /// </summary>
-/// <param name="labels">Names by id.</param>
+/// <param name="labels">Names by id, no two alike.</param>
 public sealed class LabelIds(IReadOnlyList<string> labels)
 {
-    // Of two labels of one name, which configurations of others may have, the first.
-    readonly Dictionary<string, int> _ids = labels
-        .Index()
-        .DistinctBy(label => label.Item)
-        .ToDictionary(label => label.Item, label => label.Index);
+    readonly Dictionary<string, int> _ids = labels.Index().ToDictionary(label => label.Item, label => label.Index);
     readonly bool _mayBeNumbers = !labels.Any(label => Number(label) is not null);
 
     /// <returns>Null for a label that is none of them.</returns>

@@ -103,7 +103,7 @@ public static class ClassifyStage
         // A pass each, so that a text is read with the same others by whoever asks for its part alone, to the same bits.
         void Teach(TaskData task, params IReadOnlyList<TaskData.Line>[] parts)
         {
-            foreach (var lines in parts)
+            foreach (var lines in parts.Where(lines => lines.Count > 0))
             {
                 teachers
                     .Of(task.Name)!

@@ -265,16 +265,21 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
 
     [Theory]
     [InlineData("{", "does not hold the result of a round")]
+    [InlineData(null, "keeps problem PROBLEM twice, or one of an earlier round")]
     [InlineData("""{"round": 1, "arms": [], "kept": [{"id": "p", "disagreement": 1}]}""", "keeps problem p, which the round did not try")]
-    public async Task Synthesize_DamagedRound_IsToldInOneLine(string text, string message)
+    public async Task Synthesize_DamagedRound_IsToldInOneLine(string? text, string message)
     {
         string[] settings = ["--family", "comparison", "--count", "2", "--rounds", "1", "--candidates", "4"];
         await SynthesizeAsync("found", settings);
-        File.WriteAllText(_cli.File("found/rounds/1/round.json"), text);
+        var result = _cli.File("found/rounds/1/round.json");
+        var twice = JsonNode.Parse(File.ReadAllText(result))!;
+        var kept = twice["kept"]!.AsArray();
+        kept.Add(kept[0]!.DeepClone());
+        File.WriteAllText(result, text ?? twice.ToJsonString());
 
         Assert.Equal(2, await _cli.RunAsync(Arguments("found", settings)));
 
-        Assert.Contains(message, _cli.Error);
+        Assert.Contains(message.Replace("PROBLEM", (string)kept[0]!["id"]!, StringComparison.Ordinal), _cli.Error);
         Assert.Contains("delete it to have the round's traces compared again", _cli.Error);
         File.Delete(_cli.File("found/rounds/1/round.json"));
         await SynthesizeAsync("found", settings);
@@ -335,9 +340,21 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
         Assert.Equal(2, (await ProblemsAsync("found")).Count);
         Assert.Equal(2, (await TracesAsync(_cli.File("found"))).Count);
 
-        // Not even one trace fits into what a round has left.
-        await SynthesizeAsync("less", [.. settings, "--max-tokens-total", $"{first + 100}", "--json"]);
-        Assert.Equal("budget", (string?)_cli.Json["stopped_by"]);
+        // Not even one trace fits into what a round has left, by the one limit or by the other.
+        foreach (
+            var (name, limit) in new[]
+            {
+                ("max_tokens_total", new[] { "--max-tokens-total", $"{first + 100}" }),
+                ("max_cost", ["--max-tokens-total", "100000", "--max-cost", $"{(first + 100) / 1e6}"]),
+            }
+        )
+        {
+            string[] price = ["--price-per-million", "{ input: 1, output: 1 }"];
+            await SynthesizeAsync($"less-{name}", [.. settings, .. price, .. limit, "--json"]);
+            Assert.Equal("budget", (string?)_cli.Json["stopped_by"]);
+            Assert.Contains($"{name}: is spent in round 2 of 2; what was collected is kept: raise it", _cli.Error);
+            Assert.DoesNotContain("lower max_tokens", _cli.Error);
+        }
 
         await SynthesizeAsync("found", [.. settings, "--max-tokens-total", "100000", "--json"]);
         Assert.Null(_cli.Json["stopped_by"]);
@@ -505,6 +522,44 @@ public sealed class SynthesizeVerbTests(SynthesizeVerbTests.ComparingStudent stu
 
         Assert.Contains("error: --invent-prompt: in round 1 the teacher wrote no problem that is new", _cli.Error);
         Assert.False(File.Exists(Path.Combine(_cli.File("found"), "train.jsonl")));
+    }
+
+    /// <summary>
+    /// An endpoint grants two alternatives at first: of more it is asked for two, and fewer are no data set with those of the first round.
+    /// </summary>
+    [Theory]
+    [InlineData(3)]
+    [InlineData(1)]
+    public async Task Synthesize_EndpointThatGrantsOtherAlternativesInALaterRound_KeepsThoseOfTheFirst(int later)
+    {
+        var invented = 0;
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+            {
+                var isInventing = request.Contains("hard for a student", StringComparison.Ordinal);
+                var text = isInventing ? $"What is {Interlocked.Increment(ref invented)} + 50?" : $"It is \\boxed{{{Sum(request)}}}.";
+                var asked = (int?)JsonNode.Parse(request)!["top_logprobs"] ?? 0;
+                return Replies.Json(WireJson.Completion(text, Math.Min(asked, invented <= 8 ? 2 : later)))(context, request);
+            }
+        );
+
+        var code = await InventAsync(server, Shown(), "--top-logprobs", "3");
+
+        if (later == 3)
+        {
+            Assert.True(code == 0, _cli.Error);
+            Assert.All(await TracesAsync(_cli.File("found")), trace => Assert.Equal(2, trace.Logprobs!.K));
+            return;
+        }
+
+        Assert.Equal(2, code);
+        Assert.Contains("cannot be one data set with the traces of round 1: alternatives of a token were 2 and are 1", _cli.Error);
+        Assert.False(File.Exists(_cli.File("found/manifest.json")));
+
+        // The advice: what the endpoint of then answers is of use.
+        Directory.Delete(_cli.File("found/rounds/2"), recursive: true);
+        (invented, later) = (0, 2);
+        Assert.True(await InventAsync(server, Shown(), "--top-logprobs", "3") == 0, _cli.Error);
     }
 
     [Theory]

@@ -14,7 +14,6 @@ public class LabelIdsTests
     [InlineData("10,20,30", "20", 1)]
     [InlineData("10,20,30", "2", null)]
     [InlineData("LABEL_0,LABEL_1", "0", 0)]
-    [InlineData("other,other,pos", "other", 0)]
     public void Of_NameOrNumber_IsItsId(string labels, string label, int? id) =>
         Assert.Equal(id, new LabelIds(labels.Split(',')).Of(label));
 }

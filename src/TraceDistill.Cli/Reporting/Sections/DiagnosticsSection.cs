@@ -1,6 +1,7 @@
 using TraceDistill.Cli.Reporting.Charts;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Training;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
@@ -19,7 +20,14 @@ static class DiagnosticsSection
         ("cosine of soft and hard gradient", [("grad_cosine", "cosine")]),
         ("entropy, nats", [("teacher_entropy", "teacher"), ("student_entropy", "student")]),
         ("share of tokens, or of probability", [("top1", "top-1 agreement"), ("covered_mass", "covered mass")]),
-        ("tokens of a step", [("untaught", "without soft targets"), ("drawn_outside", "drawn outside of them")]),
+        (
+            "tokens of a step",
+            [
+                ("untaught", "without soft targets"),
+                ("untaught_texts", "of these, in texts without any"),
+                ("drawn_outside", "drawn outside of them"),
+            ]
+        ),
         ("kd_alpha", [("kd_alpha", "kd_alpha")]),
     ];
 
@@ -34,7 +42,8 @@ static class DiagnosticsSection
                 Html.Of(
                     $"""
                     <p>Of every objective, by step: its value without its weight, and the size of its gradient by a token's logits (root mean
-                    square over tokens); and what soft and hard gradients have in common (cosine 1: the same direction), how sure teacher and
+                    square over tokens; of objectives of states by these states, of the balance of experts by the router's probabilities, of
+                    EWC by the weights: each of these has a unit of its own, and charts of its own); and what soft and hard gradients have in common (cosine 1: the same direction), how sure teacher and
                     student are, at how many tokens both find the same token most probable, how much of the teacher's probability its soft
                     targets cover, and the tokens that have none. Of copies of a matrix the first is drawn.</p>
                     {trainings.Select(Of)}
@@ -47,8 +56,10 @@ static class DiagnosticsSection
     {
         IEnumerable<(string Title, (string Metric, string Name)[] Curves)> charts =
         [
-            ("value, nats a token", Named(training, ValuePrefix)),
-            ("gradient norm", Named(training, GradientPrefix)),
+            ("value a token", [.. Named(training, ValuePrefix).Where(IsOfLogits)]),
+            ("gradient by a token's logits", [.. Named(training, GradientPrefix).Where(IsOfLogits)]),
+            .. Named(training, ValuePrefix).Where(curve => !IsOfLogits(curve)).Select(curve => ($"{curve.Name}: value", new[] { curve })),
+            .. Named(training, GradientPrefix).Where(curve => !IsOfLogits(curve)).Select(curve => ($"{curve.Name}: gradient", new[] { curve })),
             .. Together,
         ];
         return Html.Of(
@@ -58,6 +69,8 @@ static class DiagnosticsSection
             """
         );
     }
+
+    static bool IsOfLogits((string Metric, string Name) curve) => !StepMetrics.NotOfLogits.Contains(curve.Name);
 
     static Html Chart(Training training, string title, (string Metric, string Name)[] curves)
     {

@@ -108,12 +108,17 @@ public sealed class MethodsReport : IAsyncLifetime
             {
                 ["loss_kd"] = 4.0 / step,
                 ["grad_norm_kd"] = 0.25,
+                ["loss_hidden_states"] = 300.0 / step,
+                ["grad_norm_hidden_states"] = 20,
+                ["loss_router"] = 0.001,
+                ["grad_norm_router"] = 0.002,
                 ["grad_cosine"] = 0.75,
                 ["teacher_entropy"] = 0.3,
                 ["student_entropy"] = 0.4,
                 ["top1"] = 0.9,
                 ["covered_mass"] = 0.99,
-                ["untaught"] = 0,
+                ["untaught"] = 5,
+                ["untaught_texts"] = 3,
                 ["drawn_outside"] = 2,
             };
     }
@@ -275,11 +280,15 @@ public sealed class MethodComparisonTests(MethodsReport report) : IClassFixture<
 
         var trainings = section.Elements("details").ToDictionary(details => details.Element("summary")!.Value);
         Assert.Equal(MethodsReport.Names.Order(), trainings.Keys.Order());
-        Assert.Equal(["value, nats a token", "gradient norm"], Titles(trainings["ce"]));
+        Assert.Equal(["value a token", "gradient by a token's logits"], Titles(trainings["ce"]));
         Assert.Equal(
             [
-                "value, nats a token",
-                "gradient norm",
+                "value a token",
+                "gradient by a token's logits",
+                "hidden_states: value",
+                "router: value",
+                "hidden_states: gradient",
+                "router: gradient",
                 "cosine of soft and hard gradient",
                 "entropy, nats",
                 "share of tokens, or of probability",
@@ -288,6 +297,10 @@ public sealed class MethodComparisonTests(MethodsReport report) : IClassFixture<
             Titles(trainings["kd"])
         );
         Assert.Equal(["ce", "kd"], trainings["kd"].Descendants("p").First().Elements("span").Select(name => name.Value));
+        Assert.Equal(
+            ["without soft targets", "of these, in texts without any", "drawn outside of them"],
+            trainings["kd"].Descendants("p").Last().Elements("span").Select(name => name.Value)
+        );
 
         static IEnumerable<string> Titles(XElement training) =>
             training.Descendants("text").Where(text => text.Attribute("transform") is not null).Select(text => text.Value);
