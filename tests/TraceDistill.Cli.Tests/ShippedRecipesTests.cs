@@ -99,12 +99,15 @@ public sealed partial class ShippedRecipesTests : IDisposable
             "student.matrix.seed=[1]",
             "problems.count=24",
             "problems.held_out=12",
+            "judge.limit=2",
             "student.max_steps=1",
             "scores.max_tokens=20",
         ],
         ["pictures"] = ["seen_kd.matrix.seed=[1]", "problem_count=24", "problems.held_out=12", "steps=1", "scores.max_tokens=20"],
         ["lifelong"] =
         [
+            "before.matrix.seed=[1]",
+            "remembered.matrix.seed=[1]",
             "problem_count=24",
             "old.held_out=12",
             "new.held_out=12",
@@ -124,7 +127,7 @@ public sealed partial class ShippedRecipesTests : IDisposable
             "teacher.max_steps=1",
             "steps=2",
         ],
-        ["semi"] = ["problem_count=12", "problems.held_out=12", "steps=2", "scores.max_tokens=20"],
+        ["semi"] = ["agreed.matrix.seed=[1]", "problem_count=12", "problems.held_out=12", "steps=2", "scores.max_tokens=20"],
         ["privileged"] =
         [
             "supervised.matrix.seed=[1]",
@@ -199,7 +202,7 @@ public sealed partial class ShippedRecipesTests : IDisposable
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "report.html")));
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "summary.json")));
         Assert.Equal(
-            name is "methods" or "layers" or "self" or "sampling" or "privileged" or "datafree" or "pictures",
+            name is "methods" || File.ReadAllText(Path.Combine(TestPaths.RepositoryRoot, "data", "recipes", $"{name}.yaml")).Contains("baselines:"),
             File.Exists(Path.Combine(_folder.File("run"), "methods.csv"))
         );
     }

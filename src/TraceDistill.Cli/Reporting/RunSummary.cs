@@ -145,9 +145,9 @@ sealed record MethodSummary(
     public static MethodSummary Of(Method method) =>
         new(
             method.Name,
-            method.Figures[MethodMeasure.Accuracy],
-            method.Figures.GetValueOrDefault(MethodMeasure.Kl),
-            method.Figures.GetValueOrDefault(MethodMeasure.LmLoss),
+            FigureOf(method, MethodMeasure.Accuracy)!,
+            FigureOf(method, MethodMeasure.Kl),
+            FigureOf(method, MethodMeasure.LmLoss),
             [
                 .. method.Differences.Select(found => new MethodDifferenceSummary(
                     found.Measure.Key,
@@ -158,7 +158,18 @@ sealed record MethodSummary(
                     found.Verdict
                 )),
             ]
-        );
+        )
+        {
+            Others = method
+                .Figures.Where(figure => MethodMeasure.All.All(measure => measure.Key != figure.Key.Key))
+                .ToDictionary(figure => figure.Key.Key, figure => figure.Value),
+        };
+
+    /// <summary>Figures of evaluations beside the main one: <c>new_scores.accuracy</c>.</summary>
+    public required IReadOnlyDictionary<string, MeanOverSeeds> Others { get; init; }
+
+    static MeanOverSeeds? FigureOf(Method method, MethodMeasure measure) =>
+        method.Figures.FirstOrDefault(figure => figure.Key.Key == measure.Key).Value;
 }
 
 /// <summary>Its difference from a baseline.</summary>

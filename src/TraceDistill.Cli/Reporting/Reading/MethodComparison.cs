@@ -19,8 +19,9 @@ enum MethodVerdict
 /// <summary>A figure by which ways of training are compared.</summary>
 /// <param name="Key">Its name in files.</param>
 /// <param name="Title">Its name in sentences.</param>
-/// <param name="IsBetterHigher">False where less of it is better.</param>
-sealed record MethodMeasure(string Key, string Title, bool IsBetterHigher, Func<ModelFacts, double?> Of)
+/// <param name="IsShare">True for a share, of which more is better; false for nats, of which fewer are.</param>
+/// <param name="Of">Its value of a model of the main evaluation; null where it was not measured.</param>
+sealed record MethodMeasure(string Key, string Title, bool IsShare, Func<ModelFacts, double?> Of)
 {
     public static MethodMeasure Accuracy { get; } = new("accuracy", "accuracy", true, model => model.Scores.Accuracy);
 
@@ -29,6 +30,22 @@ sealed record MethodMeasure(string Key, string Title, bool IsBetterHigher, Func<
     public static MethodMeasure LmLoss { get; } = new("lm_loss", "LM loss", false, model => model.Scores.Distribution?.CrossEntropy);
 
     public static IReadOnlyList<MethodMeasure> All { get; } = [Accuracy, Kl, LmLoss];
+
+    /// <summary>The same figure by the name of the evaluation, where there are several.</summary>
+    public MethodMeasure Named(EvaluationFacts evaluation) => this with { Title = $"{Title} in {evaluation.Stage.Name}" };
+
+    /// <summary>The same figure of another evaluation of the same models.</summary>
+    public MethodMeasure In(EvaluationFacts evaluation)
+    {
+        var there = evaluation.Models.Where(model => model.IsResult).DistinctBy(StageOf).ToDictionary(StageOf);
+        return Named(evaluation) with
+        {
+            Key = $"{evaluation.Stage.Name}.{Key}",
+            Of = model => there.TryGetValue(StageOf(model), out var same) ? Of(same) : null,
+        };
+
+        static string StageOf(ModelFacts model) => model.Stage!.Name;
+    }
 }
 
 /// <summary>One way of training against a baseline, by one figure.</summary>
@@ -50,7 +67,7 @@ sealed record MethodDifference(
 
     public MethodVerdict Verdict =>
         HolmP is not < Level ? MethodVerdict.Undecided
-        : Difference.Mean > 0 == Measure.IsBetterHigher ? MethodVerdict.Helped
+        : Difference.Mean > 0 == Measure.IsShare ? MethodVerdict.Helped
         : MethodVerdict.Harmed;
 }
 
@@ -71,28 +88,31 @@ sealed record Method(
         Differences.FirstOrDefault(difference => difference.Baseline == baseline && difference.Measure == measure);
 }
 
-/// <summary>Ways of training that one evaluation compares over the same seeds, each with one or two baselines.</summary>
-/// <param name="Evaluation">The evaluation.</param>
+/// <summary>Ways of training that evaluations compare over the same seeds, each with one or two baselines.</summary>
+/// <param name="Evaluations">The main one first, and others that all ways of training stand in.</param>
 /// <param name="Baselines">Names of methods.</param>
-/// <param name="Measures">Accuracy, and KL to the teacher and the loss on its tokens where they were measured of all.</param>
-/// <param name="Methods">The most accurate first.</param>
+/// <param name="Measures">
+/// Accuracy, and KL to the teacher and the loss on its tokens where they were measured of all; of each evaluation.
+/// </param>
+/// <param name="Methods">The most accurate of the main evaluation first.</param>
 /// <param name="Seeds">Most seeds of a method.</param>
 sealed record MethodComparison(
-    EvaluationFacts Evaluation,
+    IReadOnlyList<EvaluationFacts> Evaluations,
     IReadOnlyList<string> Baselines,
     IReadOnlyList<MethodMeasure> Measures,
     IReadOnlyList<Method> Methods,
     int Seeds
 )
 {
-    /// <summary>Two ways of training are one comparison, which needs no table.</summary>
+    /// <summary>Two ways of training are one comparison, which needs no table unless the user asks for one.</summary>
     const int FewestMethods = 3;
 
     /// <summary>Names of baselines where none are given: plain distillation and supervised fine-tuning.</summary>
     static readonly string[] UsualBaselines = ["kd", "ce"];
 
     /// <summary>
-    /// The comparison of the run's main evaluation; null where it has not three ways of training over seeds, or none of them is a baseline.
+    /// The comparison of the run's main evaluation, and others of the same models; null where it has not three ways of training over seeds
+    /// (with given baselines two), or none of them is a baseline.
     /// </summary>
     /// <param name="baselines">Names of stages; <c>kd</c> and <c>ce</c>, as far as they exist, where it is empty.</param>
     /// <exception cref="InvalidInputException">A given baseline is none of the ways of training.</exception>
@@ -109,14 +129,22 @@ sealed record MethodComparison(
         }
 
         var known = baselines.Count > 0 ? baselines.Distinct().ToList() : [.. UsualBaselines.Intersect(names)];
-        if (known.Count == 0 || families.Count < FewestMethods)
+        if (known.Count == 0 || families.Count < (baselines.Count > 0 ? FewestMethods - 1 : FewestMethods))
         {
             return null;
         }
 
+        List<MethodMeasure> OfAll(Func<MethodMeasure, MethodMeasure> of) =>
+            [.. MethodMeasure.All.Select(of).Where(measure => families.All(copies => copies.All(model => measure.Of(model) is not null)))];
+        var others = run
+            .Evaluations.Where(evaluation => evaluation != run.Main)
+            .Select(evaluation => (Facts: evaluation, Measures: OfAll(measure => measure.In(evaluation))))
+            .Where(evaluation => evaluation.Measures.Count > 0)
+            .ToList();
         List<MethodMeasure> measures =
         [
-            .. MethodMeasure.All.Where(measure => families.All(copies => copies.All(model => measure.Of(model) is not null))),
+            .. OfAll(measure => others.Count > 0 ? measure.Named(run.Main!) : measure),
+            .. others.SelectMany(evaluation => evaluation.Measures),
         ];
         var differences = (
             from baseline in known
@@ -125,7 +153,7 @@ sealed record MethodComparison(
             select difference
         ).ToLookup(difference => difference.Method, difference => difference.Found);
         return new MethodComparison(
-            run.Main!,
+            [run.Main!, .. others.Select(evaluation => evaluation.Facts)],
             known,
             measures,
             [
@@ -139,7 +167,7 @@ sealed record MethodComparison(
                         ),
                         [.. differences[NameOf(copies)]]
                     ))
-                    .OrderByDescending(method => method.Figures[MethodMeasure.Accuracy].Mean),
+                    .OrderByDescending(method => method.Figures[measures[0]].Mean),
             ],
             families.Max(copies => Ablation.Compare(run, copies, copies, _ => 0).Seeds)
         );

@@ -13,7 +13,7 @@ sealed record ModelFacts
     /// <summary>Generated tokens a second, where it was measured.</summary>
     public double? TokensPerSecond { get; init; }
 
-    /// <summary>The stage of this run that trained it, or null where it came from outside.</summary>
+    /// <summary>The stage of this run that trained it, or exported it over a matrix; null where it came from outside.</summary>
     public StageFacts? Stage { get; init; }
 
     /// <summary>True where it is that stage's result, not something else in its folder such as the untrained start.</summary>

@@ -145,7 +145,7 @@ static class RunReader
     )
     {
         var source = evaluation.Settings.GetValueOrDefault($"models.{name}") ?? evaluation.Settings.GetValueOrDefault("model") ?? "";
-        var stage = stages.FirstOrDefault(stage => stage.Name == source.Split('/')[0] && TrainingVerbs.Contains(stage.Verb));
+        var stage = stages.FirstOrDefault(stage => stage.Name == source.Split('/')[0] && MakesModels(stage, stages));
         var isResult = stage is not null && source == stage.Name;
         var family = isResult ? stage!.Family : name.Split('.')[0];
         if (!colors.Contains(family))
@@ -163,4 +163,12 @@ static class RunReader
             Color = colors.IndexOf(family),
         };
     }
+
+    /// <summary>Trainings, and what a matrix exports of them: quantized weights are compared with others over the same seeds.</summary>
+    static bool MakesModels(StageFacts stage, IReadOnlyList<StageFacts> stages) =>
+        TrainingVerbs.Contains(stage.Verb)
+        || (
+            stage is { Verb: "export", Copy.Length: > 0 }
+            && stages.Any(other => other.Name == stage.Settings.GetValueOrDefault("model") && TrainingVerbs.Contains(other.Verb))
+        );
 }

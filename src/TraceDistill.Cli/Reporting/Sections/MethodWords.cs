@@ -12,17 +12,17 @@ static class MethodWords
 
     /// <summary>86.9% or 0.0715.</summary>
     public static string Figure(MethodMeasure measure, double value) =>
-        measure == MethodMeasure.Accuracy ? Show.Percent(value) : $"{value:0.0000}";
+        measure.IsShare ? Show.Percent(value) : $"{value:0.0000}";
 
     /// <summary>The bounds of such a figure; a dash for a single seed.</summary>
     public static string Bounds(MethodMeasure measure, Interval? interval) =>
         interval is not { } known ? Show.Nothing
-        : measure == MethodMeasure.Accuracy ? Show.Percent(known)
+        : measure.IsShare ? Show.Percent(known)
         : $"{known.Low:0.0000}–{known.High:0.0000}";
 
     /// <summary>+1.2 or −0.0031.</summary>
     public static string Difference(MethodMeasure measure, double value) =>
-        measure == MethodMeasure.Accuracy ? Show.Points(value) : Show.Nats(value);
+        measure.IsShare ? Show.Points(value) : Show.Nats(value);
 
     /// <summary>The bounds of such a difference; a dash for a single seed.</summary>
     public static string DifferenceBounds(MethodMeasure measure, Interval? interval) =>
@@ -30,7 +30,7 @@ static class MethodWords
 
     /// <summary>In what differences are.</summary>
     public static DifferenceScale Scale(MethodMeasure measure) =>
-        measure == MethodMeasure.Accuracy ? DifferenceScale.Points : DifferenceScale.Nats;
+        measure.IsShare ? DifferenceScale.Points : DifferenceScale.Nats;
 
     /// <summary>"helped", "harmed" or "cannot be told apart".</summary>
     public static string Verdict(MethodVerdict verdict) =>
@@ -50,8 +50,14 @@ static class MethodWords
                 ? $" {(comparison.Seeds == 1 ? "One seed is" : $"{comparison.Seeds} seeds are")} few: "
                     + $"{Ablation.EnoughSeeds} or more make a finding."
                 : "";
+        var problems = string.Join(
+            " and ",
+            comparison.Evaluations.Select(evaluation =>
+                $"{Show.Count(evaluation.Result.N)} problems{(comparison.Evaluations.Count > 1 ? $" in {evaluation.Stage.Name}" : "")}"
+            )
+        );
         return $"A row is one way of training, the mean of {comparison.Seeds} {(comparison.Seeds == 1 ? "seed" : "seeds")} on "
-            + $"{Show.Count(comparison.Evaluation.Result.N)} problems. Differences are paired: both of a pair began with the same seed. "
+            + $"{problems}. Differences are paired: both of a pair began with the same seed. "
             + "Each interval is 95% of Student's t over the seeds, for itself alone. p is of the paired t test, which assumes that the "
             + $"differences of seeds are normally distributed, corrected by Holm's method for the {compared} comparisons of its column; "
             + $"below {MethodDifference.Level} a method is said to help or to harm. An exact test of signs could not decide: of n seeds "
@@ -86,7 +92,7 @@ static class MethodWords
 
     static string List(List<(string Name, MethodDifference? Found)> methods, MethodMeasure measure, bool isBrief)
     {
-        var unit = measure == MethodMeasure.Accuracy ? "points" : "nats";
+        var unit = measure.IsShare ? "points" : "nats";
         var named = methods
             .Take(isBrief ? NamedInBrief : methods.Count)
             .Select(method => $"{method.Name} ({Difference(measure, method.Found!.Difference.Mean)} {unit})")

@@ -43,7 +43,7 @@ static class MethodsSection
         var rows = comparison
             .Methods.Select(method => (Method: method, Found: method.Against(baseline, measure)))
             .Where(row => row.Found is not null)
-            .OrderByDescending(row => row.Found!.Difference.Mean * (measure.IsBetterHigher ? 1 : -1))
+            .OrderByDescending(row => row.Found!.Difference.Mean * (measure.IsShare ? 1 : -1))
             .Select(row => new DrawnDifference(
                 row.Method.Name,
                 row.Found!.Difference.Mean,
@@ -65,7 +65,7 @@ static class MethodsSection
 
     static Html Caption(MethodMeasure measure) =>
         Html.Of(
-            $"{measure.Title}: {(measure.IsBetterHigher ? "right" : "left")} of the dashed line is better. Green helped, orange harmed, "
+            $"{measure.Title}: {(measure.IsShare ? "right" : "left")} of the dashed line is better. Green helped, orange harmed, "
                 + $"grey cannot be told apart; small points are seeds."
         );
 

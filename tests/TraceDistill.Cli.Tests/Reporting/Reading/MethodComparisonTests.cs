@@ -54,7 +54,12 @@ public sealed class MethodsReport : IAsyncLifetime
     /// <summary>Falls by a tenth of what accuracy gains.</summary>
     public static double Kl(string name, int seed) => 0.2 - Accuracy(name, seed) / 10;
 
-    public static async Task WriteAsync(string folder, IReadOnlyList<string> names)
+    /// <param name="others">Further evaluations: the ways of training in each, whose accuracy is the other way round there.</param>
+    public static async Task WriteAsync(
+        string folder,
+        IReadOnlyList<string> names,
+        params IReadOnlyList<(string Name, string[] Methods)> others
+    )
     {
         var run = new SyntheticRun(folder);
         (string Name, string Stage, int Seed)[] copies =
@@ -79,18 +84,33 @@ public sealed class MethodsReport : IAsyncLifetime
         await File.WriteAllTextAsync(
             Path.Combine(folder, "recipe.yaml"),
             $"name: methods\nstages:\n{string.Concat(trainings)}  scores: {{ do: evaluate, problems: p.jsonl, models: {{ {models} }} }}\n"
+                + string.Concat(
+                    others.Select(other => $"  {other.Name}: {{ do: evaluate, problems: p.jsonl, models: {{ {models} }} }}\n")
+                )
         );
-        new EvaluationResult
+        Evaluate("scores", names, accuracy => accuracy);
+        foreach (var (name, methods) in others)
         {
-            Problems = "p.jsonl",
-            N = 500,
-            Seed = 7,
-            Comparisons = [],
-            Models = new OrderedDictionary<string, ModelScores>(
-                copies.Select(copy => KeyValuePair.Create(copy.Stage, Scores(Accuracy(copy.Name, copy.Seed), Kl(copy.Name, copy.Seed))))
-            ),
-        }.Write(Path.Combine(run.Folder("scores"), EvaluationResult.FileName));
-        run.Finish("scores", "evaluate", 5, 0.5);
+            Evaluate(name, methods, accuracy => 1 - accuracy);
+        }
+
+        void Evaluate(string stage, IReadOnlyList<string> methods, Func<double, double> accuracyOf)
+        {
+            new EvaluationResult
+            {
+                Problems = "p.jsonl",
+                N = 500,
+                Seed = 7,
+                Comparisons = [],
+                Models = new OrderedDictionary<string, ModelScores>(
+                    from copy in copies
+                    where methods.Contains(copy.Name)
+                    let scores = Scores(accuracyOf(Accuracy(copy.Name, copy.Seed)), Kl(copy.Name, copy.Seed))
+                    select KeyValuePair.Create(copy.Stage, scores)
+                ),
+            }.Write(Path.Combine(run.Folder(stage), EvaluationResult.FileName));
+            run.Finish(stage, "evaluate", 5, 0.5);
+        }
     }
 
     /// <summary>As a training writes them: one objective of drawn tokens, and for all but ce one of soft targets.</summary>
@@ -235,6 +255,43 @@ public sealed class MethodComparisonTests(MethodsReport report) : IClassFixture<
 
         Assert.Contains("baselines: wors is no training", error.Message, StringComparison.Ordinal);
         Assert.Contains("did you mean \"worse\"?", error.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>As of an old and a new task: what helps in one may harm in the other.</summary>
+    [Fact]
+    public async Task Find_SeveralEvaluations_ComparesByEachThatHasAllMethods()
+    {
+        using var directory = new TemporaryDirectory();
+        await MethodsReport.WriteAsync(
+            directory.Path,
+            MethodsReport.Names,
+            ("turned", MethodsReport.Names),
+            ("partial", ["better", "kd", "worse"])
+        );
+
+        var run = await RunReader.ReadAsync(directory.Path, TestContext.Current.CancellationToken);
+        var comparison = MethodComparison.Find(run, [])!;
+
+        Assert.Equal(["scores", "turned"], comparison.Evaluations.Select(evaluation => evaluation.Stage.Name));
+        Assert.Equal(
+            ["accuracy", "kl", "lm_loss", "turned.accuracy", "turned.kl", "turned.lm_loss"],
+            comparison.Measures.Select(measure => measure.Key)
+        );
+        var better = comparison.Methods.Single(method => method.Name == "better");
+        Assert.Equal(
+            [(0.02, MethodVerdict.Helped), (-0.02, MethodVerdict.Harmed)],
+            new[] { 0, 3 }
+                .Select(index => better.Against("kd", comparison.Measures[index])!)
+                .Select(found => (Math.Round(found.Difference.Mean, 12), found.Verdict))
+        );
+
+        var summary = await ReportWriter.WriteAsync(directory.Path, directory.Path, [], TestContext.Current.CancellationToken);
+        var written = summary.Methods.Single(method => method.Method == "better");
+        Assert.Equal(1, written.Accuracy.Mean + written.Others["turned.accuracy"].Mean, 1e-12);
+        var page = await File.ReadAllTextAsync(directory.File("report.html"), TestContext.Current.CancellationToken);
+        Assert.Contains("Against kd by accuracy in scores, helped: better (+2.0 points)", page, StringComparison.Ordinal);
+        Assert.Contains("Against kd by accuracy in turned, helped: worse (+5.0 points)", page, StringComparison.Ordinal);
+        Assert.Contains("on 500 problems in scores and 500 problems in turned.", page, StringComparison.Ordinal);
     }
 
     [Fact]
