@@ -41,9 +41,13 @@ public static class CollectStage
         IRunObserver observer,
         TimeProvider time,
         CancellationToken cancellationToken = default
-    ) => RunAsync(options, directory, verifier, observer, time, () => { }, cancellationToken);
+    ) => RunAsync(options, directory, verifier, observer, time, () => { }, among: null, cancellationToken);
 
     /// <inheritdoc cref="RunAsync(GenerateOptions, string, IVerifier, IRunObserver, TimeProvider, CancellationToken)"/>
+    /// <param name="among">
+    /// Folder of published traces with which these are to be one data set: as many alternatives are kept as they have, and a teacher that
+    /// answers otherwise is refused before it is asked. Null for none.
+    /// </param>
     /// <param name="publishing">
     /// Writes what belongs beside the traces; invoked when they are about to be published, since the manifest says that all is there.
     /// </param>
@@ -54,6 +58,7 @@ public static class CollectStage
         IRunObserver observer,
         TimeProvider time,
         Action publishing,
+        string? among,
         CancellationToken cancellationToken
     )
     {
@@ -90,12 +95,19 @@ public static class CollectStage
             var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
             var capabilities = await ProbeAsync(teacher, SamplingOf(options), store.Capabilities, observer, cancellationToken);
             var source = SoftTargetPolicy.Apply(teacher, capabilities, options.RequireSoftTargets, observer);
+            var others = among is null ? null : ShardManifest.Load(among);
             var dataset = WithGranted(
                 Describe(options, store.Plan.PromptName, teacher.ToString(), capabilities, tokenizer),
                 capabilities,
-                store.Dataset,
-                store.Capabilities
+                store.Dataset ?? others?.Dataset,
+                store.Dataset is null ? others?.Capabilities : store.Capabilities
             );
+            if (others is not null)
+            {
+                const string Remedy = "have the endpoint of then answer, or give those up with --discard";
+                DatasetDifference.Ensure(among!, others.Dataset, dataset, Remedy);
+            }
+
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
             var retryFor = TimeSpan.FromSeconds(options.RetryFor);

@@ -103,10 +103,7 @@ public sealed record ObjectiveChoice : IParsable<ObjectiveChoice>, IValidatableO
 
     /// <summary>Keys of those that compare states.</summary>
     internal static IReadOnlyList<string> OfStates { get; } =
-        [
-            .. All.Where(property => property.PropertyType.IsAssignableTo(typeof(StateObjective)))
-                .Select(property => NameOf(property.Name)),
-        ];
+    [.. All.Where(property => property.PropertyType.IsAssignableTo(typeof(StateObjective))).Select(property => NameOf(property.Name))];
 
     /// <summary>An objective at its defaults, with a weight of 1.</summary>
     public static ObjectiveChoice Parse(string s, IFormatProvider? provider) =>

@@ -202,7 +202,8 @@ public sealed partial class ShippedRecipesTests : IDisposable
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "report.html")));
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "summary.json")));
         Assert.Equal(
-            name is "methods" || File.ReadAllText(Path.Combine(TestPaths.RepositoryRoot, "data", "recipes", $"{name}.yaml")).Contains("baselines:"),
+            name is "methods"
+                || File.ReadAllText(Path.Combine(TestPaths.RepositoryRoot, "data", "recipes", $"{name}.yaml")).Contains("baselines:"),
             File.Exists(Path.Combine(_folder.File("run"), "methods.csv"))
         );
     }

@@ -166,6 +166,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
                     context.Observer,
                     context.TimeProvider,
                     Publishing,
+                    among: null,
                     cancellationToken
                 );
         if (options.Selects())

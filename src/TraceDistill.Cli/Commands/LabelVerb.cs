@@ -70,7 +70,7 @@ sealed class LabelVerb : Verb<LabelOptions>
             throw new InvalidInputException($"{context.Output}: of several models each has a file of its own; name a folder with --out");
         }
 
-        // All that can be wrong with them is found before the first pass.
+        // What is wrong with one of them is found before the first pass of another.
         var heads = options.All.Select(model => (Directory: model.Value, Head: Labeller.HeadOf(model.Value))).ToList();
         var kind = heads[0].Head.Kind;
         if (heads.Find(model => model.Head.Kind != kind) is { Directory: { } other })
@@ -79,18 +79,20 @@ sealed class LabelVerb : Verb<LabelOptions>
         }
 
         var texts = await LabelReader.ReadAsync(options.File, FieldsOf(options, kind), cancellationToken).ToListAsync(cancellationToken);
-        if (TrueLabels.WhyNone(options.File, texts, heads) is { } none)
+        if (TrueLabels.WhyNot(options.File, texts, heads) is var (reason, remedy))
         {
+            // A field of that name may be anything: that it is the truth is said by naming it.
             if (options.Label is not null)
             {
-                throw new InvalidInputException($"{none}; name the field that holds the texts' true labels with label, or leave that out");
+                throw new InvalidInputException($"{reason}; {remedy}, or leave label out");
             }
 
-            context.Observer.Message($"{none}; the texts are labelled, and nothing is measured");
+            context.Observer.Message($"{reason}; the texts are labelled, and nothing is measured");
             texts = [.. texts.Select(text => text with { Label = null, Spans = null })];
         }
 
-        var labels = TrueLabels.Of(options.File, texts, heads);
+        EnsureReadable(options, texts);
+        var labels = TrueLabels.Of(texts, heads);
         var (scores, right) = (new OrderedDictionary<string, ClassifierScores>(), new List<(string Name, bool[] IsRight)>());
         foreach (var ((name, directory), own) in options.All.Zip(labels))
         {
@@ -134,6 +136,20 @@ sealed class LabelVerb : Verb<LabelOptions>
 
         Print(result, context.Observer);
         return result;
+    }
+
+    /// <summary>A text may be too long for some of the models alone.</summary>
+    /// <exception cref="InvalidInputException">It is, and is not to be cut.</exception>
+    static void EnsureReadable(LabelOptions options, IReadOnlyList<LabelledText> texts)
+    {
+        foreach (var directory in options.MaxLength is null && options.Models.Count > 1 ? options.Models.Values : [])
+        {
+            var encoder = Labeller.EncoderOf(directory, maxLength: null);
+            foreach (var text in texts)
+            {
+                encoder.Encode(text);
+            }
+        }
     }
 
     static IEnumerable<LabelComparison> Compare(List<(string Name, bool[] IsRight)> models) =>

@@ -15,8 +15,8 @@ sealed record ReportOptions
 
     /// <value>kd and ce, as far as the recipe has trainings of these names.</value>
     [Description(
-        "Names of trainings, repeated over seeds, that three or more ways of training are compared with; kd and ce unless given, "
-            + "where trainings have these names"
+        "Names of trainings, or exports of them, repeated over seeds, that the other ways of training are compared with; kd and ce unless "
+            + "given, where trainings have these names and there are three or more"
     )]
     public IReadOnlyList<string> Baselines { get; init; } = [];
 }

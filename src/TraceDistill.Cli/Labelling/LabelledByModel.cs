@@ -22,6 +22,9 @@ sealed record LabelledByModel(LabelledText Source, EncodedText Encoded, float[] 
     public bool IsRight =>
         Unread == 0 && _truth.Index().All(item => item.Item.MaxBy(label => label.Probability).Id == LabelScores.Best(Row(item.Index).Span));
 
+    /// <summary>Ids of the true labels of its items, as <see cref="Labels"/> has them.</summary>
+    public IEnumerable<int> Given => _truth.SelectMany(item => item).Where(label => label.Probability > 0).Select(label => label.Id);
+
     /// <summary>Labelled spans behind what was read.</summary>
     public int Unread => Source.Spans is { } spans ? Encoded.Unread(spans) : 0;
 
@@ -29,7 +32,7 @@ sealed record LabelledByModel(LabelledText Source, EncodedText Encoded, float[] 
     public IEnumerable<ScoredItem> Items() =>
         Enumerable
             .Range(0, Encoded.Rows.Length)
-            .Select(item => new ScoredItem(IsKnown ? Given(_truth[item]) : default, Row(item), default));
+            .Select(item => new ScoredItem(IsKnown ? RowOf(_truth[item]) : default, Row(item), default));
 
     /// <summary>Probabilities of the labels, the most probable first.</summary>
     /// <param name="item">Number of the item.</param>
@@ -40,7 +43,7 @@ sealed record LabelledByModel(LabelledText Source, EncodedText Encoded, float[] 
 
     /// <summary>Neighbouring tokens of one label, with the mean of its probability at them.</summary>
     public IEnumerable<(LabelledSpan Span, double Probability)> Spans() =>
-        Merge([.. Items().Select(item => Head.Labels[LabelScores.Best(item.Predicted.Span)])]);
+        Merge([.. Enumerable.Range(0, Encoded.Rows.Length).Select(item => Head.Labels[LabelScores.Best(Row(item).Span)])]);
 
     IEnumerable<(LabelledSpan Span, double Probability)> Merge(string[] labels)
     {
@@ -76,7 +79,7 @@ sealed record LabelledByModel(LabelledText Source, EncodedText Encoded, float[] 
     ReadOnlyMemory<float> Row(int item) => Predicted.AsMemory(item * Head.Labels.Count, Head.Labels.Count);
 
     /// <summary>A row at a time: of many texts and labels all of them would not fit.</summary>
-    float[] Given((int Id, float Probability)[] truth)
+    float[] RowOf((int Id, float Probability)[] truth)
     {
         var given = new float[Labels.Count];
         foreach (var (id, probability) in truth)

@@ -23,18 +23,23 @@ sealed class Labeller : IDisposable
     {
         Head = HeadOf(directory);
         _model = ModelDirectory.LoadAny(directory);
-        _encoder = new LabelEncoder(
-            ModelDirectory.LoadTokenizer(directory),
-            Head.Kind,
-            _model.Configuration.MaxPositionEmbeddings,
-            maxLength
-        );
+        _encoder = EncoderOf(directory, maxLength);
     }
 
     /// <summary>Labels of a classifier, whose weights are not read.</summary>
     /// <exception cref="InvalidInputException">It is none.</exception>
     public static ClassificationHead HeadOf(string directory) =>
         ModelConfiguration.Load(directory).Head ?? throw new InvalidInputException(NoClassifier(directory));
+
+    /// <summary>What reads texts for a classifier, whose weights are not read.</summary>
+    /// <inheritdoc cref="Labeller(string, int?)"/>
+    public static LabelEncoder EncoderOf(string directory, int? maxLength) =>
+        new(
+            ModelDirectory.LoadTokenizer(directory),
+            HeadOf(directory).Kind,
+            ModelConfiguration.Load(directory).MaxPositionEmbeddings,
+            maxLength
+        );
 
     /// <summary>Says that a model directory holds none.</summary>
     public static string NoClassifier(string directory) =>
@@ -70,17 +75,19 @@ sealed class Labeller : IDisposable
     {
         var known = texts.Where(text => text.IsKnown).ToList();
         var correct = known.Count(text => text.IsRight);
+        var given = known.SelectMany(text => text.Given).ToHashSet();
+        var items = LabelScores.Of([.. Head.Labels, .. known[0].Labels.Others], known.SelectMany(text => text.Items()));
         return new ClassifierScores(
             Head.Kind,
             Parameters,
             correct,
             (double)correct / known.Count,
             WilsonInterval.Of(correct, known.Count),
-            LabelScores.Of([.. Head.Labels, .. known[0].Labels.Others], known.SelectMany(text => text.Items())),
+            items,
             Head.Kind == LabelKind.Token ? SpanF1(known) : null
         )
         {
-            Unknown = [.. known[0].Labels.Others.Where(label => label != LabelEncoder.Outside)],
+            Unknown = [.. known[0].Labels.Others.Where((_, number) => given.Contains(Head.Labels.Count + number))],
             Cut = texts.Count(text => text.Encoded.IsCut),
             Unread = known.Sum(text => text.Unread),
         };

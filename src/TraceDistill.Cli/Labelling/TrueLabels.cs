@@ -1,6 +1,5 @@
 using TraceDistill.Data.Labels;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Text.Errors;
 using TraceDistill.Training.Classification;
 
 namespace TraceDistill.Cli.Labelling;
@@ -43,45 +42,55 @@ sealed class TrueLabels
     public int IdOf(string label) => _ids[label];
 
     /// <summary>The labels of texts for classifiers that are to label them.</summary>
-    /// <param name="file">Names the texts in errors.</param>
     /// <param name="texts">The texts.</param>
     /// <param name="heads">Model directories and their labels, all of one kind.</param>
     /// <returns>Of each classifier.</returns>
-    /// <exception cref="InvalidInputException">Numbers in the file mean other labels in another classifier.</exception>
     public static IReadOnlyList<TrueLabels> Of(
-        string file,
         IReadOnlyList<LabelledText> texts,
         IReadOnlyList<(string Directory, ClassificationHead Head)> heads
     )
     {
         var named = NamesIn(texts);
         string[] all = heads[0].Head.Kind == LabelKind.Token ? [.. named, LabelEncoder.Outside] : named;
-        var labels = heads.Select(model => new TrueLabels(model.Head, all)).ToList();
-        foreach (var ((directory, head), own) in heads.Zip(labels))
-        {
-            if ((own.HasNumbers || labels[0].HasNumbers) && !head.Labels.SequenceEqual(heads[0].Head.Labels))
-            {
-                throw new InvalidInputException(
-                    $"{file}: has labels by their numbers, and {heads[0].Directory} and {directory} number theirs in other ways; "
-                        + "write the labels by name, or measure the models apart"
-                );
-            }
-        }
-
-        return labels;
+        return [.. heads.Select(model => new TrueLabels(model.Head, all))];
     }
 
-    /// <summary>Says that texts have labels and no classifier has any of them; null where one has.</summary>
-    public static string? WhyNone(
+    /// <summary>Why classifiers cannot be measured by the labels of texts, and what to do; null where they can, or there are none.</summary>
+    /// <param name="file">Names the texts.</param>
+    /// <param name="texts">The texts.</param>
+    /// <param name="heads">Model directories and their labels, all of one kind.</param>
+    public static (string Reason, string Remedy)? WhyNot(
         string file,
         IReadOnlyList<LabelledText> texts,
         IReadOnlyList<(string Directory, ClassificationHead Head)> heads
     )
     {
         var named = NamesIn(texts);
-        return named.Length == 0 || heads.Any(model => new TrueLabels(model.Head, named).Others.Count < named.Length)
+        if (named.Length == 0)
+        {
+            return null;
+        }
+
+        var labels = heads.Select(model => new TrueLabels(model.Head, named)).ToList();
+        if (labels.TrueForAll(own => own.Others.Count == named.Length))
+        {
+            return (
+                $"{file}: its labels are {List(named)}, and {heads[0].Directory} knows {List(heads[0].Head.Labels)}",
+                "name the field that holds the texts' true labels with label"
+            );
+        }
+
+        var second = heads
+            .Zip(labels)
+            .FirstOrDefault(model =>
+                (model.Second.HasNumbers || labels[0].HasNumbers) && !model.First.Head.Labels.SequenceEqual(heads[0].Head.Labels)
+            );
+        return second.Second is null
             ? null
-            : $"{file}: its labels are {List(named)}, and {heads[0].Directory} knows {List(heads[0].Head.Labels)}";
+            : (
+                $"{file}: has labels by their numbers, and {heads[0].Directory} and {second.First.Directory} number theirs in other ways",
+                "write the labels by name, or measure the models apart"
+            );
     }
 
     static string[] NamesIn(IEnumerable<LabelledText> texts) =>

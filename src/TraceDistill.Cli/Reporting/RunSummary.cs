@@ -28,7 +28,9 @@ sealed record RunSummary
     /// <summary>Paired over a matrix; empty without one.</summary>
     public required IReadOnlyList<AblationSummary> Ablations { get; init; }
 
-    /// <summary>Ways of training with their baselines, the most accurate first; empty where fewer than three are compared.</summary>
+    /// <summary>
+    /// Ways of training with their baselines, the most accurate first; empty where fewer than three are compared, or two by given baselines.
+    /// </summary>
     public required IReadOnlyList<MethodSummary> Methods { get; init; }
 
     public static RunSummary Of(RunFacts run)
@@ -55,7 +57,12 @@ sealed record RunSummary
             PeakMemoryBytes = run.PeakMemoryBytes,
             Comparisons = [.. run.Evaluations.SelectMany(evaluation => evaluation.Result.Comparisons)],
             Ablations = [.. Ablation.Find(run).Select(AblationSummary.Of)],
-            Methods = [.. run.Methods?.Methods.Select(MethodSummary.Of) ?? []],
+            Methods =
+            [
+                .. run.Methods is { } comparison
+                    ? comparison.Methods.Select(method => MethodSummary.Of(method, comparison.Evaluations[0]))
+                    : [],
+            ],
         };
     }
 
@@ -132,22 +139,30 @@ sealed record AblationSummary(
 sealed record AblationConditionSummary(string Condition, double First, double Second, double Difference, Interval? DifferenceCi, int Seeds);
 
 /// <summary>One way of training, over its seeds.</summary>
+/// <param name="Evaluation">Stage of the evaluation that accuracy, KL and LM loss are of.</param>
 /// <param name="Kl">To the teacher, in nats a token; null where it was not measured.</param>
 /// <param name="LmLoss">Mean of −ln p of the teacher's tokens, in nats; null where it was not measured.</param>
+/// <param name="Others">Figures of further evaluations: <c>new_scores.accuracy</c>.</param>
 sealed record MethodSummary(
     string Method,
+    string Evaluation,
     MeanOverSeeds Accuracy,
     MeanOverSeeds? Kl,
     MeanOverSeeds? LmLoss,
+    IReadOnlyDictionary<string, MeanOverSeeds> Others,
     IReadOnlyList<MethodDifferenceSummary> Differences
 )
 {
-    public static MethodSummary Of(Method method) =>
-        new(
+    public static MethodSummary Of(Method method, EvaluationFacts main)
+    {
+        var figures = method.Figures.ToDictionary(figure => figure.Key.Key, figure => figure.Value);
+        return new(
             method.Name,
-            FigureOf(method, MethodMeasure.Accuracy)!,
-            FigureOf(method, MethodMeasure.Kl),
-            FigureOf(method, MethodMeasure.LmLoss),
+            main.Stage.Name,
+            Take(MethodMeasure.Accuracy)!,
+            Take(MethodMeasure.Kl),
+            Take(MethodMeasure.LmLoss),
+            figures,
             [
                 .. method.Differences.Select(found => new MethodDifferenceSummary(
                     found.Measure.Key,
@@ -158,18 +173,11 @@ sealed record MethodSummary(
                     found.Verdict
                 )),
             ]
-        )
-        {
-            Others = method
-                .Figures.Where(figure => MethodMeasure.All.All(measure => measure.Key != figure.Key.Key))
-                .ToDictionary(figure => figure.Key.Key, figure => figure.Value),
-        };
+        );
 
-    /// <summary>Figures of evaluations beside the main one: <c>new_scores.accuracy</c>.</summary>
-    public required IReadOnlyDictionary<string, MeanOverSeeds> Others { get; init; }
-
-    static MeanOverSeeds? FigureOf(Method method, MethodMeasure measure) =>
-        method.Figures.FirstOrDefault(figure => figure.Key.Key == measure.Key).Value;
+        MeanOverSeeds? Take(MethodMeasure measure) =>
+            figures.Remove(measure.Key, out var only) || figures.Remove(measure.In(main).Key, out only) ? only : null;
+    }
 }
 
 /// <summary>Its difference from a baseline.</summary>

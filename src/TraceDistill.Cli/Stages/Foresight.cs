@@ -4,6 +4,9 @@ namespace TraceDistill.Cli.Stages;
 /// <param name="stages">All stages of the run.</param>
 sealed class Foresight(IReadOnlyList<StageAhead> stages)
 {
+    /// <summary>All stages of the run; none where a verb runs by itself.</summary>
+    public IReadOnlyList<StageAhead> Stages => stages;
+
     /// <summary>The stage that makes a file or folder; null where it comes from outside.</summary>
     public StageAhead? MakerOf(string? path) =>
         path is null

@@ -1,7 +1,6 @@
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
-using TraceDistill.Data.Shards;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Budget;
@@ -21,27 +20,13 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
     /// <summary>Has problems answered, as far as they are not yet.</summary>
     /// <returns>Folder of the answers.</returns>
     /// <exception cref="BudgetSpentException">Some are not; what was answered is kept.</exception>
-    /// <exception cref="InvalidInputException">They do not go into one data set with those of the first round.</exception>
-    public async Task<string> AnswerAsync(int round, IReadOnlyList<Problem> candidates, CancellationToken cancellationToken)
+    /// <exception cref="InvalidInputException">The teacher's answers would be no data set with those of the first round.</exception>
+    public Task<string> AnswerAsync(int round, IReadOnlyList<Problem> candidates, CancellationToken cancellationToken)
     {
         var files = folder.Round(round);
-        var first = round == 1 ? null : ShardManifest.Load(folder.Round(1).Traces)!.Dataset;
         var asking = AnsweringOf(options, files.Candidates);
-        var collection = await AskAsync(
-            round,
-            files.Candidates,
-            files.Traces,
-            candidates,
-            // An endpoint may grant more than it did at first.
-            first is { TopK: > 0 } ? asking with { TopLogprobs = Math.Min(asking.TopLogprobs, first.TopK) } : asking,
-            cancellationToken
-        );
-        return first is not null && DifferencesOf(first, ShardManifest.Load(collection)!.Dataset) is { Length: > 0 } differences
-            ? throw new InvalidInputException(
-                $"{collection}: cannot be one data set with the traces of round 1: {differences}; have the endpoint of then answer, and "
-                    + $"delete {files.Path}"
-            )
-            : collection;
+        var first = round == 1 ? null : folder.Round(1).Traces;
+        return AskAsync(round, files.Candidates, files.Traces, candidates, asking, first, cancellationToken);
     }
 
     /// <summary>Has problems written, as far as they are not yet.</summary>
@@ -50,7 +35,8 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
     public Task<string> InventAsync(int round, IReadOnlyList<Problem> requests, CancellationToken cancellationToken)
     {
         var files = folder.Round(round);
-        return AskAsync(round, files.Requests, files.Invented, requests, InventionOf(options, files.Requests), cancellationToken);
+        var asking = InventionOf(options, files.Requests);
+        return AskAsync(round, files.Requests, files.Invented, requests, asking, among: null, cancellationToken);
     }
 
     /// <summary>The collection of answers to a file of problems.</summary>
@@ -102,6 +88,7 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
         string collection,
         IReadOnlyList<Problem> problems,
         GenerateOptions asking,
+        string? among,
         CancellationToken cancellationToken
     )
     {
@@ -122,13 +109,15 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
                 MathVerifier.Instance,
                 _observer,
                 context.TimeProvider,
+                () => { },
+                among,
                 cancellationToken
             );
             spent = summary.SpentSetting;
         }
-        catch (BudgetSpentException none)
+        catch (BudgetSpentException none) when (tokens > 0)
         {
-            // Its advice is that of a collection by itself.
+            // Its advice is that of a collection by itself, and here others have taken most of it.
             spent = none.Setting;
         }
 
@@ -139,21 +128,6 @@ sealed class SynthesisTeacher(SynthesizeOptions options, SynthesisFolder folder,
                 $"is spent in round {round} of {options.Rounds}; what was collected is kept: raise it and run the same command again"
             );
     }
-
-    /// <summary>In which traces differ that are to be one data set; empty where they do not.</summary>
-    static string DifferencesOf(DatasetDescription first, DatasetDescription now) =>
-        string.Join(
-            ", ",
-            new (string Name, object? Then, object? Now)[]
-            {
-                ("alternatives of a token", first.TopK, now.TopK),
-                ("token_identity", first.TokenIdentity, now.TokenIdentity),
-                ("tokenizer", first.TokenizerHash ?? "none", now.TokenizerHash ?? "none"),
-                ("logprobs", first.Logprobs, now.Logprobs),
-            }
-                .Where(value => !Equals(value.Then, value.Now))
-                .Select(value => $"{value.Name} were {value.Then} and are {value.Now}".ToLowerInvariant())
-        );
 
     (long Tokens, double Cost) Spent() =>
         folder

@@ -3,21 +3,24 @@ using TraceDistill.Data.Contracts;
 namespace TraceDistill.Cli.Synthesis;
 
 /// <summary>
-/// Passes on all but what an earlier collection of the same teacher told as well before it asked for anything: what a probe finds, mostly.
+/// Passes on all but what an earlier collection of the same teacher told as well before its first trace came: what a probe finds, mostly.
 /// </summary>
 /// <param name="inner">Takes the others.</param>
 sealed class ToldOnce(IRunObserver inner) : IRunObserver
 {
     readonly Lock _lock = new();
-    readonly HashSet<string> _told = [];
-    bool _isAsking;
+    readonly HashSet<string> _earlier = [];
+    readonly List<string> _beginning = [];
+    bool _hasBegun;
 
-    /// <summary>A collection begins.</summary>
+    /// <summary>Another collection begins.</summary>
     public void Begin()
     {
         lock (_lock)
         {
-            _isAsking = false;
+            _earlier.UnionWith(_beginning);
+            _beginning.Clear();
+            _hasBegun = false;
         }
     }
 
@@ -25,7 +28,7 @@ sealed class ToldOnce(IRunObserver inner) : IRunObserver
     {
         lock (_lock)
         {
-            _isAsking = true;
+            _hasBegun = true;
         }
 
         inner.Progress(activity, done, total, unit, note);
@@ -37,9 +40,14 @@ sealed class ToldOnce(IRunObserver inner) : IRunObserver
     {
         lock (_lock)
         {
-            if (!_isAsking && !_told.Add(text))
+            if (!_hasBegun)
             {
-                return;
+                if (_earlier.Contains(text))
+                {
+                    return;
+                }
+
+                _beginning.Add(text);
             }
         }
 

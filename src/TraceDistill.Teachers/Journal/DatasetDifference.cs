@@ -10,8 +10,14 @@ static class DatasetDifference
     /// <param name="path">Where the present traces are.</param>
     /// <param name="present">Facts that they have in common.</param>
     /// <param name="wanted">Facts that those to be added have in common.</param>
+    /// <param name="remedy">What to do about it.</param>
     /// <exception cref="InvalidInputException">The two differ; names every setting that does.</exception>
-    public static void Ensure(string path, DatasetDescription present, DatasetDescription wanted)
+    public static void Ensure(
+        string path,
+        DatasetDescription present,
+        DatasetDescription wanted,
+        string remedy = "name another folder with --out"
+    )
     {
         if (present == wanted)
         {
@@ -28,9 +34,7 @@ static class DatasetDifference
             .Select(name => (Name: name, There: ValueOf(there, name), Now: ValueOf(now, name)))
             .Where(setting => setting.There != setting.Now)
             .Select(setting => $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(setting.Name)} {setting.There} there, {setting.Now} now");
-        throw new InvalidInputException(
-            $"{path}: holds traces collected in another way ({string.Join("; ", differences)}); name another folder with --out"
-        );
+        throw new InvalidInputException($"{path}: holds traces collected in another way ({string.Join("; ", differences)}); {remedy}");
     }
 
     static string ValueOf(JsonDocument dataset, string name) =>

@@ -192,6 +192,12 @@ public sealed class LabelVerbTests : IDisposable
         Assert.Equal(0, await _cli.RunAsync(command));
         Assert.Contains("nothing is measured", _cli.Out + _cli.Error, StringComparison.Ordinal);
         Assert.Single(File.ReadAllLines(_cli.File("labelled.jsonl")));
+
+        // O is a label like any other where texts are labelled.
+        string[] lines = ["{\"text\": \"tom has 4 pens.\", \"label\": \"O\"}", "{\"text\": \"tom has 5.\", \"label\": \"story2\"}"];
+        File.WriteAllLines(texts, lines);
+        Assert.Equal(0, await _cli.RunAsync(command));
+        Assert.Contains("does not know 1 label of the file, which count as wrong: O", _cli.Out + _cli.Error, StringComparison.Ordinal);
     }
 
     [Fact]

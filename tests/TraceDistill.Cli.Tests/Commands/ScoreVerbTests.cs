@@ -106,6 +106,7 @@ public sealed class ScoreVerbTests : IDisposable
         Assert.Equal(2, await _cli.RunAsync([.. settings, "--out", _cli.File("scored")]));
 
         Assert.Contains($"--prometheus-port: {port} cannot be listened on", _cli.Error);
+        Assert.False(File.Exists(_cli.File("scored/manifest.json")));
     }
 
     /// <summary>Without its tokens the text is written anew in the teacher's; the same tokens have the same logprobs.</summary>

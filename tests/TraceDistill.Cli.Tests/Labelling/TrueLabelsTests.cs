@@ -2,7 +2,6 @@ using TraceDistill.Cli.Labelling;
 using TraceDistill.Data.Labels;
 using TraceDistill.Data.Statistics;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Text.Errors;
 using TraceDistill.Training.Classification;
 using Xunit;
 
@@ -35,34 +34,35 @@ public sealed class TrueLabelsTests
     }
 
     [Fact]
-    public void WhyNone_LabelsThatNoClassifierHas_AreToldInALine()
+    public void WhyNot_LabelsThatNoClassifierHas_AreToldInALine()
     {
         (string, ClassificationHead)[] models = [("models/a", Texts), ("models/b", new(LabelKind.Sequence, ["bad", "worse"]))];
 
         Assert.Equal(
             "a.jsonl: its labels are good, bad, and models/a knows neg, pos",
-            TrueLabels.WhyNone("a.jsonl", TextsOf("good", "bad"), models[..1])
+            TrueLabels.WhyNot("a.jsonl", TextsOf("good", "bad"), models[..1])?.Reason
         );
-        Assert.Null(TrueLabels.WhyNone("a.jsonl", TextsOf("good", "bad"), models));
-        Assert.Null(TrueLabels.WhyNone("a.jsonl", [new LabelledText("a.jsonl:1", "a")], models));
+        Assert.Null(TrueLabels.WhyNot("a.jsonl", TextsOf("good", "bad"), models));
+        Assert.Null(TrueLabels.WhyNot("a.jsonl", [new LabelledText("a.jsonl:1", "a")], models));
     }
 
     [Fact]
-    public void Of_NumbersAndClassifiersOfOtherOrders_AreRefusedInALine()
+    public void WhyNot_NumbersAndClassifiersOfOtherOrders_AreToldInALine()
     {
         var labelled = TextsOf("0", "1");
         (string, ClassificationHead)[] models = [("models/a", Texts), ("models/b", new(LabelKind.Sequence, ["pos", "neg"]))];
 
-        Assert.StartsWith(
+        Assert.Equal(
             "a.jsonl: has labels by their numbers, and models/a and models/b number theirs in other ways",
-            Assert.Throws<InvalidInputException>(() => TrueLabels.Of("a.jsonl", labelled, models)).Message
+            TrueLabels.WhyNot("a.jsonl", labelled, models)?.Reason
         );
+        Assert.Null(TrueLabels.WhyNot("a.jsonl", TextsOf("neg", "pos"), models));
         Assert.Equal(
             [
                 [0, 1],
                 [1, 0],
             ],
-            TrueLabels.Of("a.jsonl", TextsOf("neg", "pos"), models).Select(own => new[] { own.IdOf("neg"), own.IdOf("pos") })
+            TrueLabels.Of(TextsOf("neg", "pos"), models).Select(own => new[] { own.IdOf("neg"), own.IdOf("pos") })
         );
     }
 

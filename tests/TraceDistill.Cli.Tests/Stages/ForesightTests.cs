@@ -69,6 +69,31 @@ public sealed class ForesightTests : IDisposable
         );
     }
 
+    [Theory]
+    [InlineData("baselines: [studnet]", "baselines: no evaluation compares a training studnet with others: did you mean \"student\"?")]
+    [InlineData("baselines: [other]", "baselines: no evaluation compares a training other with others: known: student")]
+    [InlineData("baselines: [student]", null)]
+    public async Task Run_ReportWithABaselineThatNothingCompares_FailsBeforeTheFirstRequest(string baselines, string? error)
+    {
+        var train =
+            $"{{do: train, traces: traces, tokenizer: {Teacher}, architecture: {{hidden_size: 32, num_hidden_layers: 1, "
+            + "num_attention_heads: 2, max_position_embeddings: 128}, max_steps: 2, matrix: {seed: [1, 2]}}";
+        var recipe = $$"""
+            name: compared
+            stages:
+              problems: {do: problems, family: all, count: 20, held_out: 5}
+              traces: {do: generate, problems: problems/train.jsonl, endpoint: "http://127.0.0.1:1/v1", model: m}
+              student: {{train}}
+              other: {{train}}
+              scores: {do: evaluate, problems: problems/held_out.jsonl, models: {student: student} }
+              report: {do: report, {{baselines}}}
+            """;
+
+        Assert.Equal(error is null ? 0 : 2, await _cli.RunRecipeAsync(recipe, "--plan"));
+
+        Assert.Contains(error is null ? "" : $"error: recipe.yaml: report: {error}", _cli.Error, StringComparison.Ordinal);
+    }
+
     /// <summary>Hours of collection may lie before the stage that needs the device.</summary>
     [Fact]
     public async Task Run_DeviceThatIsNotThere_FailsBeforeTheFirstStage()

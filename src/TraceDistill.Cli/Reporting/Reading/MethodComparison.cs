@@ -17,7 +17,7 @@ enum MethodVerdict
 }
 
 /// <summary>A figure by which ways of training are compared.</summary>
-/// <param name="Key">Its name in files.</param>
+/// <param name="Key">Its name in files; of several evaluations with that of the evaluation before it.</param>
 /// <param name="Title">Its name in sentences.</param>
 /// <param name="IsShare">True for a share, of which more is better; false for nats, of which fewer are.</param>
 /// <param name="Of">Its value of a model of the main evaluation; null where it was not measured.</param>
@@ -31,16 +31,14 @@ sealed record MethodMeasure(string Key, string Title, bool IsShare, Func<ModelFa
 
     public static IReadOnlyList<MethodMeasure> All { get; } = [Accuracy, Kl, LmLoss];
 
-    /// <summary>The same figure by the name of the evaluation, where there are several.</summary>
-    public MethodMeasure Named(EvaluationFacts evaluation) => this with { Title = $"{Title} in {evaluation.Stage.Name}" };
-
-    /// <summary>The same figure of another evaluation of the same models.</summary>
+    /// <summary>The same figure of one of several evaluations of the same models.</summary>
     public MethodMeasure In(EvaluationFacts evaluation)
     {
         var there = evaluation.Models.Where(model => model.IsResult).DistinctBy(StageOf).ToDictionary(StageOf);
-        return Named(evaluation) with
+        return this with
         {
             Key = $"{evaluation.Stage.Name}.{Key}",
+            Title = $"{Title} in {evaluation.Stage.Name}",
             Of = model => there.TryGetValue(StageOf(model), out var same) ? Of(same) : null,
         };
 
@@ -123,7 +121,7 @@ sealed record MethodComparison(
         foreach (var unknown in baselines.Except(names))
         {
             throw new InvalidInputException(
-                $"baselines: {unknown} is no training that a matrix repeats over seeds and an evaluation measured; "
+                $"baselines: {unknown} is no training, or export of one, that a matrix repeats over seeds and an evaluation measured; "
                     + (names.Count == 0 ? "leave baselines out" : NearestName.Suggestion(unknown, names))
             );
         }
@@ -134,17 +132,19 @@ sealed record MethodComparison(
             return null;
         }
 
-        List<MethodMeasure> OfAll(Func<MethodMeasure, MethodMeasure> of) =>
-            [.. MethodMeasure.All.Select(of).Where(measure => families.All(copies => copies.All(model => measure.Of(model) is not null)))];
-        var others = run
-            .Evaluations.Where(evaluation => evaluation != run.Main)
-            .Select(evaluation => (Facts: evaluation, Measures: OfAll(measure => measure.In(evaluation))))
-            .Where(evaluation => evaluation.Measures.Count > 0)
-            .ToList();
+        // Every evaluation knows the accuracy of its models.
+        EvaluationFacts[] evaluations =
+        [
+            run.Main!,
+            .. run.Evaluations.Where(evaluation => evaluation != run.Main && IsOfAll(MethodMeasure.Accuracy.In(evaluation))),
+        ];
         List<MethodMeasure> measures =
         [
-            .. OfAll(measure => others.Count > 0 ? measure.Named(run.Main!) : measure),
-            .. others.SelectMany(evaluation => evaluation.Measures),
+            .. from evaluation in evaluations
+            from figure in MethodMeasure.All
+            select evaluations.Length == 1 ? figure : figure.In(evaluation) into measure
+            where IsOfAll(measure)
+            select measure,
         ];
         var differences = (
             from baseline in known
@@ -153,7 +153,7 @@ sealed record MethodComparison(
             select difference
         ).ToLookup(difference => difference.Method, difference => difference.Found);
         return new MethodComparison(
-            [run.Main!, .. others.Select(evaluation => evaluation.Facts)],
+            evaluations,
             known,
             measures,
             [
@@ -171,6 +171,8 @@ sealed record MethodComparison(
             ],
             families.Max(copies => Ablation.Compare(run, copies, copies, _ => 0).Seeds)
         );
+
+        bool IsOfAll(MethodMeasure measure) => families.All(copies => copies.All(model => measure.Of(model) is not null));
     }
 
     /// <summary>All methods against one baseline by one figure: one family of tests, corrected together.</summary>

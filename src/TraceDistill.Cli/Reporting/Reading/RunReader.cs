@@ -58,6 +58,7 @@ static class RunReader
     /// <summary>Stages of this run: folders that an earlier recipe left under other names are not among them.</summary>
     static List<StageFacts> Stages(string runDirectory, ConfigMap? recipe)
     {
+        List<string> order = [.. recipe?.Entries.Select(entry => entry.Key) ?? []];
         return
         [
             .. Directory
@@ -65,7 +66,9 @@ static class RunReader
                 .Where(folder => !Path.GetFileName(folder).StartsWith('.'))
                 .Select(folder => (Folder: folder, Manifest: StageManifest.Read(folder)))
                 .Where(found => found.Manifest is not null && (recipe is null || recipe[found.Manifest.Stage] is not null))
-                .OrderBy(found => found.Manifest!.FinishedAt)
+                // As the recipe has them: which of two that run side by side ends first differs from run to run.
+                .OrderBy(found => order.IndexOf(found.Manifest!.Stage))
+                .ThenBy(found => found.Manifest!.FinishedAt)
                 .ThenBy(found => found.Manifest!.Stage, StringComparer.Ordinal)
                 .Select(found => new StageFacts
                 {

@@ -59,7 +59,9 @@ static class DiagnosticsSection
             ("value a token", [.. Named(training, ValuePrefix).Where(IsOfLogits)]),
             ("gradient by a token's logits", [.. Named(training, GradientPrefix).Where(IsOfLogits)]),
             .. Named(training, ValuePrefix).Where(curve => !IsOfLogits(curve)).Select(curve => ($"{curve.Name}: value", new[] { curve })),
-            .. Named(training, GradientPrefix).Where(curve => !IsOfLogits(curve)).Select(curve => ($"{curve.Name}: gradient", new[] { curve })),
+            .. Named(training, GradientPrefix)
+                .Where(curve => !IsOfLogits(curve))
+                .Select(curve => ($"{curve.Name}: gradient", new[] { curve })),
             .. Together,
         ];
         return Html.Of(

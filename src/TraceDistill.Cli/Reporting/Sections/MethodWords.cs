@@ -1,6 +1,7 @@
 using TraceDistill.Cli.Reporting.Charts;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Sections;
@@ -11,8 +12,7 @@ static class MethodWords
     const int NamedInBrief = 4;
 
     /// <summary>86.9% or 0.0715.</summary>
-    public static string Figure(MethodMeasure measure, double value) =>
-        measure.IsShare ? Show.Percent(value) : $"{value:0.0000}";
+    public static string Figure(MethodMeasure measure, double value) => measure.IsShare ? Show.Percent(value) : $"{value:0.0000}";
 
     /// <summary>The bounds of such a figure; a dash for a single seed.</summary>
     public static string Bounds(MethodMeasure measure, Interval? interval) =>
@@ -21,16 +21,14 @@ static class MethodWords
         : $"{known.Low:0.0000}–{known.High:0.0000}";
 
     /// <summary>+1.2 or −0.0031.</summary>
-    public static string Difference(MethodMeasure measure, double value) =>
-        measure.IsShare ? Show.Points(value) : Show.Nats(value);
+    public static string Difference(MethodMeasure measure, double value) => measure.IsShare ? Show.Points(value) : Show.Nats(value);
 
     /// <summary>The bounds of such a difference; a dash for a single seed.</summary>
     public static string DifferenceBounds(MethodMeasure measure, Interval? interval) =>
         interval is { } known ? $"{Difference(measure, known.Low)} to {Difference(measure, known.High)}" : Show.Nothing;
 
     /// <summary>In what differences are.</summary>
-    public static DifferenceScale Scale(MethodMeasure measure) =>
-        measure.IsShare ? DifferenceScale.Points : DifferenceScale.Nats;
+    public static DifferenceScale Scale(MethodMeasure measure) => measure.IsShare ? DifferenceScale.Points : DifferenceScale.Nats;
 
     /// <summary>"helped", "harmed" or "cannot be told apart".</summary>
     public static string Verdict(MethodVerdict verdict) =>
@@ -50,6 +48,12 @@ static class MethodWords
                 ? $" {(comparison.Seeds == 1 ? "One seed is" : $"{comparison.Seeds} seeds are")} few: "
                     + $"{Ablation.EnoughSeeds} or more make a finding."
                 : "";
+        var corrected = compared == 1 ? "" : $", corrected by Holm's method for the {compared} comparisons of its column";
+        var least = compared * 2 / Math.Pow(2, comparison.Seeds);
+        var signs =
+            least < MethodDifference.Level
+                ? ""
+                : $" An exact test of signs could not decide: of n seeds its smallest p is 2/2ⁿ, times {Counted.Of(compared, "method")}.";
         var problems = string.Join(
             " and ",
             comparison.Evaluations.Select(evaluation =>
@@ -59,9 +63,9 @@ static class MethodWords
         return $"A row is one way of training, the mean of {comparison.Seeds} {(comparison.Seeds == 1 ? "seed" : "seeds")} on "
             + $"{problems}. Differences are paired: both of a pair began with the same seed. "
             + "Each interval is 95% of Student's t over the seeds, for itself alone. p is of the paired t test, which assumes that the "
-            + $"differences of seeds are normally distributed, corrected by Holm's method for the {compared} comparisons of its column; "
-            + $"below {MethodDifference.Level} a method is said to help or to harm. An exact test of signs could not decide: of n seeds "
-            + $"its smallest p is 2/2ⁿ, times {compared} methods.{few}";
+            + $"differences of seeds are normally distributed{corrected}; below {MethodDifference.Level} a method is said to help or to harm."
+            + signs
+            + few;
     }
 
     /// <summary>Methods that helped, harmed, or cannot be told apart from a baseline: a sentence for each figure.</summary>

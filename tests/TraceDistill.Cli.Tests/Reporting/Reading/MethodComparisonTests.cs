@@ -84,9 +84,7 @@ public sealed class MethodsReport : IAsyncLifetime
         await File.WriteAllTextAsync(
             Path.Combine(folder, "recipe.yaml"),
             $"name: methods\nstages:\n{string.Concat(trainings)}  scores: {{ do: evaluate, problems: p.jsonl, models: {{ {models} }} }}\n"
-                + string.Concat(
-                    others.Select(other => $"  {other.Name}: {{ do: evaluate, problems: p.jsonl, models: {{ {models} }} }}\n")
-                )
+                + string.Concat(others.Select(other => $"  {other.Name}: {{ do: evaluate, problems: p.jsonl, models: {{ {models} }} }}\n"))
         );
         Evaluate("scores", names, accuracy => accuracy);
         foreach (var (name, methods) in others)
@@ -274,7 +272,7 @@ public sealed class MethodComparisonTests(MethodsReport report) : IClassFixture<
 
         Assert.Equal(["scores", "turned"], comparison.Evaluations.Select(evaluation => evaluation.Stage.Name));
         Assert.Equal(
-            ["accuracy", "kl", "lm_loss", "turned.accuracy", "turned.kl", "turned.lm_loss"],
+            ["scores.accuracy", "scores.kl", "scores.lm_loss", "turned.accuracy", "turned.kl", "turned.lm_loss"],
             comparison.Measures.Select(measure => measure.Key)
         );
         var better = comparison.Methods.Single(method => method.Name == "better");
@@ -287,11 +285,30 @@ public sealed class MethodComparisonTests(MethodsReport report) : IClassFixture<
 
         var summary = await ReportWriter.WriteAsync(directory.Path, directory.Path, [], TestContext.Current.CancellationToken);
         var written = summary.Methods.Single(method => method.Method == "better");
+        Assert.Equal("scores", written.Evaluation);
         Assert.Equal(1, written.Accuracy.Mean + written.Others["turned.accuracy"].Mean, 1e-12);
+        Assert.Equal(["turned.accuracy", "turned.kl", "turned.lm_loss"], written.Others.Keys.Order());
         var page = await File.ReadAllTextAsync(directory.File("report.html"), TestContext.Current.CancellationToken);
         Assert.Contains("Against kd by accuracy in scores, helped: better (+2.0 points)", page, StringComparison.Ordinal);
         Assert.Contains("Against kd by accuracy in turned, helped: worse (+5.0 points)", page, StringComparison.Ordinal);
         Assert.Contains("on 500 problems in scores and 500 problems in turned.", page, StringComparison.Ordinal);
+    }
+
+    /// <summary>Of two methods over eight seeds a test of signs has p = 2/256 at least: it could decide.</summary>
+    [Fact]
+    public async Task Find_TwoMethodsWithAGivenBaseline_AreAComparison()
+    {
+        using var directory = new TemporaryDirectory();
+        await MethodsReport.WriteAsync(directory.Path, ["worse", "kd"]);
+
+        await ReportWriter.WriteAsync(directory.Path, directory.Path, ["kd"], TestContext.Current.CancellationToken);
+
+        var text = await File.ReadAllTextAsync(directory.File("methods.md"), TestContext.Current.CancellationToken);
+        Assert.Contains("Against kd by accuracy, helped: none; harmed: worse (−5.0 points)", text, StringComparison.Ordinal);
+        Assert.Contains("are normally distributed; below 0.05 a method", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("test of signs", text, StringComparison.Ordinal);
+        var run = await RunReader.ReadAsync(directory.Path, TestContext.Current.CancellationToken);
+        Assert.Null(MethodComparison.Find(run, []));
     }
 
     [Fact]
