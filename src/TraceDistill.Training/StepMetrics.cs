@@ -17,7 +17,8 @@ public readonly record struct StepMetrics(
 )
 {
     /// <summary>
-    /// Names of losses that are not of a token's logits, but of states, of the balance of experts or of weights: each has a unit of its own.
+    /// Names of losses that are not of a token's logits, but of states, of the balance of experts or of weights: each has a unit of its
+    /// own.
     /// </summary>
     public static IReadOnlySet<string> NotOfLogits { get; } = new HashSet<string>([.. ObjectiveChoice.OfStates, "router", "ewc"]);
 

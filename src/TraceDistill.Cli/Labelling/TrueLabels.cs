@@ -55,7 +55,9 @@ sealed class TrueLabels
         return [.. heads.Select(model => new TrueLabels(model.Head, all))];
     }
 
-    /// <summary>Why classifiers cannot be measured by the labels of texts, and what to do; null where they can, or there are none.</summary>
+    /// <summary>
+    /// Why classifiers cannot be measured by the labels of texts, and what to do; null where they can, or there are none.
+    /// </summary>
     /// <param name="file">Names the texts.</param>
     /// <param name="texts">The texts.</param>
     /// <param name="heads">Model directories and their labels, all of one kind.</param>

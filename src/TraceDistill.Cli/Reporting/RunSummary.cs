@@ -29,7 +29,8 @@ sealed record RunSummary
     public required IReadOnlyList<AblationSummary> Ablations { get; init; }
 
     /// <summary>
-    /// Ways of training with their baselines, the most accurate first; empty where fewer than three are compared, or two by given baselines.
+    /// Ways of training with their baselines, the most accurate first; empty where fewer than three are compared, or fewer than two by
+    /// given baselines.
     /// </summary>
     public required IReadOnlyList<MethodSummary> Methods { get; init; }
 

@@ -149,7 +149,8 @@ sealed class ProblemSynthesis(SynthesizeOptions options, StageContext context)
             if (!_kept.TryAdd(id, problem))
             {
                 throw new InvalidInputException(
-                    $"{_folder.Round(round.Round).Result}: keeps problem {id} twice, or one of an earlier round; {SynthesisRoundFolder.Remedy}"
+                    $"{_folder.Round(round.Round).Result}: keeps problem {id} twice, or one of an earlier round; "
+                        + SynthesisRoundFolder.Remedy
                 );
             }
 

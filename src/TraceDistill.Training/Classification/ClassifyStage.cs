@@ -4,7 +4,6 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Determinism;
-using TraceDistill.Data.Statistics;
 using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;

@@ -53,7 +53,8 @@ static class MethodWords
         var signs =
             least < MethodDifference.Level
                 ? ""
-                : $" An exact test of signs could not decide: of n seeds its smallest p is 2/2ⁿ, times {Counted.Of(compared, "method")}.";
+                : $" An exact test of signs could not decide: of n seeds its smallest p is 2/2ⁿ, times "
+                    + $"{Counted.Of(compared, "method")}.";
         var problems = string.Join(
             " and ",
             comparison.Evaluations.Select(evaluation =>
@@ -63,7 +64,8 @@ static class MethodWords
         return $"A row is one way of training, the mean of {comparison.Seeds} {(comparison.Seeds == 1 ? "seed" : "seeds")} on "
             + $"{problems}. Differences are paired: both of a pair began with the same seed. "
             + "Each interval is 95% of Student's t over the seeds, for itself alone. p is of the paired t test, which assumes that the "
-            + $"differences of seeds are normally distributed{corrected}; below {MethodDifference.Level} a method is said to help or to harm."
+            + $"differences of seeds are normally distributed{corrected}; below {MethodDifference.Level} a method is said to help or to "
+            + "harm."
             + signs
             + few;
     }
