@@ -40,7 +40,7 @@ sealed class ReportVerb : Verb<ReportOptions>
             .SelectMany(evaluation => evaluation.Models.Values)
             .Select(model => ahead.MakerOf(model.Directory))
             .Where(maker => maker?.Options is TrainOptions or PretrainOptions or ExportOptions)
-            .Select(maker => maker!.Name)
+            .Select(maker => maker!.Family)
             .Distinct()
             .ToList();
         foreach (var unknown in options.Baselines.Except(compared))

@@ -25,7 +25,11 @@ sealed class Foresight(IReadOnlyList<StageAhead> stages)
 /// <param name="Options">Its verb's options.</param>
 /// <param name="Folder">Where its results will lie.</param>
 /// <param name="IsFinished">True where they lie there already.</param>
-sealed record StageAhead(string Name, object Options, string Folder, bool IsFinished);
+sealed record StageAhead(string Name, object Options, string Folder, bool IsFinished)
+{
+    /// <summary>Its name in the recipe, before a matrix repeated it.</summary>
+    public string Family => Path.GetFileName(Folder).Split('.', 2)[0];
+}
 
 /// <summary>Something that a stage will run into.</summary>
 /// <param name="IsCertain">True where the stage is sure to fail on it; otherwise its result may be other than wanted.</param>

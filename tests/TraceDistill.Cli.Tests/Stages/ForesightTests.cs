@@ -73,11 +73,18 @@ public sealed class ForesightTests : IDisposable
     [InlineData("baselines: [studnet]", "baselines: no evaluation compares a training studnet with others: did you mean \"student\"?")]
     [InlineData("baselines: [other]", "baselines: no evaluation compares a training other with others: known: student")]
     [InlineData("baselines: [student]", null)]
-    public async Task Run_ReportWithABaselineThatNothingCompares_FailsBeforeTheFirstRequest(string baselines, string? error)
+    [InlineData("baselines: [student]", null, "[1]")]
+    public async Task Run_ReportWithABaselineThatNothingCompares_FailsBeforeTheFirstRequest(
+        string baselines,
+        string? error,
+        string seeds = "[1, 2]"
+    )
     {
         var train =
             $"{{do: train, traces: traces, tokenizer: {Teacher}, architecture: {{hidden_size: 32, num_hidden_layers: 1, "
-            + "num_attention_heads: 2, max_position_embeddings: 128}, max_steps: 2, matrix: {seed: [1, 2]}}";
+            + "num_attention_heads: 2, max_position_embeddings: 128}, max_steps: 2, matrix: {seed: "
+            + seeds
+            + "}}";
         var recipe = $$"""
             name: compared
             stages:
