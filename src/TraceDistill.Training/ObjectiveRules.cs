@@ -382,7 +382,7 @@ static class ObjectiveRules
             string.Join('\n', teacher.Scores.Append(teacher.Model ?? "").Where(path => path != "").Select(Path.GetFullPath));
     }
 
-    /// <summary>Models that teach and change with the student go with no other teacher, and are trained whole.</summary>
+    /// <summary>Models that teach and change with the student go with no other teacher; peers are trained whole.</summary>
     static IEnumerable<ValidationResult> AlongProblems(TrainOptions options)
     {
         (string Name, bool IsGiven)[] teachers =
@@ -403,9 +403,9 @@ static class ObjectiveRules
             yield return new ValidationResult("a student has one kind of teacher; leave the other out", [given[0]]);
         }
 
-        if (options.LoraR is not null)
+        if (options is { LoraR: not null, Peers.Count: > 0 })
         {
-            yield return new ValidationResult("applies to full fine-tuning; leave it out, or lora_r", [given[0]]);
+            yield return new ValidationResult("applies to full fine-tuning; leave it out, or lora_r", [nameof(TrainOptions.Peers)]);
         }
 
         if (options.Peers.Count > 0 && options.QuantizationAware != QuantizationAware.None)

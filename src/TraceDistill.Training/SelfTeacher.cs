@@ -14,12 +14,12 @@ public sealed class SelfTeacher : IDisposable
 {
     readonly WeightAverage _average;
 
-    /// <param name="trained">The student's weights, where they are trained.</param>
-    /// <param name="model">A model of its shape, there already; its weights come to be the average.</param>
+    /// <param name="trained">The student's weights, where they are trained; those of its adapter, where that is.</param>
+    /// <param name="model">A model of its shape, there already; its weights, or its adapter's, come to be the average.</param>
     /// <param name="decay">Of the average.</param>
     public SelfTeacher(TrainedWeights trained, TeacherModel model, double decay)
     {
-        (Model, _average) = (model, new WeightAverage(trained, decay, (ModelParameters)model.Weights));
+        (Model, _average) = (model, new WeightAverage(trained, decay, model.Adapter ?? (NamedWeights)model.Weights));
         Model.Refresh();
     }
 

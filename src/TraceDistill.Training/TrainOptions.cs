@@ -82,7 +82,10 @@ public sealed record TrainOptions : OptimizationOptions, IDeviceOptions, IValida
     [Description("Layers that are exits, taught by the last one: a map with layers, weight, alpha and temperature")]
     public EarlyExits? EarlyExits { get; init; }
 
-    /// <summary>Full fine-tuning only. Its decay grows to this over the first steps, as that of <c>ema_decay</c> does.</summary>
+    /// <summary>
+    /// Its decay grows to this over the first steps, as that of <c>ema_decay</c> does. With <c>lora_r</c> it is of the adapters, beside the
+    /// same model.
+    /// </summary>
     /// <value>None.</value>
     [Range(0.0, 0.999999, ErrorMessage = "must be from 0 to 0.999999")]
     [Description(

@@ -106,8 +106,12 @@ public static class TrainingMemory
     static long Along(OptimizationOptions options, ModelConfiguration shape, int longest) =>
         options is not TrainOptions training
             ? 0
-            : (training.SelfTeacherDecay is null ? 0 : sizeof(float) * ModelParameters.CountOf(shape))
-                + training.Peers.Sum(peer => Estimate(training with { Peers = [] }, peer.ShapeBeside(shape), longest));
+            : (
+                training.SelfTeacherDecay is null
+                    ? 0
+                    : sizeof(float)
+                        * (training.Adapters is { } adapters ? LoraAdapter.CountOf(shape, adapters) : ModelParameters.CountOf(shape))
+            ) + training.Peers.Sum(peer => Estimate(training with { Peers = [] }, peer.ShapeBeside(shape), longest));
 
     /// <summary>Bytes of the weights during the training: of the model as it was loaded, beside adapters, or of what is trained.</summary>
     internal static long Held(OptimizationOptions options, TrainedWeights trained)

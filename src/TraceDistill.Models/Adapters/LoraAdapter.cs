@@ -72,6 +72,19 @@ public sealed class LoraAdapter : NamedWeights
     internal IEnumerable<string> LayerNames =>
         LinearLayers.Where(last => Modules.Any(module => module.Name.EndsWith("." + last, StringComparison.Ordinal)));
 
+    /// <summary>Another one beside the same model, with the same weights.</summary>
+    public LoraAdapter Copy()
+    {
+        var modules = Modules.Select(module => new LoraModule(module.Index, module.Name, module.Columns, module.Inner));
+        var copy = new LoraAdapter(Model, Settings, [.. modules]);
+        copy.MoveTo(Device);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        copy.Flat.Vector.copy_(Flat.Vector);
+        copy.Refresh();
+        return copy;
+    }
+
     /// <returns>The adapter of the named layer, or null where it has none.</returns>
     internal LoraModule? Find(string layer) => _modules.GetValueOrDefault(layer);
 

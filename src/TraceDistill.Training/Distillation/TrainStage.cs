@@ -117,7 +117,10 @@ public static class TrainStage
         }
 
         var shape = parameters.Configuration;
-        using var own = options.SelfTeacherDecay is null ? null : new TeacherModel(((ModelParameters)parameters).Copy(), isOwned: true);
+        using var own =
+            options.SelfTeacherDecay is null ? null
+            : adapter is null ? new TeacherModel(((ModelParameters)parameters).Copy(), isOwned: true)
+            : new TeacherModel(adapter.Copy());
         using var peers = TrainingPeers.Begin(options, tokenizer, data.LongestOfTeacher, choice =>
             StudentBeginning.Begin(choice, tokenizer, positions ?? StudentBeginning.PositionsFor(options, data))
         );

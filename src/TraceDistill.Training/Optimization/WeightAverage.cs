@@ -17,13 +17,15 @@ public sealed class WeightAverage : IDisposable
     readonly TrainedWeights _trained;
     readonly double _decay;
     readonly FloatBuffer? _own;
-    readonly ModelParameters? _into;
+    readonly NamedWeights? _into;
     readonly Dictionary<string, Tensor> _kept = [];
 
     /// <param name="trained">Their values now are the first average.</param>
     /// <param name="decay">d.</param>
-    /// <param name="into">A model of the same shape, on the same device, whose weights are the average; null for memory of its own.</param>
-    public WeightAverage(TrainedWeights trained, double decay, ModelParameters? into = null)
+    /// <param name="into">
+    /// Of a model, or an adapter, of the same shape on the same device: they are the average. Null for memory of its own.
+    /// </param>
+    public WeightAverage(TrainedWeights trained, double decay, NamedWeights? into = null)
     {
         (_trained, _decay, _into) = (trained, decay, into);
         _own = into is null ? new FloatBuffer(trained.Count, trained.Weights.Device) : null;

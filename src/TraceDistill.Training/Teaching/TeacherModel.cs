@@ -1,4 +1,5 @@
 using TraceDistill.Models;
+using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
@@ -16,8 +17,15 @@ public sealed class TeacherModel : IDisposable
     /// <param name="isOwned">True where they are disposed of with this.</param>
     public TeacherModel(IDecoderWeights weights, bool isOwned) => (Weights, _isOwned) = (weights, isOwned);
 
+    /// <param name="adapter">Of a model that somebody else owns; disposed of with this.</param>
+    public TeacherModel(LoraAdapter adapter)
+        : this(adapter.Model, isOwned: false) => Adapter = adapter;
+
     /// <summary>Its weights; those of a LoRA student's base, where that is the teacher.</summary>
     public IDecoderWeights Weights { get; }
+
+    /// <summary>Beside the weights; null for none.</summary>
+    public LoraAdapter? Adapter { get; }
 
     /// <summary>Refuses sequences that it has no positions for.</summary>
     /// <param name="longest">Tokens of the longest sequence.</param>
@@ -51,11 +59,22 @@ public sealed class TeacherModel : IDisposable
     public void MoveTo(Device device, ComputeDtype dtype)
     {
         Weights.MoveTo(device);
+        Adapter?.MoveTo(device);
         _rounded = dtype.On(device) == ComputeDtype.BFloat16 ? new RoundedMatrices(Weights) : null;
     }
 
-    /// <summary>Has its products take its weights as they are now.</summary>
-    public void Refresh() => _rounded?.Refresh();
+    /// <summary>Has its products take its weights as they are now; of a model with an adapter those of the adapter.</summary>
+    public void Refresh()
+    {
+        if (Adapter is not null)
+        {
+            Adapter.Refresh();
+        }
+        else
+        {
+            _rounded?.Refresh();
+        }
+    }
 
     /// <summary>A decoder over its weights, for a thread of its own.</summary>
     /// <param name="isExact">True for products in float32, whatever they are in while it teaches: for figures that are compared.</param>
@@ -65,7 +84,7 @@ public sealed class TeacherModel : IDisposable
         // The CPU rounds what goes into a product; elsewhere all between the products is faster in 16 bits as well.
         var isRounded = Weights.Device.type != TorchSharp.DeviceType.CPU && rounded is not null;
         return new Decoder(
-            TrainedWeights.None(Weights),
+            Adapter is null ? TrainedWeights.None(Weights) : TrainedWeights.Of(Adapter),
             rounded: rounded,
             activations: isRounded ? ScalarType.BFloat16 : ScalarType.Float32
         );
@@ -74,6 +93,7 @@ public sealed class TeacherModel : IDisposable
     public void Dispose()
     {
         _rounded?.Dispose();
+        Adapter?.Dispose();
         if (_isOwned)
         {
             Weights.Dispose();

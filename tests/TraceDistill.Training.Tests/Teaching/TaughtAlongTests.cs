@@ -1,7 +1,9 @@
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Models;
+using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
@@ -13,6 +15,7 @@ using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Teaching;
 using TraceDistill.Training.Tests.Distillation;
 using Xunit;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Tests.Teaching;
 
@@ -53,6 +56,63 @@ public sealed class TaughtAlongTests : TrainStageCase
         {
             Assert.Equal((Decay * before[i]) + ((1 - Decay) * ((2 * before[i]) + 1)), average[i], 1e-6);
         }
+    }
+
+    /// <summary>Of adapters: the model beside which they stand is the same, and the lengths of DoRA's rows are those of the average.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Add_Adapter_MakesTheTeachersOneTheAverage(bool usesDora)
+    {
+        using var student = SampleSequences.Parameters();
+        using var adapter = new LoraAdapter(student, new LoraSettings(2, 4, 0, ["q_proj", "down_proj"], usesDora), seed: 3);
+        Fill(adapter, 1);
+        using var model = new TeacherModel(adapter.Copy());
+        using var self = new SelfTeacher(TrainedWeights.Of(adapter), model, 0.9);
+        float[] before = [.. adapter.Flat.Span];
+        Fill(adapter, 2);
+
+        self.Add(1);
+
+        const double Decay = 2.0 / 11;
+        Assert.Same(student, model.Weights);
+        for (var i = 0; i < before.Length; i++)
+        {
+            Assert.Equal((Decay * before[i]) + ((1 - Decay) * adapter.Flat.Span[i]), model.Adapter!.Flat.Span[i], 1e-6);
+        }
+
+        // The same weights in an adapter that has known no others.
+        using var expected = adapter.Copy();
+        model.Adapter!.Flat.Span.CopyTo(expected.Flat.Span);
+        expected.Refresh();
+        Assert.Equal(HiddenOf(expected), HiddenOf(model));
+        Assert.NotEqual(HiddenOf(adapter), HiddenOf(model));
+
+        static void Fill(LoraAdapter adapter, int seed)
+        {
+            var random = new Random(seed);
+            foreach (ref var weight in adapter.Flat.Span)
+            {
+                weight = random.NextSingle();
+            }
+
+            adapter.Refresh();
+        }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task RunAsync_AverageOfAdapters_LearnsAndEndsWithTheSameBits(bool usesDora)
+    {
+        await WriteAsync();
+        await RunAsync(Options, "base");
+        var options = Tuned with { LoraR = 2, UseDora = usesDora, SelfTeacherDecay = 0.5 };
+
+        Assert.InRange((await RunAsync(options with { SelfTeacherDecay = 0, KdAlpha = Schedule.Constant(1) }, "itself")).Loss, -1e-6, 1e-6);
+        await InterruptedAsync(options);
+
+        Assert.NotEqual(await TrainAsync(options, "whole"), await TrainAsync(options with { SelfTeacherDecay = null }, "without"));
     }
 
     [Theory]
@@ -226,6 +286,8 @@ public sealed class TaughtAlongTests : TrainStageCase
         Assert.Equal(["Peers"], Refused(peers with { Teacher = "model" }));
         Assert.Equal(["SelfTeacherDecay"], Refused(self with { KdAlpha = Schedule.Constant(0) }));
         Assert.Equal(["Objectives"], Refused(peers with { Objectives = [new() { HiddenStates = new HiddenStates() }] }));
+        Assert.Empty(Refused(Tuned with { SelfTeacherDecay = 0.9, LoraR = 2 }));
+        Assert.Equal(["Peers"], Refused(Tuned with { Peers = [Other], LoraR = 2 }));
         Assert.Equal(["FrozenParameters"], Refused(peers with { FrozenParameters = ["embed"] }));
         Assert.Equal(["LoadBestModelAtEnd"], Refused(peers with { LoadBestModelAtEnd = true, EvalTraces = "held-out" }));
         Assert.Equal(["EmaDecay"], Refused(peers with { EmaDecay = 0.9 }));
@@ -244,6 +306,25 @@ public sealed class TaughtAlongTests : TrainStageCase
         );
 
         Assert.Equal(await TrainAsync(options, "whole"), await TrainAsync(options, "resumed"));
+    }
+
+    static float[] HiddenOf(LoraAdapter adapter)
+    {
+        using var decoder = new Decoder(TrainedWeights.Of(adapter));
+        return HiddenOf(decoder);
+    }
+
+    static float[] HiddenOf(TeacherModel model)
+    {
+        using var decoder = model.NewDecoder();
+        return HiddenOf(decoder);
+    }
+
+    static float[] HiddenOf(Decoder decoder)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        return decoder.Forward(new TokenBatch([3, 5, 4, 2], [4])).data<float>().ToArray();
     }
 
     Task WriteAsync() => Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
