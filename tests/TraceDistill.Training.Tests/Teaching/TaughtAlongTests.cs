@@ -58,7 +58,7 @@ public sealed class TaughtAlongTests : TrainStageCase
         }
     }
 
-    /// <summary>Of adapters: the model beside which they stand is the same, and the lengths of DoRA's rows are those of the average.</summary>
+    /// <summary>The model beside which adapters stand is the same, and the lengths of DoRA's rows are those of the average.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
